@@ -1,0 +1,101 @@
+"""Writing files so that nothing half-written is ever seen under its final name."""
+
+import contextlib
+import csv
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kappascope.errors import InputError
+
+
+@contextlib.contextmanager
+def atomic_path(destination: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a scratch path beside ``destination`` and rename it there on success.
+
+    The scratch file keeps the destination's suffix, so that writers which choose a format by
+    suffix work unchanged. On any exception the scratch file is removed and whatever stood at
+    ``destination`` is left as it was.
+
+    Raises
+    ------
+    InputError
+        When the disk is full or the folder cannot be written.
+
+    """
+    final = Path(destination)
+    try:
+        final.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{final.stem}.", suffix=final.suffix, dir=final.parent
+        )
+    except OSError as error:
+        raise _told(error, final) from error
+    os.close(handle)
+    scratch = Path(name)
+    try:
+        yield scratch
+        with open(scratch, "rb") as written:
+            os.fsync(written.fileno())
+        os.chmod(scratch, 0o644)
+        os.replace(scratch, final)
+    except OSError as error:
+        raise _told(error, final) from error
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _told(error: OSError, path: Path) -> Exception:
+    # HDF5 wraps the system's error in its own text and sometimes loses the number.
+    text = str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:
+        return InputError(
+            f"{path}: the disk is full; free some space and run the same command again "
+            "(nothing finished so far is lost)"
+        )
+    if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EPERM):
+        return InputError(f"{path}: cannot write here ({os.strerror(error.errno)}); choose another")
+    return error
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> None:
+    """Write ``text`` to ``path`` atomically, UTF-8."""
+    with atomic_path(path) as scratch:
+        scratch.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_csv(
+    path: str | os.PathLike[str],
+    rows: Iterable[Mapping[str, Any]],
+    columns: Sequence[str] | None = None,
+) -> None:
+    """Write ``rows`` (mappings with the same keys) as CSV, atomically.
+
+    Floats are written with nine significant digits: enough for single precision, and the same
+    text from every run that got the same number.
+    """
+    listed = list(rows)
+    names = list(columns) if columns is not None else list(listed[0])
+    with atomic_path(path) as scratch, open(scratch, "w", newline="", encoding="utf-8") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(names)
+        for row in listed:
+            writer.writerow([_cell(row[name]) for name in names])
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool | str | int) or value is None:
+        return value
+    try:
+        return f"{float(value):.9g}"
+    except (TypeError, ValueError):
+        return value
