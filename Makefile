@@ -1,0 +1,79 @@
+# make reproduce    everything, from nothing: environment, maps, tables, figures, the paper
+# make test         environment, style, types, tests
+# make bench        benchmarks to results/benchmarks.json
+#
+# TIER=smoke|desk|paper picks another budget than the default tier; CORES=2 limits the cores;
+# ARGUMENTS='table1 --dry-run' goes to Snakemake as it is.
+
+PYTHON ?= python3
+TIER ?= default
+CORES ?= all
+ARGUMENTS ?=
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.DELETE_ON_ERROR:
+.PHONY: reproduce test check bench lock config-reference clean help
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
+
+.DEFAULT_GOAL := help
+
+# Stamps hold the checksum of what was installed: pip runs again only when a lock changed.
+RUN_STAMP := $(VENV)/.installed
+TEST_STAMP := $(VENV)/.installed-test
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else 1)' 2>/dev/null || \
+	  { echo "error: $(PYTHON) is not Python 3.11 or newer; install one and run: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "error: $(PYTHON) cannot make a virtual environment; on Debian install python3-venv" >&2; exit 1; }
+
+$(RUN_STAMP): envs/requirements.lock pyproject.toml | $(BIN)/python
+	@cat envs/requirements.lock pyproject.toml | cksum > $@.new; \
+	if ! cmp -s $@.new $@; then \
+	  echo "Installing the locked packages into $(VENV) (once)"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . || \
+	  { rm -f $@.new; echo "error: the packages could not be installed; see above" >&2; exit 1; }; \
+	fi; mv $@.new $@
+
+$(TEST_STAMP): envs/requirements-test.lock $(RUN_STAMP)
+	@cat envs/requirements.lock envs/requirements-test.lock | cksum > $@.new; \
+	if ! cmp -s $@.new $@; then \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r envs/requirements-test.lock || \
+	  { rm -f $@.new; echo "error: the test packages could not be installed; see above" >&2; exit 1; }; \
+	fi; mv $@.new $@
+
+# Targets stand before options: Snakemake takes what follows --config as config.
+reproduce: $(RUN_STAMP)
+	$(BIN)/snakemake $(ARGUMENTS) --cores $(CORES) --config tier=$(TIER)
+	@echo "Done: tables, figures and paper.pdf lie in results/$(TIER)/"
+
+check: $(TEST_STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --compact-diff Snakefile workflow
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+# pytest stands last, so that the output ends with its summary.
+test: check
+	$(BIN)/python -m pytest
+
+bench: $(TEST_STAMP)
+	$(BIN)/python benchmarks/run.py
+
+lock:
+	@command -v uv >/dev/null || { echo "error: make lock needs uv on the PATH (pip install uv)" >&2; exit 1; }
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  envs/requirements.in -o envs/requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
+	  envs/requirements-test.in -o envs/requirements-test.lock
+
+config-reference: $(RUN_STAMP)
+	$(BIN)/python -m kappascope.configuration
+
+clean:
+	rm -rf results .snakemake

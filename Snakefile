@@ -1,0 +1,102 @@
+"""kappascope: what does a network look at when it reads a lensing image?
+
+    snakemake --cores all                       the default tier
+    snakemake --cores all --config tier=smoke   another tier; variants=... adds variants
+    snakemake --cores 2 table1                  one table or figure by its number in the paper
+
+Results of a run lie under results/{run}/, simulated maps (shared by runs that differ only further
+down) under results/maps/. Configuration: config/README.md.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/maps.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/constraints.smk"
+include: "workflow/rules/paper.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        everything(),
+
+
+rule maps:
+    input:
+        MAPS,
+        matilla("validation.pdf"),
+
+
+rule statistics:
+    input:
+        expand(STATISTICS, data_set=DATA_SETS),
+        matilla("statistics.pdf"),
+
+
+rule networks:
+    input:
+        expand(NETWORK, data_set=DATA_SETS, number=NETWORK_NUMBERS),
+        matilla("learning_curve.pdf"),
+        matilla("network_accuracy.csv"),
+
+
+rule constraints:
+    input:
+        matilla("areas.csv"),
+        matilla("emulator_check.csv"),
+
+
+rule table1:
+    input:
+        matilla("table1.csv"),
+        matilla("table1.tex"),
+
+
+rule fig1:
+    input:
+        matilla("fig1.pdf"),
+
+
+rule fig2:
+    input:
+        matilla("fig2.pdf"),
+
+
+rule fig3:
+    input:
+        matilla("fig3.pdf"),
+
+
+rule fig7:
+    input:
+        matilla("fig7.pdf"),
+
+
+rule linear_model:
+    input:
+        matilla("linear_model.csv"),
+        matilla("linear_model.tex"),
+
+
+rule published_network_contour:
+    input:
+        matilla("published_network_contour.pdf"),
+
+
+rule claims:
+    input:
+        result("claims.csv"),
+
+
+rule paper:
+    input:
+        result("paper.pdf"),

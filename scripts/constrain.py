@@ -1,0 +1,36 @@
+"""Measure the credible areas of every data vector of one data set, with and without the network.
+
+matilla2020 §III: Gaussian likelihood (Eq. 4), Clough-Tocher emulator of the testing maps' means,
+covariance from independent simulations of the fiducial cosmology.
+"""
+
+from kappascope.files import write_csv
+from kappascope.inference import measurements, tables
+from kappascope.inference.emulator import Emulator
+
+
+def main(inputs, outputs, spec):
+    names = [*spec["statistics"]["names"], *spec["statistics"].get("beyond", [])]
+    measured = measurements.load(
+        inputs.statistics,
+        inputs.predictions,
+        data_set=spec["data_set"],
+        fiducial=spec["fiducial"],
+        names=names,
+    )
+    combined = list(measured.testing)[: len(spec["statistics"]["names"])]
+    vectors = tables.DataVectors(measured, combined)
+    dropped = vectors.dropped()
+    settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
+    found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+    changes = tables.change_rows(measured.data_set, found, vectors.statistics)
+    tables.write_arrays(outputs.posteriors, tables.pictures(vectors, found))
+    write_csv(outputs.dropped_bins, dropped, tables.DROPPED_COLUMNS)
+    write_csv(outputs.changes, changes, tables.TABLE1_COLUMNS)
+    write_csv(outputs.areas, tables.area_rows(measured.data_set, found), tables.AREA_COLUMNS)
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

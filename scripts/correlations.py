@@ -1,0 +1,23 @@
+"""Correlate the network's outputs with every bin of every statistic (matilla2020 Fig. 3)."""
+
+from kappascope.files import write_csv
+from kappascope.inference import correlations, measurements
+
+
+def main(inputs, outputs, spec):
+    rows = []
+    for measured in measurements.load_all(
+        inputs.statistics,
+        inputs.predictions,
+        data_sets=spec["data_sets"],
+        fiducial=spec["fiducial"],
+        names=spec["statistics"]["names"],
+    ):
+        rows += correlations.correlation_rows(measured)
+    write_csv(outputs.correlations, rows, correlations.CORRELATION_COLUMNS)
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

@@ -1,0 +1,39 @@
+"""Test the emulator and the covariance (matilla2020 Appendix A, Fig. 7, and §III).
+
+Leave-one-out interpolation errors, contours from emulators with cosmologies left out, and areas
+from three disjoint thirds of the covariance maps.
+"""
+
+from kappascope.files import write_csv
+from kappascope.inference import checks, measurements, tables
+from kappascope.inference.emulator import Emulator
+
+
+def main(inputs, outputs, spec):
+    settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
+    left_out, emulators, thirds, arrays = [], [], [], {}
+    for measured in measurements.load_all(
+        inputs.statistics,
+        inputs.predictions,
+        data_sets=spec["data_sets"],
+        fiducial=spec["fiducial"],
+        names=spec["statistics"]["names"],
+    ):
+        name = measured.data_set
+        vectors = tables.DataVectors(measured, list(measured.testing))
+        left_out += checks.leave_one_out_rows(vectors)
+        found = checks.emulator_checks(vectors, settings)
+        emulators += checks.emulator_check_rows(name, found)
+        thirds += checks.covariance_convergence(vectors, Emulator(measured.parameters), settings)
+        pictures = checks.emulator_check_pictures(vectors, found)
+        arrays.update({f"{name}/{key}": value for key, value in pictures.items()})
+    tables.write_arrays(outputs.posteriors, arrays)
+    write_csv(outputs.leave_one_out, left_out, checks.LEAVE_ONE_OUT_COLUMNS)
+    write_csv(outputs.covariance_convergence, thirds, checks.THIRD_COLUMNS)
+    write_csv(outputs.emulator_check, emulators, checks.EMULATOR_CHECK_COLUMNS)
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

@@ -1,0 +1,23 @@
+"""Bring the maps of an archive, or a user's own, into the layout of simulated ones."""
+
+from kappascope.maps.archives import import_maps
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    maps, fiducial = spec["maps"], spec["fiducial"]
+    import_maps(
+        maps["source"],
+        maps["path"],
+        maps["table"],
+        list(outputs),
+        pixels=maps["pixels"],
+        fiducial=(fiducial["omega_matter"], fiducial["sigma_8"]),
+        smoothing_arcmin=maps["smoothing_arcmin"],
+        limits={split: maps[split] for split in ("training", "testing", "covariance")},
+        attrs={"seed": spec["seed"], "spec": spec["code"]},
+    )
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,24 @@
+"""Predict the network's outputs linearly from all statistics (matilla2020 Eq. 5), and correlate."""
+
+from kappascope.files import write_csv, write_text
+from kappascope.inference import correlations, latex, measurements
+
+
+def main(inputs, outputs, spec):
+    rows = []
+    for measured in measurements.load_all(
+        inputs.statistics,
+        inputs.predictions,
+        data_sets=spec["data_sets"],
+        fiducial=spec["fiducial"],
+        names=spec["statistics"]["names"],
+    ):
+        rows += correlations.linear_model_rows(measured)
+    write_text(outputs.latex, latex.linear_model(rows))
+    write_csv(outputs.linear_model, rows, correlations.LINEAR_COLUMNS)
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

@@ -1,0 +1,25 @@
+"""Summarise the networks' errors on the testing maps: RMSE, R², scatter, bias at the fiducial."""
+
+from kappascope.files import write_csv
+from kappascope.inference import accuracy, measurements
+
+
+def main(inputs, outputs, spec):
+    rows = []
+    for measured in measurements.load_all(
+        inputs.statistics,
+        inputs.predictions,
+        data_sets=spec["data_sets"],
+        fiducial=spec["fiducial"],
+        names=[],
+    ):
+        rows += accuracy.accuracy_rows(
+            "ours", measured, bootstrap=spec["constraints"]["bootstrap"], seed=spec["seed"]
+        )
+    write_csv(outputs.network_accuracy, rows, accuracy.ACCURACY_COLUMNS)
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

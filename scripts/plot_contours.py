@@ -1,0 +1,15 @@
+"""Draw the credible contours of one data set: matilla2020 Fig. 1 (noiseless) or Fig. 2 (noisy)."""
+
+from kappascope.figures.contours import contour_panels, read_pictures
+from kappascope.figures.style import provenance, save_figure
+
+
+def main(inputs, outputs, spec):
+    figure = contour_panels(read_pictures(inputs.posteriors))
+    save_figure(figure, outputs.pdf, provenance([inputs.posteriors], data_set=spec["data_set"]))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

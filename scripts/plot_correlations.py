@@ -1,0 +1,16 @@
+"""Draw the correlations of the network's outputs with each bin: matilla2020 Fig. 3."""
+
+from kappascope.figures.correlations import correlation_panels
+from kappascope.figures.style import provenance, save_figure
+from kappascope.inference.tables import read_rows
+
+
+def main(inputs, outputs, spec):
+    figure = correlation_panels(read_rows(inputs.correlations), spec["data_sets"])
+    save_figure(figure, outputs.pdf, provenance([inputs.correlations]))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

@@ -1,0 +1,23 @@
+"""Draw the network's contours from emulators with cosmologies left out: matilla2020 Fig. 7."""
+
+from kappascope.figures.contours import emulator_check_panels, read_pictures
+from kappascope.figures.style import provenance, save_figure
+
+
+def main(inputs, outputs, spec):
+    arrays = read_pictures(inputs.posteriors)
+    panels = {
+        name: {
+            key.removeprefix(f"{name}/"): value
+            for key, value in arrays.items()
+            if key.startswith(f"{name}/")
+        }
+        for name in spec["data_sets"]
+    }
+    save_figure(emulator_check_panels(panels), outputs.pdf, provenance([inputs.posteriors]))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

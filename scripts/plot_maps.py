@@ -1,0 +1,28 @@
+"""Draw the gallery of maps and the maps against theory."""
+
+import numpy as np
+
+from kappascope.figures import maps
+from kappascope.figures.style import provenance, save_figure
+from kappascope.inference.tables import read_rows
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    with np.load(inputs.arrays) as stored:
+        arrays = dict(stored)
+    names = spec["data_sets"]
+    origin = provenance([inputs.arrays, inputs.power, inputs.moments])
+    pictures = {name: arrays[f"gallery_{name}"] for name in names}
+    save_figure(maps.gallery(pictures, float(arrays["field_arcmin"])), outputs.gallery, origin)
+    figure = maps.validation(
+        read_rows(inputs.power),
+        read_rows(inputs.moments),
+        {name: arrays[f"pdf_{name}"] for name in names},
+        arrays["pdf_edges"],
+    )
+    save_figure(figure, outputs.validation, origin)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,35 @@
+"""Draw the learning curves and the predicted against the true parameters."""
+
+import xarray
+
+from kappascope.figures import networks
+from kappascope.figures.style import provenance, save_figure
+from kappascope.inference.tables import read_rows
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    names, seeds = spec["data_sets"], spec["network"]["seeds"]
+    keys = [(name, number) for name in names for number in range(seeds)]
+    histories = {
+        key: read_rows(path) for key, path in zip(keys, inputs.histories, strict=True)
+    }
+    save_figure(
+        networks.learning_curves(histories), outputs.learning, provenance(inputs.histories)
+    )
+    truth, predicted = {}, {}
+    for name, path in zip(names, inputs.predictions, strict=True):
+        with xarray.open_dataset(path, engine="h5netcdf") as stored:
+            testing = stored.sel(map=stored["split"].values.astype(str) == "testing")
+            parameters = [testing[key].values for key in ("omega_matter", "sigma_8")]
+            truth[name] = xarray.DataArray(parameters).values.T
+            predicted[name] = testing["prediction"].values[0]
+    save_figure(
+        networks.predicted_against_true(truth, predicted),
+        outputs.predicted,
+        provenance(inputs.predictions),
+    )
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,21 @@
+"""Draw the contour of the published network's outputs beside that of this run's network."""
+
+from kappascope.figures.contours import published_network_panel, read_pictures
+from kappascope.figures.style import provenance, save_figure
+
+
+def main(inputs, outputs, spec):
+    ours = inputs.get("ours")
+    figure = published_network_panel(
+        read_pictures(inputs.published),
+        read_pictures(ours) if ours else None,
+        spec["maps"]["pixels"] * spec["maps"]["pixel_arcmin"] / 60.0,
+    )
+    files = [inputs.published, *([ours] if ours else [])]
+    save_figure(figure, outputs.pdf, provenance(files))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

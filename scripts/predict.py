@@ -1,0 +1,20 @@
+"""Apply the trained networks of one data set to every testing and covariance map."""
+
+from pathlib import Path
+
+from kappascope.networks import description, prediction
+from kappascope.statistics.measure import write_statistics
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    networks = []
+    for path in inputs.networks:
+        network, parameters, extra = description.load(Path(path).parent)
+        networks.append((network, parameters, extra["target_scale"]))
+    dataset = prediction.predict_dataset(inputs.maps, networks, spec["data_set"], spec)
+    write_statistics(dataset, outputs[0])
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,54 @@
+"""Train one network on the training maps of one data set."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from kappascope.files import write_csv
+from kappascope.networks import architectures, description, prediction, training
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    section, data_set = spec["network"], spec["data_set"]
+    maps = prediction.SplitMaps(inputs, "training")
+    network = architectures.convergence_cnn(
+        maps.columns.convergence.shape[-1], section["width"], section["padding"]
+    )
+    testing = prediction.SplitMaps(inputs, "testing")
+    some = np.linspace(0, len(testing) - 1, min(section["held_out_maps"], len(testing))).astype(int)
+    pixel = maps.columns.pixel_arcmin
+    scratch = Path(spec["scratch"])
+    trained = training.train(
+        network,
+        maps,
+        maps.targets,
+        prediction.observer(
+            prediction.noise_sigma(data_set, pixel, spec["noise"]),
+            spec["maps"]["smoothing_arcmin"] / pixel,
+        ),
+        training.Settings.of(section),
+        spec["seed"],
+        spec["index"],
+        scratch,
+        f"train {data_set} {spec['index']}",
+        (
+            prediction.observed(testing.columns.select(some), data_set, spec),
+            testing.targets[some],
+        ),
+    )
+    folder = Path(outputs.network).parent
+    description.save(folder, network, trained.parameters, target_scale=trained.target_scale)
+    write_csv(
+        outputs.history,
+        [
+            {"epoch": epoch + 1, "training_error": inside, "held_out_error": outside}
+            for epoch, (inside, outside) in enumerate(trained.history)
+        ],
+    )
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,12 @@
+"""Write the effective config of a run beside its results."""
+
+from kappascope import configuration
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    configuration.write_effective(spec["effective"], outputs[0])
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,229 @@
+"""The ``kappascope`` command: what can be done with maps at hand, without the workflow.
+
+Each subcommand is a function that adds its parser (:data:`_SUBCOMMANDS`) and one that runs it. Only
+running it may import jax.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kappascope
+from kappascope.errors import InputError
+from kappascope.files import write_json
+from kappascope.maps.reading import open_map, open_mask
+from kappascope.runtime import configure
+from kappascope.statistics.settings import ESTIMATORS, Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        print(f"kappascope: error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kappascope", description=kappascope.__doc__)
+    parser.add_argument(
+        "--version", action="version", version=f"kappascope {kappascope.__version__}"
+    )
+    subcommands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    for add in _SUBCOMMANDS:
+        add(subcommands)
+    return parser
+
+
+# ---- measure -------------------------------------------------------------------------------------
+
+
+def _add_measure(subcommands: Any) -> None:
+    parser = subcommands.add_parser(
+        "measure",
+        help="measure power spectrum, peaks and Minkowski functionals of maps",
+        description="Measure the power spectrum [sr], peaks per unit of convergence and the "
+        "Minkowski functionals V0, V1 [1/pixel], V2 [1/pixel^2] of convergence maps (FITS, NPY or "
+        "HDF5), as they are and smoothed, in float64, and write them as JSON. Bins that hold no "
+        "Fourier mode are null.",
+    )
+    parser.add_argument("maps", nargs="+", metavar="MAP", type=Path)
+    parser.add_argument(
+        "--mask",
+        type=Path,
+        help="file of the maps' size, 1 where they are observed and 0 elsewhere; masked pixels "
+        "leave every statistic, and so do peaks and gradients that touch them; the power spectrum "
+        "is that of the masked map over f_sky",
+    )
+    parser.add_argument(
+        "--pixel-arcmin", type=float, help="side of a pixel [arcmin] (default: the map's header)"
+    )
+    parser.add_argument(
+        "--smoothing-arcmin",
+        type=float,
+        default=1.0,
+        help="standard deviation of the Gaussian [arcmin], 0 for none (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--estimator",
+        choices=ESTIMATORS,
+        default=ESTIMATORS[0],
+        help="of the power spectrum: every mode once, or LensTools' half plane "
+        "(default: %(default)s)",
+    )
+    parser.add_argument("--bins", type=int, default=20, help="default: %(default)d")
+    _add_range(parser, "--ell-range", (100.0, 15000.0))
+    _add_range(parser, "--kappa-range", (-0.0235, 0.0704))
+    parser.add_argument(
+        "--open-edges",
+        action="store_true",
+        help="leave out pixels whose neighbours lie beyond the map's edge, instead of joining "
+        "opposite edges as LensTools does",
+    )
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT.json", help="file to write"
+    )
+    parser.set_defaults(run=_measure)
+
+
+def _add_range(parser: argparse.ArgumentParser, name: str, default: tuple[float, float]) -> None:
+    parser.add_argument(
+        name,
+        nargs=2,
+        type=float,
+        default=default,
+        metavar=("LOW", "HIGH"),
+        help=f"default: {default[0]:g} {default[1]:g}",
+    )
+
+
+def _measure(options: argparse.Namespace) -> None:
+    if not 0 <= options.smoothing_arcmin < np.inf:
+        raise InputError(
+            f"--smoothing-arcmin: got {options.smoothing_arcmin:g}; give 0 (none) or more"
+        )
+    names = [path.name for path in options.maps]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"{name}: two maps of this name; results are listed by file name")
+    mask = None if options.mask is None else open_mask(options.mask)
+    maps, pixel_arcmin = _opened(options, mask)
+    # All is refused that can be before jax starts up.
+    settings = Settings.from_ranges(
+        pixel_arcmin,
+        options.bins,
+        options.ell_range,
+        options.kappa_range,
+        options.estimator,
+        not options.open_edges,
+    )
+    configure(threads=_cores(), x64=True)
+    results = {}
+    for name, map_ in zip(names, maps, strict=True):
+        results[name] = _measured_both(map_, mask, settings, options)
+    write_json(
+        options.output,
+        {
+            "ell_edges": list(settings.ell_edges),
+            "kappa_edges": list(settings.kappa_edges),
+            "estimator": settings.estimator,
+            "periodic": settings.periodic,
+            "mask": None if options.mask is None else options.mask.name,
+            "maps": results,
+        },
+    )
+
+
+def _cores() -> int:
+    # What this process may use, where the system tells (not on macOS).
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _opened(options: argparse.Namespace, mask: np.ndarray | None) -> tuple[list[np.ndarray], float]:
+    """Return the maps, (y, x) float64 each, and the one side of their pixels [arcmin]."""
+    maps: list[np.ndarray] = []
+    scales: list[float] = []
+    for path in options.maps:
+        map_, pixel_arcmin = open_map(path, mask=mask)
+        pixel_arcmin = pixel_arcmin if options.pixel_arcmin is None else options.pixel_arcmin
+        if pixel_arcmin is None:
+            raise InputError(
+                f"{path}: its header does not say the pixel scale; give --pixel-arcmin"
+            )
+        if scales and not np.isclose(pixel_arcmin, scales[0], rtol=1e-6, atol=0):
+            raise InputError(
+                f"{path}: its pixels are {pixel_arcmin:.6g} arcmin, those of {options.maps[0]} "
+                f"{scales[0]:.6g}; measure maps of different pixel scale one by one"
+            )
+        maps.append(map_.astype(np.float64))
+        scales.append(pixel_arcmin)
+    return maps, scales[0]
+
+
+_KEYS = {
+    "peaks": "peak_counts_per_kappa",
+    "v0": "V0",
+    "v1": "V1_per_pixel",
+    "v2": "V2_per_pixel2",
+}
+
+
+def _measured_both(
+    map_: np.ndarray, mask: np.ndarray | None, settings: Settings, options: argparse.Namespace
+) -> dict[str, Any]:
+    found = {
+        "angle_deg": settings.pixel_arcmin * len(map_) / 60.0,
+        "raw": _one(map_, mask, settings),
+    }
+    if options.smoothing_arcmin:
+        smoothed, kept = _smoothed(map_, mask, settings.pixel_arcmin, options)
+        found[f"smoothed_{options.smoothing_arcmin:g}arcmin_fft"] = _one(smoothed, kept, settings)
+    return found
+
+
+def _smoothed(
+    map_: np.ndarray, mask: np.ndarray | None, pixel_arcmin: float, options: argparse.Namespace
+) -> tuple[np.ndarray, np.ndarray | None]:
+    from kappascope.maps.smoothing import smooth, smooth_masked
+
+    sigma_pixels = options.smoothing_arcmin / pixel_arcmin
+    if mask is None:
+        return np.asarray(smooth(map_[None], sigma_pixels)[0]), None
+    batch, smaller = smooth_masked(map_[None], mask, sigma_pixels)
+    kept = np.asarray(smaller)
+    if not kept.any():
+        raise InputError(
+            f"{options.mask}: nothing observed is left after smoothing by "
+            f"{options.smoothing_arcmin:g} arcmin; smooth less"
+        )
+    return np.asarray(batch[0]), kept
+
+
+def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[str, Any]:
+    from kappascope.statistics.kernels import modes_in_bins
+    from kappascope.statistics.measure import measure_with
+
+    measured = measure_with(map_[None], settings, mask=mask)
+    power = measured["power_spectrum"].values[0].tolist()
+    empty = modes_in_bins(len(map_), settings) == 0
+    listed = [None if bare else value for bare, value in zip(empty, power, strict=True)]
+    return {
+        "power_spectrum_ell": settings.ell_centres.tolist(),
+        "power_spectrum_sr": listed,
+        "peak_thresholds_mid": settings.kappa_centres.tolist(),
+        **{key: measured[name].values[0].tolist() for name, key in _KEYS.items()},
+        "std": float(np.std(map_ if mask is None else map_[mask])),
+    }
+
+
+_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure,)

@@ -1,0 +1,75 @@
+"""The measured statistics: mean of each cosmology, coloured by S8."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from kappascope.figures.style import DOUBLE_COLUMN_INCHES, LABELS, figure_style
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
+    """Mean of every statistic at every cosmology; a column a data set, a row a statistic.
+
+    Parameters
+    ----------
+    rows : data_set, statistic, label, units, bin_units, cosmology, omega_matter, sigma_8,
+        bin_centre, mean.
+
+    """
+    with figure_style():
+        names = list(dict.fromkeys(row["statistic"] for row in rows))
+        figure, axes = plt.subplots(
+            len(names),
+            len(data_sets),
+            figsize=(DOUBLE_COLUMN_INCHES, 1.75 * len(names)),
+            squeeze=False,
+        )
+        s8 = [_s8(row) for row in rows]
+        colours = plt.cm.ScalarMappable(Normalize(min(s8), max(s8)), "viridis")
+        for line, name in zip(axes, names, strict=True):
+            for panel, data_set in zip(line, data_sets, strict=True):
+                mine = [
+                    row for row in rows if row["statistic"] == name and row["data_set"] == data_set
+                ]
+                _lines(panel, mine, colours)
+                if line is axes[0]:
+                    panel.set_title(LABELS[data_set])
+        figure.colorbar(
+            colours,
+            ax=axes.ravel().tolist(),
+            label=r"$S_8=\sigma_8(\Omega_\mathrm{m}/0.3)^{0.6}$",
+            aspect=60,
+            pad=0.01,
+        )
+    return figure
+
+
+def _s8(row: Mapping[str, Any]) -> float:
+    return float(row["sigma_8"]) * (float(row["omega_matter"]) / 0.3) ** 0.6
+
+
+def _lines(axes: Any, rows: Rows, colours: Any) -> None:
+    if not rows:
+        return
+    for cosmology in dict.fromkeys(row["cosmology"] for row in rows):
+        mine = [row for row in rows if row["cosmology"] == cosmology]
+        x = np.array([float(row["bin_centre"]) for row in mine])
+        y = np.array([float(row["mean"]) for row in mine])
+        if rows[0]["statistic"] == "power_spectrum":
+            y = np.where(y > 0, y * x * (x + 1) / (2 * np.pi), np.nan)
+        axes.plot(x, y, color=colours.to_rgba(_s8(mine[0])), lw=0.7)
+    first = rows[0]
+    if first["statistic"] == "power_spectrum":
+        axes.set(xscale="log", yscale="log", xlabel=LABELS["ell"])
+        axes.set_ylabel(r"$\ell(\ell+1)P_\kappa/2\pi$")
+        top = np.nanmax([line.get_ydata().max() for line in axes.lines])
+        axes.set_ylim(top * 1e-5, top * 2)
+    else:
+        axes.set_xlabel(first["bin_units"] if first["statistic"] == "starlet_l1" else LABELS["kappa"])
+        axes.set_ylabel(first["label"])

@@ -1,0 +1,232 @@
+"""The measured data vectors of one data set, split by what they are used for.
+
+Means come from the ``testing`` split, the covariance from the ``covariance`` split (independent
+simulations of the fiducial cosmology); no map that the network was trained on enters either.
+"""
+
+import functools
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.sparse
+import xarray
+
+from kappascope.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+PARAMETERS = ("omega_matter", "sigma_8")
+FIDUCIAL_TOLERANCE = 1e-4  # tables of cosmologies give three or four decimals
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Data vectors of one data set.
+
+    Attributes
+    ----------
+    data_set : ``noiseless`` or ``noisy``.
+    parameters : (cosmology, 2) omega_matter and sigma_8.
+    cosmology : (cosmology,) row of the table of cosmologies.
+    fiducial : index of the fiducial cosmology along ``cosmology``.
+    testing : statistic -> (map, bin), maps sorted by cosmology, then realization.
+    testing_cosmology : (map,) index along ``cosmology``.
+    testing_realization : (map,) index of the realization; maps of different cosmologies with
+        one index share random phases, shifts and noise.
+    covariance : statistic -> (map, bin) at the fiducial cosmology.
+    network_testing : (seed, map, 2) network outputs, in the parameters' own units.
+    network_covariance : (seed, map, 2).
+    bin_centres : statistic -> (bin,).
+
+    """
+
+    data_set: str
+    parameters: np.ndarray
+    cosmology: np.ndarray
+    fiducial: int
+    testing: Mapping[str, np.ndarray]
+    testing_cosmology: np.ndarray
+    testing_realization: np.ndarray
+    covariance: Mapping[str, np.ndarray]
+    network_testing: np.ndarray
+    network_covariance: np.ndarray
+    bin_centres: Mapping[str, np.ndarray]
+
+    @property
+    def seeds(self) -> int:
+        """Number of networks trained from different seeds."""
+        return int(self.network_testing.shape[0])
+
+    @functools.cached_property
+    def realizations(self) -> int:
+        """Number of testing realizations."""
+        return int(self.testing_realization.max()) + 1
+
+    def averaging(self, weights: np.ndarray | None = None) -> scipy.sparse.csr_array:
+        """Matrix that takes testing maps to the mean of each cosmology.
+
+        Parameters
+        ----------
+        weights : (realization,) weight of each realization, the same in every cosmology because
+            realizations share their random draws; ``None`` for the plain mean.
+
+        Returns
+        -------
+        Sparse (cosmology, map).
+
+        """
+        each = np.ones(self.realizations) if weights is None else weights
+        values = each[self.testing_realization]
+        total = np.bincount(self.testing_cosmology, values, minlength=len(self.parameters))
+        values = values / total[self.testing_cosmology]
+        shape = (len(self.parameters), len(values))
+        return scipy.sparse.csr_array(
+            (values, (self.testing_cosmology, np.arange(len(values)))), shape=shape
+        )
+
+    def select(self, names: Sequence[str]) -> "Measurements":
+        """Keep only the named statistics."""
+        return replace(
+            self,
+            testing={name: self.testing[name] for name in names},
+            covariance={name: self.covariance[name] for name in names},
+            bin_centres={name: self.bin_centres[name] for name in names},
+        )
+
+
+def load(
+    statistics: str | os.PathLike[str],
+    predictions: str | os.PathLike[str],
+    *,
+    data_set: str,
+    fiducial: Mapping[str, float],
+    names: Sequence[str] | None = None,
+) -> Measurements:
+    """Read the statistics and network outputs of one data set.
+
+    Parameters
+    ----------
+    statistics, predictions : netCDF files laid out as in ``docs/files.md``.
+    data_set : name for the tables.
+    fiducial : ``omega_matter`` and ``sigma_8`` of the fiducial cosmology.
+    names : variables to read; ``None`` for every statistic in the file. In the result each goes by
+        its ``label`` attribute (``PS``, ``PC``, ``V0``, ...).
+
+    """
+    measured = _open(statistics)
+    predicted = _open(predictions)
+    if "prediction" not in predicted:
+        raise InputError(f"{predictions}: holds no variable 'prediction'; run the networks again")
+    if measured.sizes["map"] != predicted.sizes["map"] or any(
+        not np.array_equal(measured[name].values, predicted[name].values)
+        for name in ("split", "cosmology", "realization")
+    ):
+        raise InputError(
+            f"{predictions}: its maps are not those of {statistics}, in the same order; "
+            "predict again from the same maps"
+        )
+    ordered = predicted["prediction"].transpose("seed", "map", "parameter")
+    outputs = ordered.sel(parameter=list(PARAMETERS)).values.astype(np.float64)
+    if not np.isfinite(outputs).all():
+        raise InputError(f"{predictions}: the network's outputs hold NaN; train it again")
+
+    splits = measured["split"].values.astype(str)
+    point = np.array([fiducial[name] for name in PARAMETERS])
+    place = np.stack([measured[name].values for name in PARAMETERS], axis=1).astype(np.float64)
+    at_fiducial = np.all(np.abs(place - point) < FIDUCIAL_TOLERANCE, axis=1)
+
+    testing = _rows(measured, splits == "testing")
+    covariance = _rows(measured, (splits == "covariance") & at_fiducial)
+    ids, first, index = np.unique(
+        measured["cosmology"].values[testing], return_index=True, return_inverse=True
+    )
+    _, realization = np.unique(measured["realization"].values[testing], return_inverse=True)
+    home = np.flatnonzero(at_fiducial[testing][first])
+    told = f"(omega_matter, sigma_8) = ({point[0]:g}, {point[1]:g})"
+    if home.size != 1:
+        raise InputError(
+            f"{statistics}: {home.size} cosmologies of the testing split are the fiducial {told}, "
+            "one is needed; set cosmology.fiducial to a cosmology of the maps"
+        )
+    if covariance.size < 2:
+        raise InputError(
+            f"{statistics}: {covariance.size} covariance maps at the fiducial {told}, many are "
+            "needed; raise maps.covariance"
+        )
+
+    variables = _statistics(measured, names, statistics)
+    values = {label: measured[name].values.astype(np.float64) for label, name in variables.items()}
+    return Measurements(
+        data_set=data_set,
+        parameters=place[testing][first],
+        cosmology=ids,
+        fiducial=int(home[0]),
+        testing={label: value[testing] for label, value in values.items()},
+        testing_cosmology=index,
+        testing_realization=realization,
+        covariance={label: value[covariance] for label, value in values.items()},
+        network_testing=outputs[:, testing],
+        network_covariance=outputs[:, covariance],
+        bin_centres={
+            label: measured[f"{name}_bin"].values.astype(np.float64)
+            for label, name in variables.items()
+        },
+    )
+
+
+def load_all(
+    statistics: str | Sequence[str],
+    predictions: str | Sequence[str],
+    *,
+    data_sets: Sequence[str],
+    fiducial: Mapping[str, float],
+    names: Sequence[str] | None = None,
+) -> list[Measurements]:
+    """Read several data sets; ``statistics`` and ``predictions`` hold one file for each."""
+    measured, predicted = listed(statistics), listed(predictions)
+    return [
+        load(one, other, data_set=data_set, fiducial=fiducial, names=names)
+        for one, other, data_set in zip(measured, predicted, data_sets, strict=True)
+    ]
+
+
+def listed(paths: str | Sequence[str]) -> list[str]:
+    """Return one path or several as a list: Snakemake hands over a bare string for one."""
+    return [paths] if isinstance(paths, str) else [str(path) for path in paths]
+
+
+def _open(path: str | os.PathLike[str]) -> xarray.Dataset:
+    try:
+        with xarray.open_dataset(path) as opened:
+            loaded = opened.load()
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; make it first") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as netCDF; delete it and run again") from error
+    missing = {"split", "cosmology", "realization", *PARAMETERS} - set(loaded.variables)
+    if missing:
+        raise InputError(f"{path}: has no coordinate {sorted(missing)[0]!r}; make it again")
+    return loaded
+
+
+def _rows(measured: xarray.Dataset, chosen: np.ndarray) -> np.ndarray:
+    rows = np.flatnonzero(chosen)
+    order = np.lexsort((measured["realization"].values[rows], measured["cosmology"].values[rows]))
+    return rows[order]
+
+
+def _statistics(
+    measured: xarray.Dataset, names: Sequence[str] | None, path: str | os.PathLike[str]
+) -> dict[str, str]:
+    known = [str(name) for name in measured.data_vars if f"{name}_bin" in measured[name].dims]
+    chosen = known if names is None else list(names)
+    for name in chosen:
+        if name not in known:
+            raise InputError(
+                f"{path}: holds no statistic {name!r} (it has {', '.join(known)}); "
+                "correct statistics.names or measure again"
+            )
+    return {str(measured[name].attrs.get("label", name)): name for name in chosen}

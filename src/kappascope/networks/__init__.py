@@ -1,0 +1,1 @@
+"""Networks as graphs of nodes: one description serves training, prediction and attribution."""

@@ -1,0 +1,156 @@
+"""The description of a network: a list of nodes in order of evaluation, and its files.
+
+A node is a small mapping with ``name``, ``kind``, ``inputs`` and the fields of its kind:
+
+==================  ==========================================================================
+kind                fields
+==================  ==========================================================================
+``conv``            ``features``, ``window``, ``strides``, ``padding``, ``params.kernel``
+                    (height, width, in, out), ``params.bias`` (absent: no bias)
+``batch_norm``      ``eps``, ``params.scale``, ``.bias``, ``.mean``, ``.var``
+``relu``            none
+``avg_pool``,       ``window``, ``strides``, ``padding``; rows that fill no window are dropped
+``max_pool``
+``global_avg_pool`` none
+``add``             none; two or more inputs
+``dense``           ``features``, ``params.kernel`` (in, out), ``params.bias`` (absent: no bias)
+==================  ==========================================================================
+
+``params`` names arrays of ``network.npz``. ``features`` and ``window`` of conv and dense can be
+left out of a file: they are read off the kernels. Maps are (batch, y, x, channel), ``x`` is the
+input's name, paddings are [[top, bottom], [left, right]].
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kappascope.errors import InputError
+from kappascope.files import atomic_path, write_json
+
+KINDS = (
+    "conv",
+    "batch_norm",
+    "relu",
+    "avg_pool",
+    "max_pool",
+    "global_avg_pool",
+    "add",
+    "dense",
+)
+
+Parameters = dict[str, np.ndarray]
+"""Flat parameters by the names the nodes give, for example ``conv1.kernel``."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A network's graph.
+
+    Attributes
+    ----------
+    name : what to call it.
+    input_shape : (y, x, channel), or (feature,) for a plain vector.
+    outputs : number of outputs.
+    nodes : in order of evaluation; see the module's table.
+
+    """
+
+    name: str
+    input_shape: tuple[int, ...]
+    outputs: int
+    nodes: tuple[Mapping[str, Any], ...]
+
+    def __post_init__(self) -> None:
+        known = {"x"}
+        for node in self.nodes:
+            where = f"network {self.name!r}, node {node.get('name', '?')!r}"
+            if node.get("kind") not in KINDS:
+                raise InputError(
+                    f"{where}: kind {node.get('kind')!r} is not one of {', '.join(KINDS)}"
+                )
+            for source in node["inputs"]:
+                if source not in known:
+                    raise InputError(f"{where}: input {source!r} is no earlier node")
+            if node["name"] in known:
+                raise InputError(f"{where}: the name stands twice")
+            known.add(node["name"])
+
+    @property
+    def parameter_names(self) -> tuple[str, ...]:
+        """Names of all parameter arrays."""
+        return tuple(name for node in self.nodes for name in node.get("params", {}).values())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the content of ``network.json``."""
+        return {
+            "name": self.name,
+            "format": 1,
+            "input": {"name": "x", "shape": list(self.input_shape)},
+            "outputs": self.outputs,
+            "nodes": [dict(node) for node in self.nodes],
+        }
+
+
+def save(
+    folder: str | Path, network: Network, parameters: Parameters, **extra: np.ndarray
+) -> None:
+    """Write ``network.json`` and ``network.npz`` into ``folder``.
+
+    Parameters
+    ----------
+    extra : further arrays of the npz, for example inputs ``x``.
+
+    """
+    missing = [name for name in network.parameter_names if name not in parameters]
+    if missing:
+        raise InputError(f"network {network.name!r}: no parameters {', '.join(missing)}")
+    with (
+        atomic_path(Path(folder) / "network.npz") as scratch,
+        open(scratch, "wb") as handle,
+    ):
+        np.savez(handle, **{name: parameters[name] for name in network.parameter_names}, **extra)
+    write_json(Path(folder) / "network.json", network.as_json())
+
+
+def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]]:
+    """Read a network that :func:`save` or another program wrote.
+
+    Returns
+    -------
+    network, its parameters, and the npz file's other arrays (``x``, ...).
+
+    Raises
+    ------
+    InputError
+        When a file is missing or does not fit the other.
+
+    """
+    described, stored = Path(folder) / "network.json", Path(folder) / "network.npz"
+    for path in (described, stored):
+        if not path.is_file():
+            raise InputError(f"{path}: not found; a network is a folder with this file in it")
+    try:
+        content = json.loads(described.read_text(encoding="utf-8"))
+        network = Network(
+            content["name"],
+            tuple(content["input"]["shape"]),
+            int(content["outputs"]),
+            tuple(content["nodes"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{described}: not a network description ({error})") from error
+    try:
+        with np.load(stored) as arrays:
+            loaded = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{stored}: not a whole npz file ({error})") from error
+    missing = [name for name in network.parameter_names if name not in loaded]
+    if missing:
+        raise InputError(f"{stored}: lacks {', '.join(missing)}, which {described.name} names")
+    parameters = {name: loaded.pop(name) for name in network.parameter_names}
+    return network, parameters, loaded

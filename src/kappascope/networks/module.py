@@ -1,0 +1,159 @@
+"""A network description as a Flax module for training, and as plain functions afterwards."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from kappascope.networks.description import Network, Parameters
+
+Array = Any
+
+
+def pool_sum(x: Array, node: Mapping[str, Any]) -> Array:
+    """Window sums of x (batch, y, x, channel) with the node's window, strides and padding."""
+    height, width = node["window"]
+    if [height, width] == list(node["strides"]) and not np.any(node["padding"]):
+        # Windows that tile: adding strided slices is many times faster on a CPU.
+        rows, columns = x.shape[1] // height * height, x.shape[2] // width * width
+        tiles = x[:, :rows, :columns].reshape(
+            x.shape[0], rows // height, height, columns // width, width, x.shape[3]
+        )
+        return tiles.sum((2, 4))
+    return lax.reduce_window(
+        x,
+        np.zeros((), x.dtype),
+        lax.add,
+        (1, *node["window"], 1),
+        (1, *node["strides"], 1),
+        ((0, 0), *map(tuple, node["padding"]), (0, 0)),
+    )
+
+
+def _average_pool(x: Array, node: Mapping[str, Any]) -> Array:
+    return pool_sum(x, node) / float(np.prod(node["window"]))
+
+
+def _max_pool(x: Array, node: Mapping[str, Any]) -> Array:
+    return lax.reduce_window(
+        x,
+        np.full((), -np.inf, x.dtype),
+        lax.max,
+        (1, *node["window"], 1),
+        (1, *node["strides"], 1),
+        ((0, 0), *map(tuple, node["padding"]), (0, 0)),
+    )
+
+
+_PARAMETER_FREE: dict[str, Callable[[Sequence[Array], Mapping[str, Any]], Array]] = {
+    # jax.nn.relu has derivative 0 at 0; maximum(x, 0) would have 1/2.
+    "relu": lambda inputs, node: jax.nn.relu(inputs[0]),
+    "avg_pool": lambda inputs, node: _average_pool(inputs[0], node),
+    "max_pool": lambda inputs, node: _max_pool(inputs[0], node),
+    "global_avg_pool": lambda inputs, node: inputs[0].mean((1, 2)),
+    "add": lambda inputs, node: sum(inputs[1:], inputs[0]),
+}
+
+
+class GraphNetwork(nn.Module):
+    """Flax module of a description: (batch, y, x, channel) → (batch, output).
+
+    Kernels start from Glorot's uniform distribution and biases from zero, as in Ribli et al.
+    (2019); batch normalization keeps running averages with ``momentum``.
+    """
+
+    network: Network
+    momentum: float = 0.99
+
+    @nn.compact
+    def __call__(self, x: Array, train: bool = False) -> Array:
+        """Evaluate all nodes; ``train`` uses the batch's own statistics."""
+        values = {"x": x}
+        for node in self.network.nodes:
+            inputs = [values[name] for name in node["inputs"]]
+            values[node["name"]] = self._evaluate(node, inputs, train)
+        return values[self.network.nodes[-1]["name"]]
+
+    def _evaluate(self, node: Mapping[str, Any], inputs: list[Array], train: bool) -> Array:
+        kind, name = node["kind"], node["name"]
+        start = nn.initializers.glorot_uniform()
+        if kind == "conv":
+            return nn.Conv(
+                node["features"],
+                tuple(node["window"]),
+                tuple(node["strides"]),
+                padding=[tuple(side) for side in node["padding"]],
+                use_bias="bias" in node["params"],
+                kernel_init=start,
+                name=name,
+            )(inputs[0])
+        if kind == "batch_norm":
+            return nn.BatchNorm(
+                use_running_average=not train,
+                momentum=self.momentum,
+                epsilon=node["eps"],
+                name=name,
+            )(inputs[0])
+        if kind == "dense":
+            return nn.Dense(
+                node["features"],
+                use_bias="bias" in node["params"],
+                kernel_init=start,
+                name=name,
+            )(inputs[0])
+        return _PARAMETER_FREE[kind](inputs, node)
+
+
+def flatten(network: Network, variables: Mapping[str, Any]) -> Parameters:
+    """Turn a Flax module's variables into parameters by the description's names."""
+    parameters: Parameters = {}
+    for node in network.nodes:
+        for field, name in node.get("params", {}).items():
+            collection = "batch_stats" if field in ("mean", "var") else "params"
+            parameters[name] = np.asarray(variables[collection][node["name"]][field])
+    return parameters
+
+
+def apply_node(node: Mapping[str, Any], parameters: Mapping[str, Array], *inputs: Array) -> Array:
+    """Evaluate one node with stored parameters, batch normalization on its running averages."""
+    names = node.get("params", {})
+    if node["kind"] == "conv":
+        out = lax.conv_general_dilated(
+            inputs[0],
+            parameters[names["kernel"]],
+            tuple(node["strides"]),
+            [tuple(side) for side in node["padding"]],
+            dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        )
+        return out + parameters[names["bias"]] if "bias" in names else out
+    if node["kind"] == "dense":
+        out = inputs[0] @ parameters[names["kernel"]]
+        return out + parameters[names["bias"]] if "bias" in names else out
+    if node["kind"] == "batch_norm":
+        scale, bias, mean, var = (parameters[names[f]] for f in ("scale", "bias", "mean", "var"))
+        return (inputs[0] - mean) * (scale / jnp.sqrt(var + node["eps"])) + bias
+    return _PARAMETER_FREE[node["kind"]](inputs, node)
+
+
+def activations(network: Network, parameters: Mapping[str, Array], x: Array) -> dict[str, Array]:
+    """Evaluate the network and keep every node's output by name, ``x`` included.
+
+    Parameters
+    ----------
+    x : (batch, *input_shape).
+
+    """
+    values = {"x": x}
+    for node in network.nodes:
+        inputs = [values[name] for name in node["inputs"]]
+        values[node["name"]] = apply_node(node, parameters, *inputs)
+    return values
+
+
+def forward(network: Network, parameters: Mapping[str, Array], x: Array) -> Array:
+    """Evaluate the network: (batch, *input_shape) → (batch, output), no softmax."""
+    return activations(network, parameters, x)[network.nodes[-1]["name"]]

@@ -1,0 +1,137 @@
+"""Apply trained networks to maps as they are observed, and keep the outputs with the maps' names."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray
+
+from kappascope import progress
+from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
+from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
+from kappascope.maps.smoothing import smooth_map
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.module import forward
+
+Array = Any
+PARAMETERS = ("omega_matter", "sigma_8")
+
+
+class SplitMaps:
+    """The maps of one split over several files, in memory, read by row.
+
+    Attributes
+    ----------
+    columns : what is known of each map, without the maps.
+
+    """
+
+    def __init__(self, paths: Sequence[str | Path], split: str) -> None:
+        read = read_maps([Path(path) for path in paths], split=split)
+        assert read.convergence is not None
+        order = np.lexsort((read.realization, read.cosmology))
+        self.columns: MapSet = read.select(order)
+        self._maps = self.columns.convergence
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(map, 2) Ω_m and σ8."""
+        return np.stack([self.columns.omega_matter, self.columns.sigma_8], -1)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return maps (row, y, x)."""
+        assert self._maps is not None
+        return self._maps[rows]
+
+
+def noise_sigma(data_set: str, pixel_arcmin: float, noise: Mapping[str, float]) -> float:
+    """Shape noise a pixel of a data set, zero for ``noiseless``."""
+    if data_set == "noiseless":
+        return 0.0
+    return shape_noise_sigma(
+        pixel_arcmin, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+    )
+
+
+def observer(sigma_noise: float, sigma_pixels: float) -> Callable[[Array, Array], Array]:
+    """Return the function that adds fresh shape noise and smooths: (maps, key) → maps."""
+
+    def observe(maps: Array, key: Array) -> Array:
+        if sigma_noise:
+            maps = maps + sigma_noise * jax.random.normal(key, maps.shape, maps.dtype)
+        return smooth_map(maps, sigma_pixels)
+
+    return observe
+
+
+def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray:
+    """Return maps of a set as statistics measure them: the same noise, smoothed.
+
+    Parameters
+    ----------
+    spec : config sections ``seed``, ``noise`` and ``maps``.
+
+    Returns
+    -------
+    (map, y, x) float32.
+
+    """
+    noise = spec["noise"]
+    kappa = maps.convergence
+    if data_set == "noisy":
+        kappa = add_shape_noise(
+            maps, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+        )
+    assert kappa is not None
+    sigma_pixels = spec["maps"]["smoothing_arcmin"] / maps.pixel_arcmin
+    return np.asarray(smooth_map(jnp.asarray(kappa), sigma_pixels))
+
+
+def predict_dataset(
+    paths: Sequence[str | Path],
+    networks: Sequence[tuple[Network, Parameters, np.ndarray]],
+    data_set: str,
+    spec: Mapping[str, Any],
+    batch: int = 32,
+) -> xarray.Dataset:
+    """Apply networks to every testing and covariance map; training maps come out as NaN.
+
+    Parameters
+    ----------
+    paths : batches of maps, in the order of the statistics.
+    networks : (network, parameters, target scale (output,)) of each seed.
+
+    Returns
+    -------
+    ``prediction`` (seed, map, parameter) in the parameters' own units, laid out as in
+    ``docs/files.md``.
+
+    """
+    columns = read_maps([Path(path) for path in paths], columns_only=True)
+    out = np.full((len(networks), len(columns), len(PARAMETERS)), np.nan, np.float32)
+    functions = [jax.jit(lambda p, x, network=network: forward(network, p, x)) for network, _, _ in networks]
+    place = 0
+    with progress.bar(len(columns), f"predict {data_set}", unit="map") as shown:
+        for path in paths:
+            for piece in iterate_maps(Path(path), batch):
+                rows = np.flatnonzero(piece.split != "training")
+                if len(rows):
+                    maps = observed(piece.select(rows), data_set, spec)
+                    padded = np.pad(maps, ((0, batch - len(maps)), (0, 0), (0, 0)))[..., None]
+                    for number, (_, parameters, scale) in enumerate(networks):
+                        outputs = np.asarray(functions[number](parameters, padded))
+                        out[number, place + rows] = outputs[: len(rows)] * scale
+                place += len(piece)
+                shown.update(len(piece))
+    coordinates = {name: ("map", getattr(columns, name)) for name in COLUMNS}
+    return xarray.Dataset(
+        {"prediction": (("seed", "map", "parameter"), out)},
+        {**coordinates, "parameter": list(PARAMETERS)},
+        {"data_set": data_set},
+    )

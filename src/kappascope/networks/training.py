@@ -1,0 +1,335 @@
+"""Training with Optax: resumable to the bit, the same for any number of cores.
+
+Everything a step draws (order of the maps, flips, shape noise) comes from (seed, purpose, step),
+and a checkpoint holds parameters, running averages and optimiser state in full: a run that was
+killed at any step and started again ends with the same weights as one that was not.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import flax
+import flax.serialization
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from kappascope import progress, randomness
+from kappascope.errors import InputError
+from kappascope.files import atomic_path
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.module import GraphNetwork, flatten
+
+Array = Any
+
+
+class MapSource(Protocol):
+    """What training reads maps from."""
+
+    def __len__(self) -> int:
+        """Return the number of maps."""
+        ...
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return maps (row, y, x) float32."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How to train; the ``network`` section of the config.
+
+    Attributes
+    ----------
+    epochs : passes over the training maps.
+    batch : maps a step.
+    schedule : ``one_cycle`` (cosine, to ``peak_learning_rate`` and back) or ``steps`` (divided by
+        ten at epochs 10 and 20, what the code released with Ribli et al. 2019 does).
+    kernel_l2 : weight of the sum of squared convolution kernels in the loss.
+
+    """
+
+    epochs: int
+    batch: int
+    peak_learning_rate: float
+    schedule: str
+    momentum: float
+    kernel_l2: float
+    batch_norm_momentum: float
+    checkpoint_every_seconds: float
+
+    @classmethod
+    def of(cls, section: Mapping[str, Any]) -> "Settings":
+        """Take the keys training needs from a config section."""
+        return cls(**{field.name: section[field.name] for field in dataclasses.fields(cls)})
+
+
+def learning_rate(settings: Settings, steps_an_epoch: int) -> optax.Schedule:
+    """Return the schedule over all steps."""
+    if settings.schedule == "steps":
+        drops = {10 * steps_an_epoch: 0.1, 20 * steps_an_epoch: 0.1}
+        return optax.piecewise_constant_schedule(settings.peak_learning_rate, drops)
+    return optax.cosine_onecycle_schedule(
+        settings.epochs * steps_an_epoch, settings.peak_learning_rate, pct_start=0.3
+    )
+
+
+def _loss(
+    variables: Any, statistics: Any, module: GraphNetwork, maps: Array, targets: Array, l2: float
+) -> tuple[Array, Any]:
+    """Mean absolute error plus L2 on convolution kernels only (Ribli et al. 2019)."""
+    outputs, updated = module.apply(
+        {"params": variables, "batch_stats": statistics},
+        maps[..., None],
+        train=True,
+        mutable=["batch_stats"],
+    )
+    kernels = [value["kernel"] for value in variables.values() if "kernel" in value]
+    penalty = sum(jnp.sum(kernel**2) for kernel in kernels if kernel.ndim == 4)
+    error = jnp.mean(jnp.abs(outputs - targets))
+    return error + l2 * penalty, (error, updated["batch_stats"])
+
+
+def _augment(maps: Array, key: Array) -> Array:
+    """Flip left-right, up-down and transpose each map with probability 1/2."""
+    choices = jax.random.bernoulli(key, 0.5, (3, maps.shape[0], 1, 1))
+    maps = jnp.where(choices[0], maps[:, :, ::-1], maps)
+    maps = jnp.where(choices[1], maps[:, ::-1], maps)
+    return jnp.where(choices[2], maps.transpose(0, 2, 1), maps)
+
+
+Observe = Callable[[Array, Array], Array]
+"""(maps (batch, y, x), key) → maps as the network sees them: noise added, smoothed."""
+
+
+@dataclasses.dataclass
+class Trained:
+    """A trained network.
+
+    Attributes
+    ----------
+    parameters : by the description's names; outputs are in units of ``target_scale``.
+    target_scale : (output,) standard deviation of each target over the training maps.
+    history : (epoch, 2) training and held-out mean absolute error, in units of the scale.
+
+    """
+
+    parameters: Parameters
+    target_scale: np.ndarray
+    history: np.ndarray
+
+
+def train(
+    network: Network,
+    source: MapSource,
+    targets: np.ndarray,
+    observe: Observe,
+    settings: Settings,
+    seed: int,
+    index: int,
+    scratch: Path,
+    label: str,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Trained:
+    """Train ``network`` and return its parameters.
+
+    Parameters
+    ----------
+    source : maps as simulated.
+    targets : (map, output) in the parameters' own units; divided by their standard deviation and
+        not centred, so that outputs stay positive (deep Taylor and guided backpropagation need it).
+    observe : adds shape noise and smooths, afresh at every step.
+    seed, index : the config's seed and the number of this network among its like.
+    scratch : folder of the checkpoint, removed at the end.
+    held_out : maps as the network sees them (map, y, x) and their targets; looked at only.
+
+    Raises
+    ------
+    InputError
+        When there are fewer maps than one batch, or the loss stops being finite.
+
+    """
+    if len(source) < settings.batch:
+        raise InputError(
+            f"network.batch: got {settings.batch}, more than the {len(source)} training maps; "
+            "lower it or simulate more maps"
+        )
+    state = _State.start(network, targets, settings, seed, index, len(source))
+    checkpoint = scratch / "checkpoint.msgpack"
+    state.restore(checkpoint)
+    step_function = state.step_function(observe)
+    total = settings.epochs * state.steps_an_epoch
+    saved = time.monotonic()
+    with progress.bar(total, label, initial=state.step, unit="step") as shown:
+        while state.step < total:
+            rows = state.rows(len(source), seed, index, settings.batch)
+            error = step_function(
+                source.read(rows), targets[rows] / state.scale, seed, index, state
+            )
+            state.record(error)
+            shown.update()
+            if state.step % state.steps_an_epoch == 0:
+                state.close_epoch(held_out)
+                shown.set_postfix_str(f"loss {state.history[-1][0]:.4f}", refresh=False)
+            if time.monotonic() - saved > settings.checkpoint_every_seconds:
+                state.save(checkpoint)
+                saved = time.monotonic()
+    state.save(checkpoint)
+    return Trained(flatten(network, state.variables), state.scale, np.array(state.history))
+
+
+class _State:
+    """All that changes while training, and how it is saved."""
+
+    def __init__(
+        self,
+        module: GraphNetwork,
+        variables: Any,
+        optimiser: optax.GradientTransformation,
+        scale: np.ndarray,
+        steps_an_epoch: int,
+        l2: float,
+    ) -> None:
+        self.module = module
+        self.variables = variables
+        self.optimiser = optimiser
+        self.moments = optimiser.init(variables["params"])
+        self.scale = scale
+        self.steps_an_epoch = steps_an_epoch
+        self.l2 = l2
+        self.step = 0
+        self.history: list[tuple[float, float]] = []
+        self._running: list[float] = []
+        self._order = np.zeros(0, int)
+        self._epoch = -1
+
+    @classmethod
+    def start(
+        cls,
+        network: Network,
+        targets: np.ndarray,
+        settings: Settings,
+        seed: int,
+        index: int,
+        count: int,
+    ) -> "_State":
+        module = GraphNetwork(network, settings.batch_norm_momentum)
+        empty = jnp.zeros((1, *network.input_shape), jnp.float32)
+        variables = jax.jit(module.init)(randomness.key(seed, "initial weights", index), empty)
+        variables = flax.core.unfreeze(variables)
+        scale = targets.std(0).astype(np.float32)
+        # Starting at the targets' mean saves the steps that would only lift the outputs to it.
+        bias = jnp.asarray(targets.mean(0) / scale, jnp.float32)
+        variables["params"][network.nodes[-1]["name"]]["bias"] = bias
+        steps = count // settings.batch
+        optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
+        return cls(module, variables, optimiser, scale, steps, settings.kernel_l2)
+
+    def rows(self, count: int, seed: int, index: int, batch: int) -> np.ndarray:
+        """Maps of the next step."""
+        epoch, place = divmod(self.step, self.steps_an_epoch)
+        if epoch != self._epoch:
+            self._order = randomness.generator(seed, "order of maps", index, epoch).permutation(
+                count
+            )
+            self._epoch = epoch
+        return np.sort(self._order[place * batch : (place + 1) * batch])
+
+    def step_function(self, observe: Observe) -> Callable[..., float]:
+        """Compile one step."""
+
+        @jax.jit
+        def advance(
+            params: Any, statistics: Any, moments: Any, maps: Array, targets: Array, keys: Array
+        ) -> tuple[Any, Any, Any, Array]:
+            seen = observe(_augment(maps, keys[0]), keys[1])
+            slope, (error, updated) = jax.grad(_loss, has_aux=True)(
+                params, statistics, self.module, seen, targets, self.l2
+            )
+            change, moments = self.optimiser.update(slope, moments, params)
+            return optax.apply_updates(params, change), updated, moments, error
+
+        def run(maps: Array, targets: Array, seed: int, index: int, state: "_State") -> float:
+            keys = jnp.stack(
+                [
+                    randomness.key(seed, purpose, index, state.step)
+                    for purpose in ("augmentation", "training noise")
+                ]
+            )
+            params, statistics, state.moments, error = advance(
+                state.variables["params"],
+                state.variables["batch_stats"],
+                state.moments,
+                jnp.asarray(maps),
+                jnp.asarray(targets, jnp.float32),
+                keys,
+            )
+            state.variables = {"params": params, "batch_stats": statistics}
+            return float(error)
+
+        return run
+
+    def record(self, error: float) -> None:
+        """Count a step; refuse a loss that is no number."""
+        if not np.isfinite(error):
+            raise InputError(
+                f"network.peak_learning_rate: the loss became {error} at step {self.step}; "
+                "lower the rate"
+            )
+        self._running.append(error)
+        self.step += 1
+
+    def close_epoch(self, held_out: tuple[np.ndarray, np.ndarray] | None) -> None:
+        """Append the epoch's mean error and the held-out error to the history."""
+        outside = float("nan")
+        if held_out is not None:
+            outputs = self._evaluate(held_out[0])
+            outside = float(np.mean(np.abs(outputs - held_out[1] / self.scale)))
+        self.history.append((float(np.mean(self._running)), outside))
+        self._running = []
+
+    def _evaluate(self, maps: np.ndarray) -> np.ndarray:
+        if not hasattr(self, "_outputs"):
+            self._outputs = jax.jit(lambda variables, x: self.module.apply(variables, x[..., None]))
+        pieces = [
+            np.asarray(self._outputs(self.variables, jnp.asarray(maps[start : start + 32])))
+            for start in range(0, len(maps) - len(maps) % 32, 32)
+        ]
+        tail = len(maps) % 32
+        if tail:
+            pieces.append(np.asarray(self._outputs(self.variables, jnp.asarray(maps[-tail:]))))
+        return np.concatenate(pieces)
+
+    def _content(self) -> dict[str, Any]:
+        return {
+            "variables": self.variables,
+            "moments": flax.serialization.to_state_dict(self.moments),
+            "step": self.step,
+            "history": np.array(self.history, np.float64).reshape(-1, 2),
+            "running": np.array(self._running, np.float64),
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint in one move."""
+        content = flax.serialization.msgpack_serialize(
+            jax.tree.map(np.asarray, flax.serialization.to_state_dict(self._content()))
+        )
+        with atomic_path(path) as scratch:
+            scratch.write_bytes(content)
+
+    def restore(self, path: Path) -> None:
+        """Go on from a checkpoint where there is one."""
+        if not path.is_file():
+            return
+        content = flax.serialization.msgpack_restore(path.read_bytes())
+        self.variables = jax.tree.map(jnp.asarray, content["variables"])
+        self.moments = flax.serialization.from_state_dict(
+            self.moments, jax.tree.map(jnp.asarray, content["moments"])
+        )
+        self.step = int(content["step"])
+        self.history = [(float(a), float(b)) for a, b in content["history"]]
+        self._running = [float(value) for value in content["running"]]

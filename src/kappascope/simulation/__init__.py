@@ -1,0 +1,1 @@
+"""Light cones from particle-mesh simulations: background, N-body, lens planes, ray-tracing."""

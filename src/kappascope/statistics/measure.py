@@ -1,0 +1,262 @@
+"""Apply statistics to maps: to an array of them, or to a data set streamed from disk."""
+
+import functools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray
+
+from kappascope import progress
+from kappascope.errors import InputError
+from kappascope.files import atomic_path
+from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
+from kappascope.maps.noise import add_shape_noise
+from kappascope.maps.smoothing import smooth_map, smoothed_mask
+from kappascope.statistics import kernels
+from kappascope.statistics.field import Field
+from kappascope.statistics.registry import PAPER, check_names, statistic
+from kappascope.statistics.settings import Settings
+
+
+class Measured(NamedTuple):
+    """A statistic of several maps.
+
+    Attributes
+    ----------
+    values : (map, bins).
+    centres : (bins).
+    units : of the values.
+
+    """
+
+    values: np.ndarray
+    centres: np.ndarray
+    units: str
+
+
+@functools.partial(jax.jit, static_argnames=("names", "settings", "sigma_pixels"))
+def _measured(
+    maps: jax.Array,
+    mask: jax.Array | None,
+    names: tuple[str, ...],
+    settings: Settings,
+    sigma_pixels: float = 0.0,
+) -> dict[str, jax.Array]:
+    """Smooth maps (batch, y, x) and measure them: name to (batch, bins)."""
+    kept, gain = mask, None
+    if mask is not None and sigma_pixels:
+        weight, kept = smoothed_mask(mask, sigma_pixels)
+        gain = jnp.where(kept, 1.0 / weight, 0.0).astype(maps.dtype)
+    where = kernels.observed(kept, maps.shape[-1], settings.periodic)
+
+    def one(map_: jax.Array) -> dict[str, jax.Array]:
+        map_ = smooth_map(kernels.masked(map_, mask), sigma_pixels)
+        map_ = kernels.masked(map_, kept) if gain is None else map_ * gain
+        field = Field(map_, where, settings)
+        return {name: statistic(name).compute(field) for name in names}
+
+    return jax.lax.map(one, maps)
+
+
+def measure(
+    maps: np.ndarray | jax.Array,
+    names: Sequence[str] = PAPER,
+    *,
+    pixel_arcmin: float,
+    bins: int = 20,
+    ell_range: Sequence[float] = (100.0, 15000.0),
+    kappa_range: Sequence[float] = (-0.0235, 0.0704),
+    estimator: str = "full",
+    periodic: bool = True,
+    mask: np.ndarray | jax.Array | None = None,
+) -> dict[str, Measured]:
+    """Measure statistics of maps, all in one compiled pass.
+
+    Parameters
+    ----------
+    maps : (map, y, x), float32 or, with x64 enabled, float64.
+    names : of statistics in the registry.
+    pixel_arcmin : side of a pixel [arcmin].
+    bins : number of bins, evenly spaced in log(ell) and in convergence.
+    ell_range, kappa_range : outer edges of the bins.
+    estimator : of the power spectrum, ``full`` or ``lenstools``.
+    periodic : whether opposite edges of a map touch; for every statistic that looks at neighbours.
+    mask : (y, x) bool, True where observed, or None.
+
+    Returns
+    -------
+    Name to (values (map, bins), centres (bins), units).
+
+    """
+    settings = Settings.from_ranges(pixel_arcmin, bins, ell_range, kappa_range, estimator, periodic)
+    return measure_with(maps, settings, names, mask)
+
+
+def measure_with(
+    maps: np.ndarray | jax.Array,
+    settings: Settings,
+    names: Sequence[str] = PAPER,
+    mask: np.ndarray | jax.Array | None = None,
+) -> dict[str, Measured]:
+    """Measure statistics of maps with given settings; otherwise as :func:`measure`."""
+    check_names(names)
+    known = None if mask is None else jnp.asarray(mask, dtype=bool)
+    values = _measured(jnp.asarray(maps), known, tuple(names), settings)
+    return {name: _labelled(name, values[name], settings) for name in names}
+
+
+def _labelled(name: str, values: jax.Array | np.ndarray, settings: Settings) -> Measured:
+    entry = statistic(name)
+    return Measured(np.asarray(values), entry.centres(settings), entry.units)
+
+
+def measure_dataset(
+    paths: Sequence[str | os.PathLike[str]],
+    data_set: str,
+    spec: Mapping[str, Any],
+    batch: int = 32,
+) -> xarray.Dataset:
+    """Measure every map of a run, laid out as "Statistics" in ``docs/reference/files.md``.
+
+    The result depends neither on ``batch`` nor on how maps are spread over files.
+
+    Parameters
+    ----------
+    paths : batches of maps, in order.
+    data_set : ``noiseless`` (smoothed) or ``noisy`` (shape noise added, then smoothed).
+    spec : the slice of the configuration with ``maps`` (``smoothing_arcmin``), ``noise``
+        (``galaxies_per_arcmin2``, ``ellipticity_rms``), ``statistics`` and ``seed``.
+    batch : maps in memory at a time.
+
+    Returns
+    -------
+    Dimension ``map`` with coordinates split, cosmology, realization, omega_matter and sigma_8; one
+    variable (map, {name}_bin) a statistic.
+
+    """
+    columns = read_maps([Path(path) for path in paths], columns_only=True)
+    chosen = spec["statistics"]
+    names = (*chosen["names"], *chosen.get("beyond", ()))
+    check_names(names)
+    settings = Settings.from_ranges(
+        columns.pixel_arcmin,
+        chosen["bins"],
+        chosen["ell_range"],
+        _kappa_range(chosen, data_set),
+        chosen["estimator"],
+        chosen["periodic_peaks"],
+    )
+    sigma_pixels = _remaining_smoothing(columns, spec["maps"]["smoothing_arcmin"])
+    mask = None if columns.mask is None else jnp.asarray(columns.mask)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for piece in _progress(paths, batch, len(columns), data_set):
+        maps = _prepared(piece, data_set, spec, batch)
+        values = _measured(maps, mask, names, settings, sigma_pixels)
+        for name in names:
+            parts[name].append(np.asarray(values[name])[: len(piece)])
+    measured = {name: _labelled(name, np.concatenate(parts[name]), settings) for name in names}
+    return _as_dataset(measured, columns, settings, data_set, spec)
+
+
+def _kappa_range(chosen: Mapping[str, Any], data_set: str) -> Sequence[float]:
+    if data_set not in ("noiseless", "noisy"):
+        raise InputError(f"data_set: got {data_set!r}; allowed: noiseless, noisy")
+    edges: Sequence[float] = chosen[f"kappa_range_{data_set}"]
+    return edges
+
+
+def _remaining_smoothing(columns: MapSet, wanted_arcmin: float) -> float:
+    """Return the Gaussian still to apply [pixels]: widths add in squares."""
+    already = columns.smoothing_arcmin
+    if wanted_arcmin < already:
+        raise InputError(
+            f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but the maps are already smoothed "
+            f"by {already:g} arcmin; ask for at least that"
+        )
+    return float(np.sqrt(wanted_arcmin**2 - already**2) / columns.pixel_arcmin)
+
+
+def _progress(
+    paths: Sequence[str | os.PathLike[str]], batch: int, total: int, data_set: str
+) -> Iterator[MapSet]:
+    with progress.bar(total, f"statistics, {data_set}", unit="map") as bar:
+        for path in paths:
+            for piece in iterate_maps(Path(path), batch):
+                yield piece
+                bar.update(len(piece))
+
+
+def _prepared(piece: MapSet, data_set: str, spec: Mapping[str, Any], batch: int) -> jax.Array:
+    assert piece.convergence is not None
+    maps = piece.convergence
+    if data_set == "noisy":
+        noise = spec["noise"]
+        if piece.galaxies_per_arcmin2 or piece.smoothing_arcmin:
+            raise InputError(
+                "noise: these maps hold shape noise or are smoothed already, so that none can "
+                "be added; leave `noisy` out of constraints.data_sets"
+            )
+        maps = add_shape_noise(
+            piece, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+        )
+    # A last piece of another size would compile everything again.
+    missing = batch - len(maps)
+    return jnp.asarray(np.pad(maps, ((0, missing), (0, 0), (0, 0))) if missing else maps)
+
+
+def _as_dataset(
+    measured: Mapping[str, Measured],
+    columns: MapSet,
+    settings: Settings,
+    data_set: str,
+    spec: Mapping[str, Any],
+) -> xarray.Dataset:
+    coordinates: dict[str, Any] = {name: ("map", getattr(columns, name)) for name in COLUMNS}
+    variables: dict[str, Any] = {}
+    for name, (values, centres, units) in measured.items():
+        entry = statistic(name)
+        attributes = {
+            "units": units,
+            "bin_units": entry.bin_units,
+            "label": entry.label,
+            "long_name": entry.description,
+        }
+        coordinates[f"{name}_bin"] = (f"{name}_bin", centres, {"units": entry.bin_units})
+        variables[name] = (("map", f"{name}_bin"), values, attributes)
+    return xarray.Dataset(
+        variables,
+        coordinates,
+        {
+            "data_set": data_set,
+            "pixel_arcmin": settings.pixel_arcmin,
+            "smoothing_arcmin": float(spec["maps"]["smoothing_arcmin"]),
+            "estimator": settings.estimator,
+            "periodic": int(settings.periodic),
+        },
+    )
+
+
+def write_statistics(dataset: xarray.Dataset, path: str | os.PathLike[str]) -> None:
+    """Write statistics as netCDF, atomically; the same numbers give the same bytes."""
+    # Fixed-width text: netCDF's variable-length strings lie in a heap.
+    encoding: dict[str, Any] = {"split": {"dtype": "S1"}} if "split" in dataset.coords else {}
+    # Through memory, because HDF5 takes the process down when a disk fills up under an open file.
+    image = dataset.to_netcdf(None, engine="h5netcdf", encoding=encoding)
+    with atomic_path(path) as scratch:
+        scratch.write_bytes(image)
+
+
+def read_statistics(path: str | os.PathLike[str]) -> xarray.Dataset:
+    """Read what :func:`write_statistics` wrote, whole, into memory."""
+    try:
+        with xarray.open_dataset(path, engine="h5netcdf") as stored:
+            return stored.load()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{os.fspath(path)}: not a whole netCDF file of statistics; make it again"
+        ) from error

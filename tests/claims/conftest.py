@@ -1,0 +1,220 @@
+"""A finished run, made up: every documented table, every figure a small picture."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kappascope import claims, configuration
+from kappascope.files import write_csv
+
+DATA_SETS = ("noiseless", "noisy")
+STATISTICS = ("PS", "PC", "V0", "V1", "V2")
+PARAMETERS = ("omega_matter", "sigma_8")
+FIGURES = (
+    *("fig1", "fig2", "fig3", "fig7", "published_network_contour", "learning_curve"),
+    *("predicted_against_true", "validation", "gallery"),
+)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def published_table1() -> dict[tuple[str, int, str], float]:
+    """Published changes of Table I, from the ledger."""
+    found = {}
+    for claim in claims.load_claims(ROOT / "paper/claims.yaml"):
+        if ".table1." in claim.id:
+            where = claim.select["where"]
+            place = (where["data_set"], where["credibility"], where["statistic"])
+            found[place] = float(claim.published)
+    return found
+
+
+def tables() -> dict[str, list[dict[str, Any]]]:
+    """Every table of docs/reference/files.md, with numbers like the published ones."""
+    rng = np.random.default_rng(7)
+    changes = published_table1()
+    areas = {"PS": 9e-3, "PC": 6e-3, "V0": 4e-3, "V1": 2.4e-3, "V2": 1.5e-3, "All": 1e-3}
+    table1, area_rows = [], []
+    for data_set, level in itertools.product(DATA_SETS, (68, 95)):
+        for name, area in areas.items():
+            if data_set == "noisy":
+                area = 4 * area * (0.5 if name == "V1" else 1.0)
+            change = changes[data_set, level, name]
+            table1.append(
+                {
+                    "data_set": data_set,
+                    "credibility": level,
+                    "statistic": name,
+                    "area_change_percent": change + rng.normal(0, 0.3),
+                    "error_percent": 2.0,
+                    "area_without": area,
+                    "area_with": area * (1 + change / 100),
+                    "error_without": 0.05 * area,
+                    "error_with": 0.05 * area,
+                    "network_seeds": 3,
+                }
+            )
+            for suffix, factor in (("", 1.0), ("+DNN", 1 + change / 100)):
+                area_rows.append(
+                    {
+                        "data_set": data_set,
+                        "credibility": level,
+                        "data_vector": name + suffix,
+                        "area": area * factor,
+                        "error": 0.05 * area * factor,
+                        "area_mcmc": area * factor * 1.01,
+                        "hull_touched": False,
+                    }
+                )
+    return {
+        "table1": table1,
+        "areas": area_rows,
+        "correlations": _correlations(rng),
+        "linear_model": _linear_model(),
+        "leave_one_out": _leave_one_out(rng),
+        "emulator_check": [
+            {
+                "data_set": data_set,
+                "emulator": emulator,
+                "credibility": level,
+                "area": 1e-3 * factor,
+                "error": 2e-5,
+            }
+            for data_set, level in itertools.product(DATA_SETS, (68, 95))
+            for emulator, factor in (("all", 1.0), ("without_fiducial", 1.01), ("half", 1.06))
+        ],
+        "covariance_convergence": [
+            {
+                "data_set": data_set,
+                "third": third,
+                "credibility": level,
+                "area": 1e-3 * (1 + 0.01 * third),
+            }
+            for data_set, level, third in itertools.product(DATA_SETS, (68, 95), (1, 2, 3))
+        ],
+        "network_accuracy": [row for row in _accuracy() if row["source"] == "ours"],
+        "published_network_accuracy": [row for row in _accuracy() if row["source"] != "ours"],
+        "published_network_leave_one_out": [
+            row for row in _leave_one_out(rng) if row["data_set"] == "noiseless"
+        ],
+        "map_properties": [
+            {
+                "data_set": data_set,
+                "sigma_kappa": sigma,
+                "sigma_kappa_error": 1e-4,
+                "sigma_expected": sigma * 1.01,
+                "skewness": skewness,
+                "skewness_error": 0.1,
+                "pixel_noise": 0.0629,
+                "smoothed_noise": 0.01457,
+            }
+            for data_set, sigma, skewness in (("noiseless", 0.0117, 2.2), ("noisy", 0.0187, 0.6))
+        ],
+    }
+
+
+def _correlations(rng: np.random.Generator) -> list[dict[str, Any]]:
+    rows = []
+    for data_set, name, parameter in itertools.product(DATA_SETS, STATISTICS, PARAMETERS):
+        sign = 1 if parameter == "sigma_8" else -1
+        size = 0.1 if data_set == "noiseless" else 0.2
+        centres = np.geomspace(100, 15000, 20) if name == "PS" else np.linspace(-0.02, 0.1, 20)
+        for centre in centres:
+            rows.append(
+                {
+                    "data_set": data_set,
+                    "statistic": name,
+                    "bin_centre": float(centre),
+                    "parameter": parameter,
+                    "pearson": sign * size * float(rng.uniform(0.5, 1.0)),
+                    "standard_error": 0.01,
+                }
+            )
+    return rows
+
+
+def _linear_model() -> list[dict[str, Any]]:
+    matrix = {"noiseless": ((0.34, -0.26), (-0.24, 0.45)), "noisy": ((0.60, -0.56), (-0.56, 0.62))}
+    return [
+        {
+            "data_set": data_set,
+            "sample": sample,
+            "network": network,
+            "linear": linear,
+            "pearson": matrix[data_set][i][j] * (1.3 if sample == "fitted" else 1.0),
+            "standard_error": 0.02,
+        }
+        for data_set, sample in itertools.product(DATA_SETS, ("fitted", "held_out"))
+        for (i, network), (j, linear) in itertools.product(enumerate(PARAMETERS), repeat=2)
+    ]
+
+
+def _leave_one_out(rng: np.random.Generator) -> list[dict[str, Any]]:
+    rows = []
+    for data_set, cosmology, parameter in itertools.product(DATA_SETS, range(33), PARAMETERS):
+        distance = 0.02 * cosmology
+        size = (0.3 + distance) * (1.0 if data_set == "noiseless" else 8.0)
+        on_hull = cosmology > 28
+        rows.append(
+            {
+                "data_set": data_set,
+                "cosmology": cosmology,
+                "omega_matter": 0.26 + distance,
+                "sigma_8": 0.8 - distance,
+                "parameter": parameter,
+                "error_percent": float("nan") if on_hull else size * float(rng.uniform(-1, 1)),
+                "on_hull": on_hull,
+                "distance_to_fiducial": distance,
+            }
+        )
+    return rows
+
+
+def _accuracy() -> list[dict[str, Any]]:
+    sources = (("ours", "noiseless"), ("ours", "noisy"), ("published_network", "noiseless"))
+    return [
+        {
+            "source": source,
+            "data_set": data_set,
+            "parameter": parameter,
+            "rmse": 0.0104 * factor,
+            "rmse_error": 0.0003,
+            "r2": 0.97,
+            "scatter_fiducial": 0.0070 * (1.0 if parameter == "omega_matter" else 3.04),
+            "scatter_error": 0.0005,
+            "bias_fiducial": 0.001,
+        }
+        for source, data_set in sources
+        for parameter, factor in zip(PARAMETERS, (1.0, 2.04), strict=True)
+    ]
+
+
+def make_run(folder: Path) -> Path:
+    """Fill ``folder`` with a made-up run."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    config = configuration.load(root=ROOT)
+    configuration.write_effective(config, folder / "config.yaml")
+    for name, rows in tables().items():
+        write_csv(folder / f"matilla2020/{name}.csv", rows)
+    for name in FIGURES:
+        figure, axes = plt.subplots(figsize=(7, 3.5))
+        axes.plot(np.sin(np.arange(30)))
+        axes.set_title(name)
+        for suffix in ("png", "pdf"):
+            figure.savefig(folder / f"matilla2020/{name}.{suffix}", dpi=60)
+        plt.close(figure)
+    rows = claims.check(claims.load_claims(ROOT / "paper/claims.yaml"), folder, config)
+    claims.write(folder / "claims.csv", rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def fake_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a made-up, finished run."""
+    return make_run(tmp_path_factory.mktemp("results") / "default")

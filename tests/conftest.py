@@ -1,0 +1,36 @@
+"""Shared fixtures: where real inputs and independent reference values lie."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _folder(variable: str, default: str) -> Path:
+    path = Path(os.environ.get(variable, ROOT.parent / "shared" / default))
+    if not path.is_dir():
+        message = f"{path} is not there: set {variable} to the folder that holds it"
+        if os.environ.get("KAPPASCOPE_REQUIRE_REAL_DATA") == "1":
+            pytest.fail(message)
+        pytest.skip(message)
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real maps and network outputs."""
+    return _folder("KAPPASCOPE_REAL_DATA", "realdata")
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """Folder of values from independent codes."""
+    return _folder("KAPPASCOPE_REFERENCE", "reference")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository's root."""
+    return ROOT

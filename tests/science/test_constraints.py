@@ -1,0 +1,113 @@
+"""The whole chain on Gaussian worlds whose constraints are known beforehand."""
+
+import numpy as np
+import pytest
+
+from kappascope.inference import credible, tables
+from kappascope.inference.emulator import Emulator
+from kappascope.inference.measurements import Measurements
+
+SIGMA = np.array([0.012, 0.03])  # scatter of the network's outputs from map to map
+CORRELATION = -0.6
+RESPONSE = np.array([[1.0, 0.2, -0.5], [0.4, 1.0, 0.3]])
+NOISE = 0.05
+SHARED = 0.5  # correlation of the first bin with the network's first output
+
+
+def parameters(number: int = 30) -> np.ndarray:
+    draws = np.random.default_rng(0)
+    corners = np.array([[0.1, 0.3], [0.1, 1.3], [0.6, 0.3], [0.6, 1.3]])
+    inner = draws.uniform([0.12, 0.35], [0.58, 1.25], size=(number - 5, 2))
+    return np.concatenate([[[0.26, 0.8]], corners, inner])
+
+
+def covariance_matrix() -> np.ndarray:
+    """Of three bins and two network outputs, (5, 5)."""
+    matrix = np.diag(np.r_[np.full(3, NOISE), SIGMA] ** 2)
+    matrix[3, 4] = matrix[4, 3] = CORRELATION * SIGMA.prod()
+    matrix[0, 3] = matrix[3, 0] = SHARED * NOISE * SIGMA[0]
+    return matrix
+
+
+def world(seed: int, testing: int = 60, covariance: int = 2000) -> Measurements:
+    """Maps of one random universe; realizations share their draws between cosmologies."""
+    draws = np.random.default_rng(seed)
+    places = parameters()
+    root = np.linalg.cholesky(covariance_matrix())
+    noise = draws.normal(size=(testing, 5)) @ root.T
+    independent = draws.normal(size=(covariance, 5)) @ root.T
+    means = np.concatenate([places @ RESPONSE, places], axis=1)
+    maps = (means[:, None] + noise).reshape(-1, 5)
+    fiducial = means[0] + independent
+    return Measurements(
+        data_set="noiseless",
+        parameters=places,
+        cosmology=np.arange(len(places)),
+        fiducial=0,
+        testing={"PS": maps[:, :3]},
+        testing_cosmology=np.repeat(np.arange(len(places)), testing),
+        testing_realization=np.tile(np.arange(testing), len(places)),
+        covariance={"PS": fiducial[:, :3]},
+        network_testing=maps[None, :, 3:],
+        network_covariance=fiducial[None, :, 3:],
+        bin_centres={"PS": np.arange(3.0)},
+    )
+
+
+def exact(columns: list[int]) -> np.ndarray:
+    jacobian = np.concatenate([RESPONSE, np.eye(2)], axis=1)[:, columns]
+    fisher = jacobian @ np.linalg.inv(covariance_matrix()[np.ix_(columns, columns)]) @ jacobian.T
+    return np.pi * -2.0 * np.log([0.32, 0.05]) / np.sqrt(np.linalg.det(fisher))
+
+
+COLUMNS = {"DNN": [3, 4], "PS": [0, 1, 2], "PS+DNN": [0, 1, 2, 3, 4]}
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_areas_of_a_gaussian_world(name):
+    """With many covariance maps the area is the Fisher ellipse of the true covariance."""
+    measured = world(1, covariance=200_000)
+    vectors = tables.DataVectors(measured, ["PS"])
+    emulator = Emulator(measured.parameters)
+    log_posterior = tables.posterior(vectors, tables.moments(vectors, tables.Settings()), name, 0)
+    cells = credible.refine(emulator, log_posterior, grid=200)
+    np.testing.assert_allclose(
+        credible.areas(cells, log_posterior), exact(COLUMNS[name]), rtol=0.02
+    )
+
+
+def test_change_in_area_of_a_gaussian_world():
+    measured = world(2, covariance=200_000)
+    vectors = tables.DataVectors(measured, ["PS"])
+    settings = tables.Settings(grid=120, bootstrap=0, mcmc_steps=0)
+    found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+    expected = 100.0 * (exact(COLUMNS["PS+DNN"]) / exact(COLUMNS["PS"]) - 1.0)
+    changes = [row["area_change_percent"] for row in tables.change_rows("noiseless", found, ["PS"])]
+    np.testing.assert_allclose(changes, expected, atol=1.5)
+
+
+def test_bootstrap_error_is_the_scatter_between_universes():
+    settings = tables.Settings(grid=50, bootstrap=40, mcmc_steps=0)
+    areas, errors = [], []
+    for seed in range(24):
+        measured = world(100 + seed, testing=30, covariance=300)
+        vectors = tables.DataVectors(measured, ["PS"])
+        found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+        areas.append(found["PS+DNN"].area[0])
+        errors.append(found["PS+DNN"].error[0])
+    # 24 universes fix their scatter to 15 percent.
+    assert np.mean(errors) / np.std(areas, ddof=1) == pytest.approx(1.0, abs=0.45)
+
+
+def test_areas_do_not_depend_on_the_number_of_covariance_maps():
+    """The debiased precision makes few maps as good as many, on average."""
+    areas = []
+    for seed in range(12):
+        measured = world(300 + seed, testing=30, covariance=60)
+        vectors = tables.DataVectors(measured, ["PS"])
+        settings = tables.Settings(grid=60)
+        log_posterior = tables.posterior(vectors, tables.moments(vectors, settings), "PS+DNN", 0)
+        cells = credible.refine(Emulator(measured.parameters), log_posterior, grid=60)
+        areas.append(credible.areas(cells, log_posterior)[0])
+    spread = np.std(areas) / np.sqrt(len(areas))
+    assert np.mean(areas) == pytest.approx(exact(COLUMNS["PS+DNN"])[0], abs=3.0 * spread)

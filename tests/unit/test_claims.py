@@ -1,0 +1,307 @@
+"""Selectors, reductions and judgements of the ledger on small made-up tables."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kappascope import claims, configuration
+from kappascope.errors import InputError
+from kappascope.files import write_csv
+
+CONFIG = configuration.load()
+
+
+def claim(published, tolerance, select=None, **more):
+    return claims.Claim("paper.group.one", "paper", "here", published, tolerance, select, **more)
+
+
+@pytest.fixture
+def run(tmp_path):
+    rows = [
+        {"set": "a", "level": 68, "name": "V0", "value": 4.0, "error": 0.5, "distance": 0.0},
+        {"set": "a", "level": 68, "name": "V1", "value": -3.0, "error": 0.5, "distance": 0.1},
+        {"set": "a", "level": 95, "name": "V0", "value": 2.0, "error": "nan", "distance": 0.2},
+        {"set": "b", "level": 68, "name": "V0", "value": 8.0, "error": 1.0, "distance": 0.3},
+        {"set": "b", "level": 68, "name": "V1", "value": -1.0, "error": 0.0, "distance": 0.4},
+        {"set": "b", "level": 95, "name": "V0", "value": "nan", "error": 0.1, "distance": 0.5},
+    ]
+    write_csv(tmp_path / "table.csv", rows)
+    return claims.Tables(tmp_path)
+
+
+def select(**keys):
+    return {"table": "table.csv", "column": "value", "error": "error", **keys}
+
+
+def measure(run, **keys):
+    return claims.measure(select(**keys), run, CONFIG)
+
+
+# ------------------------------------------------------------------------------- selecting
+
+
+def test_a_single_cell_with_its_error(run):
+    ours = measure(run, where={"set": "a", "level": 68, "name": "V0"})
+    assert (ours.value, ours.error) == (4.0, 0.5)
+
+
+def test_numbers_compare_as_numbers_and_errors_may_be_unknown(run):
+    ours = measure(run, where={"set": "a", "level": 95.0, "name": "V0"})
+    assert (ours.value, ours.error) == (2.0, None)
+    assert measure(run, where={"set": "b", "name": "V1"}).error is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ({"reduce": "max_abs"}, 8.0),
+        ({"reduce": "min_abs"}, 1.0),
+        ({"reduce": "sum"}, 10.0),
+        ({"reduce": "mean", "where": {"set": "a"}}, 1.0),
+        ({"reduce": "mean_abs", "where": {"set": "a"}}, 3.0),
+        ({"reduce": "product", "where": {"level": 68}}, 96.0),
+        ({"reduce": "max_abs", "where": {"distance": {"above": 0.05, "below": 0.25}}}, 3.0),
+        ({"reduce": "sum", "where": {"name": ["V0", "V1"], "set": "b"}}, 7.0),
+        ({"reduce": "sum", "smallest": {"column": "distance", "number": 2}}, 1.0),
+        ({"reduce": "spread_percent", "where": {"name": "V0", "level": 68}}, 100 * 4 / 6),
+        ({"reduce": "count_negative"}, 2.0),
+        ({"where": {"set": "a", "level": 95}, "factor": 0.5}, 1.0),
+    ],
+)
+def test_reductions(run, keys, expected):
+    assert measure(run, **keys).value == pytest.approx(expected)
+
+
+def test_the_error_of_a_mean(run):
+    assert measure(run, reduce="mean", where={"set": "a", "level": 68}).error == pytest.approx(
+        math.hypot(0.5, 0.5) / 2
+    )
+
+
+def test_a_ratio_carries_both_errors(run):
+    ours = measure(
+        run,
+        where={"set": "b", "level": 68, "name": "V0"},
+        divided_by=select(where={"set": "a", "level": 68, "name": "V0"}),
+    )
+    assert ours.value == 2.0
+    assert ours.error == pytest.approx(2.0 * math.hypot(1 / 8, 0.5 / 4))
+
+
+def test_which_name_comes_first_and_first_of_ratios(run):
+    where = {"set": "a", "level": 68}
+    assert measure(run, where=where, label="name", reduce="argmin").value == "V1"
+    assert measure(run, where=where, label="name", reduce="argmax").value == "V0"
+    over = select(where=where, label="name")
+    ratio = measure(
+        run, where={"set": "b", "level": 68}, label="name", reduce="argmax", divided_by=over
+    )
+    assert ratio.value == "V0" and ratio.series.values == pytest.approx([2.0, 1 / 3])
+
+
+def test_change_against_another_row(run):
+    ours = measure(
+        run,
+        where={"set": "b", "level": 68, "name": "V0"},
+        reduce="change_percent",
+        against=select(where={"set": "a", "level": 68, "name": "V0"}),
+    )
+    assert ours.value == pytest.approx(100.0)
+
+
+def test_share_of_opposite_signs(run):
+    keys = {"reduce": "share_opposite", "pair": "name", "by": ["set"], "where": {"level": 68}}
+    assert measure(run, **keys).value == 1.0
+
+
+def test_config_values_and_quantities(run):
+    product = {
+        "config": ["maps.pixels", "maps.pixel_arcmin"],
+        "reduce": "product",
+        "factor": 1 / 60,
+    }
+    assert claims.measure(product, run, CONFIG).value == pytest.approx(1.75)
+    edge = {"config": "statistics.kappa_range_noisy.1"}
+    assert claims.measure(edge, run, CONFIG).value == 0.1
+    paper = configuration.load("paper")
+    factor = claims.measure({"quantity": "debiasing_factor"}, run, paper).value
+    assert factor == pytest.approx((120000 - 104) / 119999, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"table": "none.csv"}, "none.csv is not part of this run"),
+        ({"column": "nothing"}, "no column nothing"),
+        ({"where": {"set": "c"}}, "no row with set = c"),
+        ({"where": {"nothing": 1}}, "no row with nothing = 1"),
+        ({"where": {"set": ["c", "d"], "distance": {"above": 9}}}, "c or d, distance = above 9"),
+        ({"where": {"set": "b", "level": 95}}, "not a number"),
+        ({"where": {"set": "a"}}, "3 rows fit where one is expected"),
+        ({"table": None, "config": "maps.nothing"}, "the config has no maps.nothing"),
+    ],
+)
+def test_what_is_missing_is_told_and_never_an_error(run, keys, told):
+    chosen = {name: value for name, value in select(**keys).items() if value is not None}
+    one = claim(1, {"kind": "digits", "value": 0}, chosen)
+    ours = claims._measured(one, run, CONFIG)
+    assert isinstance(ours, str) and told in ours
+    assert claims.judge(one, ours) == ("not attempted", ours)
+
+
+# --------------------------------------------------------------------------------- judging
+
+
+@pytest.mark.parametrize(
+    ("published", "tolerance", "value", "error", "status"),
+    [
+        (-93, {"kind": "digits", "value": 0.5}, -92.5, None, "match"),
+        (-93, {"kind": "digits", "value": 0.5}, -92.4, None, "differs"),
+        (-93, {"kind": "digits", "value": 0.5}, -92.4, 0.3, "near"),
+        (-93, {"kind": "digits", "value": 0.5}, -47.0, 6.0, "differs"),
+        (-93, {"kind": "digits", "value": 0.5, "near": 5}, -88.0, None, "near"),
+        (-93, {"kind": "digits", "value": 0.5, "near": 5}, -87.9, None, "differs"),
+        (0.0117, {"kind": "digits", "value": 0.00005}, 0.01175, None, "match"),
+        (0.0117, {"kind": "digits", "value": 0.00005, "near": "5%"}, 0.0122, None, "near"),
+        (10, {"kind": "sigma", "value": 1}, 12, 2.0, "match"),
+        (10, {"kind": "sigma", "value": 1}, 12.1, 2.0, "near"),
+        (10, {"kind": "sigma", "value": 1}, 17, 2.0, "differs"),
+        (10, {"kind": "sigma", "value": 1}, 10.1, None, "differs"),
+        (0.2, {"kind": "bound", "at": "most"}, 0.2, None, "match"),
+        (0.2, {"kind": "bound", "at": "most"}, 0.1, None, "match"),
+        (0.2, {"kind": "bound", "at": "most"}, 0.25, 0.02, "near"),
+        (0.2, {"kind": "bound", "at": "most"}, 0.25, 0.01, "differs"),
+        (0.5, {"kind": "bound", "at": "least"}, 0.7, None, "match"),
+        (0.5, {"kind": "bound", "at": "least", "near": 0.1}, 0.45, None, "near"),
+        (0.5, {"kind": "bound", "at": "least", "near": 0.1}, 0.35, None, "differs"),
+        (1, {"kind": "sign"}, 0.01, None, "match"),
+        (1, {"kind": "sign"}, -0.01, 0.01, "near"),
+        (1, {"kind": "sign"}, -0.01, None, "differs"),
+        (-1, {"kind": "sign"}, -5, None, "match"),
+    ],
+)
+def test_judgements(published, tolerance, value, error, status):
+    found, reason = claims.judge(claim(published, tolerance), claims.Measured(value, error))
+    assert found == status
+    assert bool(reason) == (status != "match")
+
+
+def test_a_reason_has_both_numbers_and_the_distance():
+    one = claim(-93, {"kind": "digits", "value": 0.5})
+    assert claims.judge(one, claims.Measured(-47.0, 6.0))[1] == (
+        "ours -47 ± 6, published -93: 7.7 sigma apart"
+    )
+
+
+def series(*values, errors=None, labels="abcdef"):
+    return claims.Series(list(values), errors or [None] * len(values), list(labels[: len(values)]))
+
+
+def test_all_negative():
+    one = claim(3, {"kind": "sign"})
+    assert claims.judge(one, claims.Measured(3.0, None, series(-1, -2, -3)))[0] == "match"
+    near = series(-1, 0.5, -3, errors=[1, 1, 1])
+    assert claims.judge(one, claims.Measured(2.0, None, near))[0] == "near"
+    far = series(-1, 5.0, 0.5, errors=[1, 1, None])
+    status, reason = claims.judge(one, claims.Measured(1.0, None, far))
+    assert status == "differs" and "2 of 3" in reason and "b 5" in reason
+
+
+def test_order():
+    one = claim("b", {"kind": "order"})
+    assert claims.judge(one, claims.Measured("b", None, series(2, 1)))[0] == "match"
+    close = series(1, 2, errors=[0.5, 0.5])
+    assert claims.judge(one, claims.Measured("a", None, close))[0] == "near"
+    status, reason = claims.judge(one, claims.Measured("a", None, series(1, 2)))
+    assert status == "differs" and "a comes first with 1, b has 2" in reason
+    missing = claims.Measured("a", None, series(1, labels="a"))
+    assert claims.judge(one, missing)[0] == "differs"
+
+
+finite = st.floats(-1e3, 1e3)
+
+
+@settings(deadline=None, max_examples=100, derandomize=True)
+@given(finite, finite, st.floats(1e-3, 10), st.floats(1e-3, 10))
+def test_a_wider_tolerance_or_error_never_makes_a_verdict_worse(published, value, error, tolerance):
+    rank = ("match", "near", "differs").index
+
+    def verdict(scale, spread):
+        one = claim(published, {"kind": "digits", "value": tolerance * scale})
+        return rank(claims.judge(one, claims.Measured(value, error * spread))[0])
+
+    assert verdict(2.0, 1.0) <= verdict(1.0, 1.0)
+    assert verdict(1.0, 2.0) <= verdict(1.0, 1.0)
+
+
+# ------------------------------------------------------------------------------- the ledger
+
+
+LEDGER = """
+papers:
+  matilla2020:
+    groups:
+      setup:
+        defaults: {tolerance: {kind: digits, value: 0}}
+        claims:
+          - {id: pixels, label: pixels, place: a, published: 512, select: {config: maps.pixels}}
+      results:
+        defaults:
+          tolerance: {kind: digits, value: 0.5}
+          setup: [setup.pixels]
+          note: more
+          select: {table: table.csv, column: value, error: error, where: {set: a, level: 68}}
+        claims:
+          - {id: one, place: b, published: 9, select: {where: {name: V0}}}
+          - {id: two, place: c, published: -3, select: {where: {name: V1}}}
+          - {id: three, place: d, published: 1, select: {where: {name: V9}}}
+          - {id: four, place: e, published: 1, shown: about 1, select: {where: {name: V9}}}
+"""
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    path = tmp_path / "claims.yaml"
+    path.write_text(LEDGER)
+    return path
+
+
+def test_every_claim_has_a_row_in_order_with_the_columns(run, ledger, tmp_path):
+    rows = claims.check(claims.load_claims(ledger), tmp_path, CONFIG)
+    assert [row["id"].split(".")[-1] for row in rows] == ["pixels", "one", "two", "three", "four"]
+    assert [row["status"] for row in rows] == [
+        *("differs", "differs", "match", "not attempted", "not attempted")
+    ]
+    assert all(tuple(row) == claims.COLUMNS for row in rows)
+    assert rows[1]["reason"] == (
+        "ours 4 ± 0.5, published 9: 10.0 sigma apart; this run (published): pixels 128 (512); more"
+    )
+    assert rows[4]["published"] == "about 1"
+    assert claims.summary(rows) == {
+        "matilla2020": {"match": 1, "near": 0, "differs": 2, "not attempted": 2}
+    }
+    claims.write(tmp_path / "claims.csv", rows)
+    first = (tmp_path / "claims.csv").read_text().splitlines()[0]
+    assert first == "id,paper,place,published,value,uncertainty,tolerance,status,reason"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("id: two", "id: one", "stands twice"),
+        ("place: c,", "", "has no place"),
+        ("kind: digits", "kind: digit", "known: digits"),
+        ("setup: [setup.pixels]", "setup: [setup.pixel]", "which is no claim"),
+        ("note: more", "notes: more", "unknown key notes"),
+        ("column: value", "colum: value", "select has the unknown key colum"),
+        ("place: e,", "place: e, not_attempted: no,", "either select or not_attempted"),
+    ],
+)
+def test_a_mistake_in_the_ledger_is_told(ledger, old, new, told):
+    assert old in LEDGER
+    ledger.write_text(LEDGER.replace(old, new))
+    with pytest.raises(InputError, match=told) as caught:
+        claims.load_claims(ledger)
+    assert "claims.yaml" in str(caught.value)

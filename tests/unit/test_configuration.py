@@ -1,0 +1,429 @@
+"""Config: layers, messages, impossible values, option reference, cosmology table."""
+
+import copy
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial import Delaunay
+
+from kappascope import configuration
+from kappascope.errors import InputError
+
+TIERS = ("default", "smoke", "desk", "paper")
+VARIANTS = ("noise_10_per_arcmin2", "smoothing_2arcmin")
+LEAVES = [(key, option) for key, option in configuration.options() if "properties" not in option]
+
+
+def nested(key, value):
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+@pytest.fixture
+def copy_of_root(root, tmp_path):
+    """The config and schema alone, to break at will."""
+    shutil.copytree(root / "config", tmp_path / "config")
+    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
+    return tmp_path
+
+
+# ------------------------------------------------------------------------- schema and files
+
+
+def test_the_default_tier_is_what_the_schema_gives_as_defaults(root):
+    base = yaml.safe_load((root / "config/config.yaml").read_text())
+    assert configuration.defaults() == base
+
+
+def test_every_key_has_description_unit_and_default():
+    for key, option in configuration.options():
+        assert option["description"].strip().endswith("."), key
+        if "properties" in option:
+            assert option["additionalProperties"] is False, key
+        else:
+            assert option["unit"] and "default" in option, key
+
+
+def test_the_schema_is_a_schema(root):
+    import jsonschema
+
+    jsonschema.Draft202012Validator.check_schema(configuration.schema())
+    assert configuration.schema()["additionalProperties"] is False
+
+
+def test_the_option_reference_is_up_to_date(root):
+    written = (root / "config/README.md").read_text(encoding="utf-8")
+    assert written == configuration.reference(), "run: make config-reference"
+
+
+def test_the_option_reference_names_every_key(root):
+    text = (root / "config/README.md").read_text(encoding="utf-8")
+    assert [key for key, _ in LEAVES if f"| `{key}` |" not in text] == []
+
+
+@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("variants", [(), *[(name,) for name in VARIANTS], VARIANTS])
+def test_every_tier_with_every_variant_is_valid(tier, variants):
+    config = configuration.load(tier, variants)
+    assert config["run"] == "-".join([tier, *variants])
+    for key, option in LEAVES:
+        value = config
+        for name in key.split("."):
+            value = value[name]
+        kinds = option["type"] if isinstance(option["type"], list) else [option["type"]]
+        if kinds == ["number"]:
+            assert isinstance(value, float), key
+
+
+@pytest.mark.parametrize("kind", ["tiers", "variants"])
+def test_tiers_and_variants_hold_only_what_differs(root, kind):
+    base = configuration.defaults()
+    for file in (root / "config" / kind).glob("*.yaml"):
+        for path, value in configuration._leaves(yaml.safe_load(file.read_text())):
+            there = base
+            for name in path:
+                there = there[name]
+            assert there != value, f"{file.name}: {'.'.join(path)} only repeats the default"
+
+
+# ------------------------------------------------------------------------------- layering
+
+
+def test_layers_are_laid_in_order_tier_variant_given():
+    config = configuration.load(
+        "paper", ["noise_10_per_arcmin2"], {"noise": {"galaxies_per_arcmin2": 12}}
+    )
+    assert config["maps"]["pixels"] == 512
+    assert config["noise"] == {"galaxies_per_arcmin2": 12.0, "ellipticity_rms": 0.4}
+    assert config["statistics"]["kappa_range_noisy"] == [-0.075, 0.147]
+
+
+def test_a_given_run_name_stays():
+    assert configuration.load("smoke", VARIANTS[:1], {"run": "mine"})["run"] == "mine"
+
+
+def test_command_line_selects_and_overrides():
+    given_ = {"tier": "smoke", "variants": ",".join(VARIANTS), "network": {"width": 5}}
+    config = configuration.from_command_line(given_)
+    assert config["variants"] == list(VARIANTS)
+    assert config["network"]["width"] == 5
+    assert config["network"]["epochs"] == 2
+    assert given_["tier"] == "smoke"  # what Snakemake handed over is left alone
+
+
+def test_the_effective_config_runs_the_same_again(tmp_path):
+    config = configuration.load("smoke", VARIANTS[:1], {"seed": 3})
+    configuration.write_effective(config, tmp_path / "config.yaml")
+    again = configuration.from_command_line(configuration.read_yaml(tmp_path / "config.yaml"))
+    assert again == config
+
+
+def test_an_unchanged_effective_config_is_not_written_again(tmp_path):
+    path = tmp_path / "config.yaml"
+    configuration.write_effective(configuration.load(), path)
+    before = path.stat().st_mtime_ns
+    configuration.write_effective(configuration.load(), path)
+    assert path.stat().st_mtime_ns == before
+    configuration.write_effective(configuration.load("smoke"), path)
+    assert configuration.read_yaml(path)["run"] == "smoke"
+
+
+def test_text_inside_a_command_line_mapping_becomes_what_it_says():
+    given_ = {
+        "network": {"width": "4"},
+        "maps": {"path": "null"},
+        "simulation": {"fixed_amplitude": "false"},
+        "statistics": {"ell_range": ["200", "9e3"], "beyond": []},
+        "run": 7,
+    }
+    config = configuration.from_command_line(given_)
+    assert config["network"]["width"] == 4
+    assert config["maps"]["path"] is None
+    assert config["simulation"]["fixed_amplitude"] is False
+    assert config["statistics"]["ell_range"] == [200.0, 9000.0]
+    assert config["run"] == "7"
+
+
+def test_numbers_get_the_type_of_the_schema():
+    config = configuration.load(
+        overrides={
+            "network": {"kernel_l2": "1e-3", "width": 4.0},
+            "noise": {"ellipticity_rms": 0.3},
+        }
+    )
+    assert config["network"]["kernel_l2"] == 1e-3
+    assert config["network"]["width"] == 4 and isinstance(config["network"]["width"], int)
+
+
+values = st.recursive(
+    st.integers() | st.text(max_size=3),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=6,
+)
+mappings = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
+
+
+@settings(deadline=None, max_examples=60, derandomize=True)
+@given(mappings, mappings)
+def test_merging_keeps_what_is_not_overridden_and_changes_no_input(base, over):
+    before = copy.deepcopy((base, over))
+    merged = configuration.merge(base, over)
+    assert (base, over) == before
+    assert configuration.merge(base, {}) == base
+    assert configuration.merge(merged, over) == merged
+    assert set(merged) == set(base) | set(over)
+    for key in set(base) - set(over):
+        assert merged[key] == base[key]
+
+
+# ------------------------------------------------------------------------------- messages
+
+
+def message(**given_):
+    with pytest.raises(InputError) as caught:
+        configuration.load(**given_)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def test_an_unknown_tier_names_those_that_exist():
+    text = message(tier="smok")
+    assert '"smok"' in text and "did you mean smoke?" in text
+    for tier in TIERS:
+        assert tier in text
+
+
+def test_an_unknown_variant_names_those_that_exist():
+    text = message(variants=["noise_10"])
+    assert "did you mean noise_10_per_arcmin2?" in text and "smoothing_2arcmin" in text
+
+
+@pytest.mark.parametrize("tier", ["../config", "", "tiers/smoke"])
+def test_a_tier_is_a_name_not_a_path(tier):
+    if tier:
+        assert "there is" in message(tier=tier)
+    else:
+        assert configuration.load(tier)["run"] == "default"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "key", "near"),
+    [
+        ({"network": {"widht": 8}}, "network.widht", "network.width"),
+        ({"width": 8}, "width", "network.width"),
+        ({"noize": {}}, "noize", "noise"),
+        ({"network": {"learning_rate": 1}}, "network.learning_rate", "network.peak_learning_rate"),
+        ({"cosmology": {"fiducial": {"sigma8": 1}}}, "sigma8", "cosmology.fiducial.sigma_8"),
+        ({"maps": {"smoothing": 1}}, "maps.smoothing", "maps.smoothing_arcmin"),
+    ],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_one(overrides, key, near):
+    text = message(overrides=overrides)
+    assert key in text and "unknown key" in text and f"did you mean {near}?" in text
+
+
+IMPOSSIBLE = [
+    ("network.width", "wide", "an integer >= 1"),
+    ("network.width", 0, "an integer >= 1"),
+    ("network.width", 2.5, "an integer >= 1"),
+    ("network.width", True, "an integer >= 1"),
+    ("network.width", None, "an integer >= 1"),
+    ("network.padding", "same", "did you mean SAME?"),
+    ("network.momentum", 1.0, "< 1"),
+    ("network.held_out_maps", 0, ">= 1"),
+    ("network", 4, "a section with the keys"),
+    ("maps", None, "a section with the keys"),
+    ("maps.source", "columbai", "did you mean columbia?"),
+    ("maps.path", 5, "text or null"),
+    ("noise.galaxies_per_arcmin2", float("nan"), "a number > 0"),
+    ("noise.galaxies_per_arcmin2", float("inf"), "a number > 0"),
+    ("noise.galaxies_per_arcmin2", -1, "a number > 0"),
+    ("simulation.fixed_amplitude", "yes", "true or false"),
+    ("simulation.mesh", 161, "even"),
+    ("simulation.ray_tracing", "full", "one of born, multi_plane"),
+    ("statistics.ell_range", [100], "2 numbers, increasing"),
+    ("statistics.ell_range", [200, 100], "the first must be the smaller"),
+    ("statistics.ell_range", [0, 100], "above 0"),
+    ("statistics.kappa_range_noisy", [0.1, 0.1], "the first must be the smaller"),
+    ("statistics.names", [], "at least one"),
+    ("statistics.names", ["v0", "v0"], "none twice"),
+    ("statistics.names", ["power"], "the registry holds power_spectrum"),
+    ("statistics.beyond", ["v0"], "which statistics.names already holds"),
+    ("constraints.data_sets", ["noisey"], "did you mean noisy?"),
+    ("constraints.mcmc_walkers", 7, "even"),
+    ("seed", -1, "an integer >= 0"),
+    ("run", "../elsewhere", "letters, digits"),
+    ("cosmology.number", 102, "has 101 rows"),
+    ("cosmology.number", 3, ">= 5"),
+    ("cosmology.table", "none.csv", "cannot be read"),
+    ("cosmology.fiducial", {"omega_matter": 0.3}, "the nearest is"),
+    ("cosmology.omega_baryon", 0.19, "matter includes the baryons"),
+    ("maps.pixel_arcmin", 0.9, "at least 1.2 are needed"),
+    ("maps.covariance", 104, "at least 105 maps"),
+    ("maps.source", "cosmogrid", "6.87 arcmin"),
+    ("maps.source", "columbia", "give the folder"),
+    ("simulation.mesh", 8, "simulation.particles is"),
+    ("simulation.batches", 102, "at most one job a cosmology"),
+    ("network.padding", "VALID", "348"),
+    ("network.batch", 10**6, "training maps"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "told"), IMPOSSIBLE)
+def test_an_impossible_value_is_refused_with_what_is_allowed(key, value, told):
+    text = message(overrides=nested(key, value))
+    assert told in text
+    assert "--config or --configfile" in text or key == "maps.source"
+
+
+def test_boundaries_are_allowed():
+    configuration.load(overrides={"maps": {"covariance": 105}})
+    configuration.load(overrides={"maps": {"pixel_arcmin": 1 / 1.2 - 1e-9}})
+    configuration.load(overrides={"maps": {"pixels": 348}, "network": {"padding": "VALID"}})
+
+
+def test_a_mistake_in_a_variant_names_its_file(copy_of_root):
+    (copy_of_root / "config/variants/mine.yaml").write_text("network: {width: wide}\n")
+    with pytest.raises(
+        InputError, match=r"^config/variants/mine\.yaml: network\.width: got \"wide\""
+    ):
+        configuration.load(variants=["mine"], root=copy_of_root)
+
+
+def test_broken_yaml_names_file_and_line(copy_of_root):
+    (copy_of_root / "config/variants/mine.yaml").write_text("network:\n  width: [1\nseed: 2\n")
+    with pytest.raises(InputError, match=r"config/variants/mine\.yaml, line 3: not valid YAML"):
+        configuration.load(variants=["mine"], root=copy_of_root)
+
+
+def test_a_variant_that_is_no_mapping_is_told(copy_of_root):
+    (copy_of_root / "config/variants/mine.yaml").write_text("- 1\n")
+    with pytest.raises(InputError, match="expected keys and values"):
+        configuration.load(variants=["mine"], root=copy_of_root)
+
+
+def test_an_incomplete_config_is_told(copy_of_root):
+    base = configuration.defaults()
+    del base["network"]["width"]
+    (copy_of_root / "config/config.yaml").write_text(yaml.safe_dump(base))
+    with pytest.raises(InputError, match=r"network\.width: missing"):
+        configuration.load(root=copy_of_root)
+
+
+@pytest.mark.parametrize("given_", [{"tier": 3}, {"variants": {"a": 1}}, {"variants": [1]}])
+def test_selectors_of_the_wrong_type_are_told(given_):
+    with pytest.raises(InputError, match="got"):
+        configuration.from_command_line(given_)
+
+
+def test_a_box_smaller_than_the_field_is_a_warning_only():
+    assert configuration.warnings(configuration.load()) == []
+    told = configuration.warnings(configuration.load(overrides={"simulation": {"box_mpc_h": 20}}))
+    assert len(told) == 1 and told[0].startswith("simulation.box_mpc_h: got 20")
+
+
+def test_config_can_be_read_without_jax_or_snakemake():
+    code = (
+        "import sys; from kappascope import configuration; configuration.load('smoke'); "
+        "sys.exit(any(name in sys.modules for name in ('jax', 'snakemake', 'pandas', 'scipy')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# ---------------------------------------------------------------------------- cosmologies
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return configuration.read_cosmologies(configuration.ROOT / "config/cosmologies.csv")
+
+
+def test_there_are_79_published_and_22_filled_cosmologies(rows):
+    origins = [row["origin"] for row in rows]
+    assert (origins.count("published"), origins.count("filled")) == (79, 22)
+    assert sorted(row["cosmology"] for row in rows) == list(range(101))
+    assert [row["order"] for row in rows] == list(range(101))
+    assert len({(row["omega_matter"], row["sigma_8"]) for row in rows}) == 101
+
+
+def test_published_cosmologies_are_the_known_ones(rows, real_data):
+    known = np.loadtxt(real_data / "cnn_outputs/cosmologies_79_of_101.txt")
+    ours = [(r["omega_matter"], r["sigma_8"]) for r in rows if r["origin"] == "published"]
+    assert sorted(ours) == sorted(map(tuple, known.tolist()))
+
+
+def test_the_fiducial_comes_first(rows):
+    fiducial = configuration.defaults()["cosmology"]["fiducial"]
+    assert configuration.is_fiducial(rows[0], fiducial)
+
+
+def plane(selection):
+    omega_matter = np.array([row["omega_matter"] for row in selection])
+    sigma_8 = np.array([row["sigma_8"] for row in selection])
+    return np.stack([omega_matter, sigma_8 * (omega_matter / 0.3) ** 0.6], axis=1)
+
+
+def test_filled_cosmologies_lie_inside_the_published_hull(rows):
+    published = plane([row for row in rows if row["origin"] == "published"])
+    filled = plane([row for row in rows if row["origin"] == "filled"])
+    assert (Delaunay(published).find_simplex(filled) >= 0).all()
+
+
+@pytest.mark.parametrize("number", [9, 33, 101])
+def test_every_nested_grid_holds_the_degeneracy_band(rows, number):
+    grid = plane(rows[:number])
+    omega_matter = np.linspace(0.2, 0.5, 31)
+    for across in (-0.08, 0.0, 0.08):
+        band = np.stack([omega_matter, np.full(31, grid[0, 1] + across)], axis=1)
+        assert (Delaunay(grid).find_simplex(band) >= 0).all(), across
+
+
+@pytest.mark.parametrize("number", [33, 101])
+def test_nested_grids_are_denser_near_the_fiducial(rows, number):
+    grid = plane(rows[:number])
+    distance = np.linalg.norm((grid - grid[0]) / (0.1, 0.1), axis=1)
+    inner, outer = (distance < 1).sum(), ((distance >= 1) & (distance < 2)).sum()
+    assert inner > outer / 3 * 1.5  # the ring has three times the disc's area
+
+
+def test_the_table_is_what_its_script_makes(root, tmp_path):
+    (tmp_path / "make_cosmologies.py").write_text((root / "config/make_cosmologies.py").read_text())
+    shutil.copy(root / "config/cosmologies.csv", tmp_path)
+    subprocess.run([sys.executable, tmp_path / "make_cosmologies.py"], check=True)
+    made = (tmp_path / "cosmologies.csv").read_text()
+    assert made == (root / "config/cosmologies.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cosmology,omega_matter\n0,0.3\n", "no column sigma_8"),
+        ("cosmology,omega_matter,sigma_8,origin,order\n0,x,0.8,a,0\n", "line 2"),
+        ("cosmology,omega_matter,sigma_8,origin,order\n0,1.3,0.8,a,0\n", "outside"),
+        (
+            "cosmology,omega_matter,sigma_8,origin,order\n0,0.3,0.8,a,0\n0,0.2,0.8,a,1\n",
+            "same cosmology",
+        ),
+    ],
+)
+def test_a_bad_table_is_told(tmp_path, text, told):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=told):
+        configuration.read_cosmologies(path)
+
+
+def test_the_schema_file_is_tidy_json(root):
+    text = (root / "workflow/schemas/config.schema.json").read_text(encoding="utf-8")
+    assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
+    assert Path(root).is_dir()

@@ -1,0 +1,114 @@
+"""Documents: links lead somewhere, what they name exists, nothing of a machine stands in them."""
+
+import json
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from kappascope import __version__, configuration
+
+ROOT = configuration.ROOT
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "config").glob("*.md")]
+)
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(file):
+    text = re.sub(r"```.*?```", "", file.read_text(encoding="utf-8"), flags=re.S)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (file.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_every_path_of_the_repository_that_is_named_exists(file):
+    text = file.read_text(encoding="utf-8")
+    for name in re.findall(r"`((?:src|config|paper|docs|envs|workflow|scripts)/[\w./-]+)`", text):
+        if not name.endswith("mine.py"):
+            assert (ROOT / name).exists(), name
+
+
+def test_every_config_key_that_is_named_exists():
+    known = {key for key, _ in configuration.options()}
+    sections = {key for key in known if "." not in key and key not in ("run", "seed", "tier")}
+    for file in DOCUMENTS:
+        for section, key in re.findall(r"`(\w+)\.(\w+)`", file.read_text(encoding="utf-8")):
+            if section in sections and key not in ("py", "yaml", "csv"):
+                assert f"{section}.{key}" in known, f"{file.name}: {section}.{key}"
+
+
+def test_every_page_stands_in_the_index():
+    text = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    for file in (ROOT / "docs").rglob("*.md"):
+        if file.name != "index.md":
+            assert f"({file.relative_to(ROOT / 'docs')})" in text, file.name
+
+
+def test_licence_citation_and_version_agree():
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["license"] == "MIT" and citation["version"] == __version__
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert {"cff-version", "message", "title", "authors"} <= set(citation)
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):", makefile, flags=re.M))
+    for file in DOCUMENTS:
+        for name in re.findall(r"make ([a-z-]+)", file.read_text(encoding="utf-8")):
+            words = re.findall(rf"(?:`|^)make {name}\b", file.read_text(encoding="utf-8"), re.M)
+            assert name in targets or not words, f"{file.name}: make {name}"
+
+
+def test_captions_are_one_paragraph_each():
+    captions = list((ROOT / "workflow/report").glob("*.rst"))
+    assert captions
+    for file in captions:
+        text = file.read_text(encoding="utf-8")
+        assert len(text.strip().splitlines()) == 1 and text.strip().endswith("."), file.name
+
+
+def test_ci_calls_make_test_and_requires_real_data_where_they_lie():
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    text = script.read_text()
+    assert "set -euo pipefail" in text and "make test" in text
+    assert "KAPPASCOPE_REQUIRE_REAL_DATA=1" in text
+    assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
+
+
+def test_no_path_of_a_machine_stands_in_what_we_wrote():
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    for name in listed.stdout.splitlines():
+        file = ROOT / name
+        if file.is_file() and file.suffix in {
+            ".py",
+            ".md",
+            ".yaml",
+            ".toml",
+            ".smk",
+            ".typ",
+            ".rst",
+            ".json",
+            ".csv",
+        }:
+            text = file.read_text(encoding="utf-8")
+            assert not re.search(r"(?<![\w.])/(?:work|home|root|mnt)/\w", text), name
+
+
+def test_the_schema_offers_completion_to_editors():
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
+    assert schema["$schema"].startswith("https://json-schema.org/")

@@ -1,0 +1,227 @@
+"""The command ``kappascope measure``."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from kappascope import __version__
+from kappascope.command_line import main
+
+PIXELS = 64
+
+
+@pytest.fixture(autouse=True)
+def precision_as_before() -> Any:
+    # The command switches its process to float64; other tests share this one.
+    before = jax.config.jax_enable_x64
+    yield
+    jax.config.update("jax_enable_x64", before)
+
+
+def a_map(seed: int = 1, pixels: int = PIXELS) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 0.02, (pixels, pixels)).astype(np.float32)
+
+
+def saved(path: Path, array: np.ndarray, angle: float | None = 1.0) -> Path:
+    unit = fits.PrimaryHDU(array)
+    if angle is not None:
+        unit.header["ANGLE"] = angle
+    unit.writeto(path)
+    return path
+
+
+def run(*arguments: str | Path) -> int:
+    return main(["measure", *map(str, arguments)])
+
+
+def compare(ours: Any, theirs: Any, rtol: float, where: str = "") -> None:
+    if isinstance(theirs, dict):
+        assert ours.keys() == theirs.keys(), where
+        for key, value in theirs.items():
+            compare(ours[key], value, rtol, f"{where}/{key}")
+    else:
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=0, err_msg=where)
+
+
+@pytest.mark.realdata
+def test_the_file_is_that_of_lenstools(real_data: Path, reference: Path, tmp_path: Path) -> None:
+    wanted = json.loads((reference / "lenstools_statistics.json").read_text())
+    scales = {name: entry["angle_deg"] * 60 / 512 for name, entry in wanted["maps"].items()}
+    scales["exp_colombia_true_convergence_map.fits"] *= 2
+    groups = [
+        [name for name in scales if name.startswith("convergence")],
+        ["exp_colombia_true_convergence_map.fits"],
+    ]
+    for number, names in enumerate(groups):
+        output = tmp_path / f"{number}.json"
+        scale = [] if number == 0 else ["--pixel-arcmin", str(scales[names[0]])]
+        paths = [real_data / "kappa" / name for name in names]
+        assert run(*paths, "--estimator", "lenstools", *scale, "-o", output) == 0
+        ours = json.loads(output.read_text())
+        compare(ours["ell_edges"], wanted["ell_edges"], 1e-12)
+        compare(ours["kappa_edges"], wanted["kappa_edges"], 1e-12)
+        compare(ours["maps"], {name: wanted["maps"][name] for name in names}, 1e-6)
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "mask", "options"),
+    [
+        ("unmasked.fit", "mask.fit", ["--kappa-range", "-0.2", "0.2"]),
+        (
+            "ks_e_0.29arcmin360.fits",
+            "cosmos_full_mask_0.29arcmin360.fits",
+            ["--pixel-arcmin", "0.29"],
+        ),
+    ],
+)
+def test_real_masked_maps(
+    real_data: Path, tmp_path: Path, name: str, mask: str, options: list[str]
+) -> None:
+    folder = real_data / "kappa"
+    output = tmp_path / "out.json"
+    assert run(folder / name, "--mask", folder / mask, *options, "-o", output) == 0
+    found = json.loads(output.read_text())["maps"][name]
+    seen = fits.getdata(folder / mask) > 0
+    map_ = fits.getdata(folder / name).astype(np.float64)
+    raw = found["raw"]
+    assert raw["std"] == pytest.approx(map_[seen].std(), rel=1e-6)
+    above = [np.mean(map_[seen] >= middle) for middle in raw["peak_thresholds_mid"]]
+    np.testing.assert_allclose(raw["V0"], above, rtol=1e-9)
+    assert np.sum(raw["peak_counts_per_kappa"]) > 0
+    # Total power over f_sky is the mean square of the observed pixels, less what lies outside the
+    # bins: with bins that hold every mode but the mean, exactly.
+    options = [*options, "--bins", "1", "--ell-range", "1", "1e6"]
+    assert run(folder / name, "--mask", folder / mask, *options, "-o", output) == 0
+    entry = json.loads(output.read_text())["maps"][name]
+    side = np.radians(entry["angle_deg"])
+    masked = np.where(seen, map_, 0)
+    wanted = masked.var() / seen.mean() * side**2 / (map_.size - 1)
+    assert entry["raw"]["power_spectrum_sr"][0] == pytest.approx(wanted, rel=1e-9)
+    assert 0 < entry["smoothed_1arcmin_fft"]["std"] < entry["raw"]["std"]
+
+
+def test_bins_without_modes_are_null(tmp_path: Path) -> None:
+    output = tmp_path / "out.json"
+    assert run(saved(tmp_path / "a.fits", a_map()), "-o", output) == 0
+    text = output.read_text()
+    assert "NaN" not in text and "Infinity" not in text
+    power = json.loads(text)["maps"]["a.fits"]["raw"]["power_spectrum_sr"]
+    # A degree holds no mode below ell = 360; 100 to 349 are five bins of the twenty.
+    assert power[:4] == [None] * 4 and all(value > 0 for value in power[5:])
+
+
+def test_options_reach_the_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", a_map())
+    output = tmp_path / "deep" / "out.json"
+    options = ["--pixel-arcmin", "0.5", "--smoothing-arcmin", "2.5", "--bins", "7"]
+    options += ["--ell-range", "1000", "9000", "--kappa-range", "-0.04", "0.04"]
+    assert run(tmp_path / "a.npy", *options, "-o", output) == 0
+    found = json.loads(output.read_text())
+    assert len(found["ell_edges"]) == 8 and found["ell_edges"][0] == pytest.approx(1000)
+    assert found["kappa_edges"][-1] == 0.04
+    entry = found["maps"]["a.npy"]
+    assert entry["angle_deg"] == pytest.approx(0.5 * PIXELS / 60)
+    assert set(entry) == {"angle_deg", "raw", "smoothed_2.5arcmin_fft"}
+    options[3] = "0"
+    assert run(tmp_path / "a.npy", *options, "-o", output) == 0
+    assert set(json.loads(output.read_text())["maps"]["a.npy"]) == {"angle_deg", "raw"}
+
+
+def test_open_edges_drop_what_wraps(tmp_path: Path) -> None:
+    map_ = np.zeros((PIXELS, PIXELS), dtype=np.float32)
+    map_[0, 5] = map_[20, 20] = 0.03
+    path = saved(tmp_path / "a.fits", map_)
+    counts = []
+    for options in ([], ["--open-edges"]):
+        assert run(path, *options, "-o", tmp_path / "out.json") == 0
+        raw = json.loads((tmp_path / "out.json").read_text())["maps"]["a.fits"]["raw"]
+        counts.append(sum(raw["peak_counts_per_kappa"]) * 0.0939 / 20)
+    assert counts == pytest.approx([2, 1])
+
+
+def not_finite() -> np.ndarray:
+    map_ = a_map()
+    map_[1, 2] = np.nan
+    return map_
+
+
+BAD = {
+    "missing": (["gone.fits"], "gone.fits: there is no such file"),
+    "truncated": (["short.fits"], "short.fits: not a whole FITS file"),
+    "no FITS": (["text.fits"], "text.fits: not a whole FITS file"),
+    "not finite": (["nan.fits"], "nan.fits: 1 pixels are NaN or infinite"),
+    "not square": (["oblong.fits"], "oblong.fits: got 32x64 pixels"),
+    "no scale": (["bare.fits"], "bare.fits: its header does not say the pixel scale"),
+    "two scales": (["a.fits", "wide.fits"], "wide.fits: its pixels are 1.875 arcmin"),
+    "twice": (["a.fits", "a.fits"], "a.fits: two maps of this name"),
+    "dark": (["a.fits", "--mask", "dark.fits"], "dark.fits: the mask hides every pixel"),
+    "speckled": (["a.fits", "--mask", "dot.fits"], "dot.fits: nothing observed is left"),
+    "mask size": (["a.fits", "--mask", "small.fits"], "its mask 32x32"),
+    "scale": (["a.fits", "--pixel-arcmin", "0"], "pixel_arcmin: got 0"),
+    "smoothing": (["a.fits", "--smoothing-arcmin", "-1"], "--smoothing-arcmin: got -1"),
+    "range": (["a.fits", "--kappa-range", "1", "0"], "kappa_range: got 1 0"),
+    "bins": (["a.fits", "--bins", "0"], "bins: got 0"),
+}
+
+
+@pytest.mark.parametrize("problem", BAD)
+def test_bad_input_is_one_line(
+    tmp_path: Path,
+    problem: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    saved(tmp_path / "a.fits", a_map())
+    saved(tmp_path / "wide.fits", a_map(), angle=2.0)
+    saved(tmp_path / "bare.fits", a_map(), angle=None)
+    saved(tmp_path / "nan.fits", not_finite())
+    saved(tmp_path / "oblong.fits", a_map()[:32])
+    saved(tmp_path / "dark.fits", np.zeros((PIXELS, PIXELS)))
+    saved(tmp_path / "small.fits", np.ones((32, 32)))
+    dot = np.zeros((PIXELS, PIXELS))
+    dot[7, 7] = 1
+    saved(tmp_path / "dot.fits", dot)
+    (tmp_path / "text.fits").write_text("no FITS at all")
+    (tmp_path / "short.fits").write_bytes((tmp_path / "a.fits").read_bytes()[:4000])
+    monkeypatch.chdir(tmp_path)
+    arguments, message = BAD[problem]
+    assert run(*arguments, "-o", "out.json") == 1
+    told = capsys.readouterr().err
+    assert told.startswith("kappascope: error: ") and message in told
+    assert told.count("\n") == 1 and "Traceback" not in told
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    path = saved(tmp_path / "a.fits", a_map())
+    monkeypatch.setattr("kappascope.files.os.replace", full)
+    assert run(path, "-o", tmp_path / "out.json") == 1
+    assert "the disk is full" in capsys.readouterr().err
+    assert [found.name for found in tmp_path.iterdir()] == ["a.fits"]
+
+
+def test_the_installed_command(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from kappascope.command_line import main; exit(main())"]
+    version = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert version.stdout == f"kappascope {__version__}\n"
+    failed = subprocess.run(
+        [*command, "measure", "gone.fits", "-o", str(tmp_path / "out.json")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("kappascope: error: gone.fits: ")

@@ -1,0 +1,159 @@
+"""Measuring a data set from disk."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray
+
+from kappascope.errors import InputError
+from kappascope.maps.dataset import MapSet, write_maps
+from kappascope.maps.noise import add_shape_noise
+from kappascope.maps.smoothing import smooth, smooth_masked
+from kappascope.statistics.measure import (
+    measure,
+    measure_dataset,
+    read_statistics,
+    write_statistics,
+)
+
+PIXEL_ARCMIN = 0.8203125
+
+
+def a_set(number: int = 7, pixels: int = 32, **changes: Any) -> MapSet:
+    rng = np.random.default_rng(1)
+    whole = MapSet(
+        convergence=(0.02 * rng.standard_normal((number, pixels, pixels))).astype(np.float32),
+        split=np.array(["training", "testing", "covariance"] * 10)[:number],
+        cosmology=np.arange(number) // 3,
+        realization=np.arange(number) % 3,
+        omega_matter=0.2 + 0.01 * np.arange(number),
+        sigma_8=0.7 + 0.01 * np.arange(number),
+        pixel_arcmin=PIXEL_ARCMIN,
+        source_redshift=1.0,
+    )
+    return dataclasses.replace(whole, **changes)
+
+
+def a_spec(**changes: Any) -> dict[str, Any]:
+    return {
+        "seed": 3,
+        "maps": {"smoothing_arcmin": 1.0},
+        "noise": {"galaxies_per_arcmin2": 30.0, "ellipticity_rms": 0.4},
+        "statistics": {
+            "names": ["power_spectrum", "peaks", "v0", "v1", "v2"],
+            "beyond": ["pdf"],
+            "bins": 20,
+            "ell_range": [100.0, 15000.0],
+            "kappa_range_noiseless": [-0.0235, 0.0704],
+            "kappa_range_noisy": [-0.05, 0.10],
+            "estimator": "full",
+            "periodic_peaks": False,
+        },
+        **changes,
+    }
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> list[Path]:
+    found = [tmp_path / "batch_0.h5", tmp_path / "batch_1.h5"]
+    write_maps(found[0], a_set().select(slice(0, 4)))
+    write_maps(found[1], a_set().select(slice(4, 7)))
+    return found
+
+
+def test_layout_is_that_of_the_documentation(paths: list[Path], tmp_path: Path) -> None:
+    write_statistics(measure_dataset(paths, "noiseless", a_spec()), tmp_path / "s.nc")
+    stored = read_statistics(tmp_path / "s.nc")
+    assert stored["v2"].dims == ("map", "v2_bin") and stored["v2"].shape == (7, 20)
+    assert stored["v2"].attrs["label"] == "V2"
+    assert {"units", "bin_units", "label"} <= set(stored["power_spectrum"].attrs)
+    np.testing.assert_array_equal(stored["split"].values.astype(str), a_set().split)
+    np.testing.assert_array_equal(stored["cosmology"], a_set().cosmology)
+    np.testing.assert_array_equal(stored["omega_matter"], a_set().omega_matter)
+    assert set(stored.data_vars) == {"power_spectrum", "peaks", "v0", "v1", "v2", "pdf"}
+    np.testing.assert_allclose(np.diff(stored["v0_bin"]), 0.0939 / 20, rtol=1e-6)
+    assert stored.attrs["data_set"] == "noiseless" and stored.attrs["estimator"] == "full"
+
+
+def test_values_are_those_of_smoothed_maps(paths: list[Path]) -> None:
+    found = measure_dataset(paths, "noiseless", a_spec())
+    smoothed = smooth(np.asarray(a_set().convergence), 1.0 / PIXEL_ARCMIN)
+    direct = measure(smoothed, pixel_arcmin=PIXEL_ARCMIN, periodic=False)
+    for name, (values, centres, units) in direct.items():
+        np.testing.assert_allclose(
+            found[name], values, rtol=1e-4, atol=1e-6 * values.max(), err_msg=name
+        )
+        np.testing.assert_array_equal(found[f"{name}_bin"], centres)
+        assert found[name].attrs["units"] == units
+
+
+def test_noise_comes_before_smoothing(paths: list[Path]) -> None:
+    found = measure_dataset(paths, "noisy", a_spec())
+    noisy = add_shape_noise(a_set(), 3, 30.0, 0.4)
+    smoothed = smooth(noisy, 1.0 / PIXEL_ARCMIN)
+    direct = measure(
+        smoothed, ["v0"], pixel_arcmin=PIXEL_ARCMIN, kappa_range=(-0.05, 0.10), periodic=False
+    )
+    np.testing.assert_allclose(found["v0"], direct["v0"].values, atol=2.1 / 32**2)
+    assert found["v0_bin"][0] == pytest.approx(-0.05 + 0.15 / 40)
+
+
+@pytest.mark.parametrize("data_set", ["noiseless", "noisy"])
+def test_batches_do_not_change_a_byte(tmp_path: Path, paths: list[Path], data_set: str) -> None:
+    whole = tmp_path / "whole.h5"
+    write_maps(whole, a_set())
+    files = []
+    for number, (given, batch) in enumerate([(paths, 32), (paths, 3), ([whole], 2)]):
+        files.append(tmp_path / f"{number}.nc")
+        write_statistics(measure_dataset(given, data_set, a_spec(), batch), files[-1])
+    assert len({file.read_bytes() for file in files}) == 1
+
+
+def test_masked_pixels_leave_every_statistic(tmp_path: Path) -> None:
+    mask = np.ones((32, 32), dtype=bool)
+    mask[:9, 5:] = False
+    maps = np.asarray(a_set().convergence)
+    changed = np.where(mask, maps, np.float32(9))
+    found = []
+    for number, values in enumerate((maps, changed)):
+        path = tmp_path / f"{number}.h5"
+        write_maps(path, a_set(convergence=values, mask=mask))
+        found.append(measure_dataset([path], "noiseless", a_spec()))
+    xarray.testing.assert_identical(found[0], found[1])
+    smoothed, kept = smooth_masked(maps, mask, 1.0 / PIXEL_ARCMIN)
+    direct = measure(smoothed, ["v1"], pixel_arcmin=PIXEL_ARCMIN, mask=kept, periodic=False)
+    np.testing.assert_allclose(found[0]["v1"], direct["v1"].values, rtol=1e-4, atol=1e-6)
+
+
+def test_maps_smoothed_already_are_smoothed_by_the_rest(tmp_path: Path) -> None:
+    sigma = 0.6 / PIXEL_ARCMIN
+    before = np.asarray(smooth(np.asarray(a_set().convergence), sigma))
+    paths = [tmp_path / "a.h5", tmp_path / "b.h5"]
+    write_maps(paths[0], a_set())
+    write_maps(paths[1], a_set(convergence=before, smoothing_arcmin=0.6))
+    once, rest = (measure_dataset([path], "noiseless", a_spec())["v0"] for path in paths)
+    np.testing.assert_allclose(once, rest, atol=2.1 / 32**2)
+    with pytest.raises(InputError, match=r"smoothing_arcmin: got 0\.5.*already smoothed by 0\.6"):
+        measure_dataset(paths[1:], "noiseless", a_spec(maps={"smoothing_arcmin": 0.5}))
+    with pytest.raises(InputError, match="noise: these maps"):
+        measure_dataset(paths[1:], "noisy", a_spec())
+
+
+def test_an_unknown_statistic_or_data_set_is_one_line(paths: list[Path]) -> None:
+    spec = a_spec()
+    with pytest.raises(InputError, match="data_set: got 'clean'"):
+        measure_dataset(paths, "clean", spec)
+    spec["statistics"]["names"] = ["v3"]
+    with pytest.raises(InputError, match="did you mean 'v"):
+        measure_dataset(paths, "noiseless", spec)
+
+
+def test_a_truncated_file_of_statistics_is_one_line(paths: list[Path], tmp_path: Path) -> None:
+    path = tmp_path / "s.nc"
+    write_statistics(measure_dataset(paths, "noiseless", a_spec()), path)
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(InputError, match=r"s\.nc: not a whole netCDF file"):
+        read_statistics(path)

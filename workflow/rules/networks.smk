@@ -1,0 +1,124 @@
+"""The 18-convolution network: training, outputs for every map, how well it does.
+
+needs   maps
+makes   networks/{data_set}/{number}/network.{json,npz}, networks/{data_set}/predictions.nc,
+        matilla2020/{learning_curve,predicted_against_true}.{pdf,png}, network_accuracy.csv
+"""
+
+
+def _train_spec(wildcards):
+    content = spec(
+        "train_network",
+        ["seed", "maps", "noise", "network"],
+        data_set=wildcards.data_set,
+        index=int(wildcards.number),
+        jax=True,
+    )
+    # Neither the number of networks nor how often one is saved changes what one learns.
+    content["network"] = {k: v for k, v in content["network"].items() if k != "seeds"}
+    name = f"{wildcards.data_set}-{wildcards.number}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
+
+
+rule train_network:
+    input:
+        MAPS,
+    output:
+        network=NETWORK,
+        description=result("networks/{data_set}/{number}/network.json"),
+        history=result("networks/{data_set}/{number}/history.csv"),
+    params:
+        spec=_train_spec,
+    log:
+        log_of("train_{data_set}_{number}"),
+    benchmark:
+        benchmark_of("train_{data_set}_{number}")
+    resources:
+        mem_mb=lambda wildcards, attempt: 3000 * attempt,
+        gpu=1,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/train_network.py"
+
+
+rule predict:
+    input:
+        maps=MAPS,
+        networks=expand(NETWORK, number=NETWORK_NUMBERS, allow_missing=True),
+    output:
+        PREDICTIONS,
+    params:
+        spec=lambda wildcards: spec(
+            "predict",
+            ["seed", "maps", "noise"],
+            data_set=wildcards.data_set,
+            jax=True,
+        ),
+    log:
+        log_of("predict_{data_set}"),
+    benchmark:
+        benchmark_of("predict_{data_set}")
+    resources:
+        mem_mb=2500,
+        gpu=1,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/predict.py"
+
+
+rule plot_networks:
+    input:
+        histories=expand(
+            result("networks/{data_set}/{number}/history.csv"),
+            data_set=DATA_SETS,
+            number=NETWORK_NUMBERS,
+        ),
+        predictions=expand(PREDICTIONS, data_set=DATA_SETS),
+    output:
+        learning=report(
+            matilla("learning_curve.png"),
+            caption="../report/learning_curve.rst",
+            category="Networks",
+        ),
+        learning_pdf=matilla("learning_curve.pdf"),
+        predicted=report(
+            matilla("predicted_against_true.png"),
+            caption="../report/predicted_against_true.rst",
+            category="Networks",
+        ),
+        predicted_pdf=matilla("predicted_against_true.pdf"),
+    params:
+        spec=spec("plot_networks", ["network"], data_sets=DATA_SETS),
+    log:
+        log_of("plot_networks"),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/plot_networks.py"
+
+
+rule network_accuracy:
+    input:
+        statistics=expand(STATISTICS, data_set=DATA_SETS),
+        predictions=expand(PREDICTIONS, data_set=DATA_SETS),
+    output:
+        network_accuracy=report(
+            matilla("network_accuracy.csv"),
+            caption="../report/network_accuracy.rst",
+            category="Networks",
+        ),
+    params:
+        spec=spec(
+            "network_accuracy",
+            ["seed", "constraints"],
+            data_sets=DATA_SETS,
+            fiducial=config["cosmology"]["fiducial"],
+        ),
+    log:
+        log_of("network_accuracy"),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/network_accuracy.py"

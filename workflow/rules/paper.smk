@@ -1,0 +1,91 @@
+"""The claims ledger and the paper.
+
+needs   every table and figure
+makes   config.yaml (the effective config), claims.csv, paper.pdf
+"""
+
+TABLES = [
+    matilla(f"{name}.csv")
+    for name in (
+        "table1",
+        "correlations",
+        "linear_model",
+        "leave_one_out",
+        "emulator_check",
+        "covariance_convergence",
+        "network_accuracy",
+        "map_properties",
+    )
+] + (
+    [matilla("published_network_accuracy.csv")] if PUBLISHED_NETWORK.exists() else []
+)
+FIGURES = [
+    matilla(f"{name}.png")
+    for name in [figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS]
+    + [
+        "fig3",
+        "fig7",
+        "validation",
+        "gallery",
+        "statistics",
+        "learning_curve",
+        "predicted_against_true",
+    ]
+    + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
+]
+
+
+rule effective_config:
+    output:
+        result("config.yaml"),
+    params:
+        spec=spec("write_config", [], effective=config),
+    log:
+        log_of("effective_config"),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/write_config.py"
+
+
+rule write_claims:
+    input:
+        TABLES,
+        claims="paper/claims.yaml",
+        config=result("config.yaml"),
+    output:
+        report(
+            result("claims.csv"),
+            caption="../report/claims.rst",
+            category="Claims",
+        ),
+    params:
+        spec=spec("write_claims", []),
+    log:
+        log_of("write_claims"),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/write_claims.py"
+
+
+rule build_paper:
+    input:
+        TABLES,
+        FIGURES,
+        collect("paper/{name}", name=glob_wildcards("paper/{name,.+[.]typ}").name),
+        config=result("config.yaml"),
+        claims=result("claims.csv"),
+        ledger="paper/claims.yaml",
+    output:
+        report(
+            result("paper.pdf"), caption="../report/paper.rst", category="Paper"
+        ),
+    params:
+        spec=spec("build_paper", []),
+    log:
+        log_of("build_paper"),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/build_paper.py"

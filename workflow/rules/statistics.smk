@@ -1,0 +1,47 @@
+"""Statistics of every map, one job a data set.
+
+needs   maps
+makes   statistics/{data_set}.nc, matilla2020/statistics.{pdf,png}
+"""
+
+
+rule measure_statistics:
+    input:
+        MAPS,
+    output:
+        STATISTICS,
+    params:
+        spec=lambda wildcards: spec(
+            "measure_statistics",
+            ["seed", "maps", "noise", "statistics"],
+            data_set=wildcards.data_set,
+            jax=True,
+        ),
+    log:
+        log_of("measure_statistics_{data_set}"),
+    benchmark:
+        benchmark_of("measure_statistics_{data_set}")
+    resources:
+        mem_mb=2000,
+        gpu=1,
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/measure_statistics.py"
+
+
+rule plot_statistics:
+    input:
+        expand(STATISTICS, data_set=DATA_SETS),
+    output:
+        pdf=matilla("statistics.pdf"),
+        png=matilla("statistics.png"),
+        table=matilla("statistics.csv"),
+    params:
+        spec=spec("plot_statistics", [], data_sets=DATA_SETS),
+    log:
+        log_of("plot_statistics"),
+    conda:
+        "../../envs/environment.yaml"
+    script:
+        "../../scripts/plot_statistics.py"
