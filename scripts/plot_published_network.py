@@ -2,16 +2,17 @@
 
 from kappascope.figures.contours import published_network_panel, read_pictures
 from kappascope.figures.style import provenance, save_figure
+from kappascope.inference.measurements import listed
 
 
 def main(inputs, outputs, spec):
-    ours = inputs.get("ours")
+    ours = listed(inputs.get("ours", []))
     figure = published_network_panel(
         read_pictures(inputs.published),
-        read_pictures(ours) if ours else None,
+        read_pictures(ours[0]) if ours else None,
         spec["maps"]["pixels"] * spec["maps"]["pixel_arcmin"] / 60.0,
     )
-    files = [inputs.published, *([ours] if ours else [])]
+    files = [inputs.published, *ours]
     save_figure(figure, outputs.pdf, provenance(files))
 
 

@@ -15,7 +15,7 @@ STATISTICS = ("PS", "PC", "V0", "V1", "V2")
 PARAMETERS = ("omega_matter", "sigma_8")
 FIGURES = (
     *("fig1", "fig2", "fig3", "fig7", "published_network_contour", "learning_curve"),
-    *("predicted_against_true", "validation", "gallery"),
+    *("predicted_against_true", "validation", "gallery", "statistics"),
 )
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -1,6 +1,7 @@
 """Measuring a data set from disk."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import xarray
 
 from kappascope.errors import InputError
+from kappascope.maps.archives import import_maps
 from kappascope.maps.dataset import MapSet, write_maps
 from kappascope.maps.noise import add_shape_noise
 from kappascope.maps.smoothing import smooth, smooth_masked
@@ -18,6 +20,7 @@ from kappascope.statistics.measure import (
     read_statistics,
     write_statistics,
 )
+from kappascope.statistics.summary import COLUMNS, mean_rows
 
 PIXEL_ARCMIN = 0.8203125
 
@@ -140,6 +143,41 @@ def test_maps_smoothed_already_are_smoothed_by_the_rest(tmp_path: Path) -> None:
         measure_dataset(paths[1:], "noiseless", a_spec(maps={"smoothing_arcmin": 0.5}))
     with pytest.raises(InputError, match="noise: these maps"):
         measure_dataset(paths[1:], "noisy", a_spec())
+
+
+def test_means_by_cosmology(paths: list[Path]) -> None:
+    dataset = measure_dataset(paths, "noiseless", a_spec())
+    rows = mean_rows(dataset)
+    assert len(rows) == 6 * 3 * 20 and tuple(rows[0]) == COLUMNS
+    chosen = [row for row in rows if row["statistic"] == "V1" and row["cosmology"] == 1]
+    maps = dataset["v1"].values[3:6].astype(np.float64)
+    np.testing.assert_allclose([row["mean"] for row in chosen], maps.mean(axis=0))
+    np.testing.assert_allclose([row["scatter"] for row in chosen], maps.std(axis=0, ddof=1))
+    assert {row["maps"] for row in chosen} == {3}
+    assert {row["maps"] for row in rows if row["cosmology"] == 2} == {1}
+
+
+@pytest.mark.realdata
+def test_a_folder_of_real_maps_becomes_statistics(
+    real_data: Path, reference: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "maps.csv"
+    names = ["convergence_z99.fit", "convergence_z150.fit"]
+    table.write_text(
+        "file,Omega_m,sigma_8,simulation\n"
+        + "".join(f"{name},0.26,0.8,light cone\n" for name in names)
+    )
+    import_maps("folder", real_data / "kappa", table, [tmp_path / "maps.h5"])
+    spec = a_spec()
+    spec["statistics"].update(estimator="lenstools", periodic_peaks=True)
+    found = measure_dataset([tmp_path / "maps.h5"], "noiseless", spec)
+    assert len(set(found["split"].values)) == 1  # one light cone stays in one split
+    wanted = json.loads((reference / "lenstools_statistics.json").read_text())["maps"]
+    for row, name in enumerate(names):
+        theirs = wanted[name]["smoothed_1arcmin_fft"]
+        for ours, key in (("v1", "V1_per_pixel"), ("v2", "V2_per_pixel2")):
+            scale = np.abs(theirs[key]).max()
+            np.testing.assert_allclose(found[ours][row], theirs[key], rtol=1e-4, atol=1e-6 * scale)
 
 
 def test_an_unknown_statistic_or_data_set_is_one_line(paths: list[Path]) -> None:

@@ -8,6 +8,7 @@ TABLES = [
     matilla(f"{name}.csv")
     for name in (
         "table1",
+        "areas",
         "correlations",
         "linear_model",
         "leave_one_out",
@@ -17,7 +18,12 @@ TABLES = [
         "map_properties",
     )
 ] + (
-    [matilla("published_network_accuracy.csv")] if PUBLISHED_NETWORK.exists() else []
+    [
+        matilla("published_network_accuracy.csv"),
+        matilla("published_network_leave_one_out.csv"),
+    ]
+    if PUBLISHED_NETWORK.exists()
+    else []
 )
 FIGURES = [
     matilla(f"{name}.png")

@@ -36,7 +36,7 @@ rule plot_statistics:
     output:
         pdf=matilla("statistics.pdf"),
         png=matilla("statistics.png"),
-        table=matilla("statistics.csv"),
+        csv=matilla("statistics.csv"),
     params:
         spec=spec("plot_statistics", [], data_sets=DATA_SETS),
     log:

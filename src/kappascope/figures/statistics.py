@@ -5,6 +5,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
@@ -18,8 +19,7 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
 
     Parameters
     ----------
-    rows : data_set, statistic, label, units, bin_units, cosmology, omega_matter, sigma_8,
-        bin_centre, mean.
+    rows : of ``statistics.summary.mean_rows``.
 
     """
     with figure_style():
@@ -31,7 +31,8 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
             squeeze=False,
         )
         s8 = [_s8(row) for row in rows]
-        colours = plt.cm.ScalarMappable(Normalize(min(s8), max(s8)), "viridis")
+        # Maps of one cosmology only have no range to colour.
+        colours = ScalarMappable(Normalize(min(s8), max(max(s8), min(s8) + 1e-3)), "viridis")
         for line, name in zip(axes, names, strict=True):
             for panel, data_set in zip(line, data_sets, strict=True):
                 mine = [
@@ -61,15 +62,14 @@ def _lines(axes: Any, rows: Rows, colours: Any) -> None:
         mine = [row for row in rows if row["cosmology"] == cosmology]
         x = np.array([float(row["bin_centre"]) for row in mine])
         y = np.array([float(row["mean"]) for row in mine])
-        if rows[0]["statistic"] == "power_spectrum":
+        if rows[0]["statistic"] == "PS":
             y = np.where(y > 0, y * x * (x + 1) / (2 * np.pi), np.nan)
         axes.plot(x, y, color=colours.to_rgba(_s8(mine[0])), lw=0.7)
-    first = rows[0]
-    if first["statistic"] == "power_spectrum":
+    name = rows[0]["statistic"]
+    if name == "PS":
         axes.set(xscale="log", yscale="log", xlabel=LABELS["ell"])
-        axes.set_ylabel(r"$\ell(\ell+1)P_\kappa/2\pi$")
-        top = np.nanmax([line.get_ydata().max() for line in axes.lines])
+        top = np.nanmax([line.get_ydata() for line in axes.lines])
         axes.set_ylim(top * 1e-5, top * 2)
     else:
-        axes.set_xlabel(first["bin_units"] if first["statistic"] == "starlet_l1" else LABELS["kappa"])
-        axes.set_ylabel(first["label"])
+        axes.set_xlabel("scale and amplitude bin" if name == "SL1" else LABELS["kappa"])
+    axes.set_ylabel(r"$\ell(\ell+1)P_\kappa/2\pi$" if name == "PS" else LABELS.get(name, name))

@@ -109,7 +109,7 @@ def load(
 
     Parameters
     ----------
-    statistics, predictions : netCDF files laid out as in ``docs/files.md``.
+    statistics, predictions : netCDF files laid out as in ``docs/reference/files.md``.
     data_set : name for the tables.
     fiducial : ``omega_matter`` and ``sigma_8`` of the fiducial cosmology.
     names : variables to read; ``None`` for every statistic in the file. In the result each goes by
@@ -130,7 +130,9 @@ def load(
         )
     ordered = predicted["prediction"].transpose("seed", "map", "parameter")
     outputs = ordered.sel(parameter=list(PARAMETERS)).values.astype(np.float64)
-    if not np.isfinite(outputs).all():
+    # Training maps are not predicted: their outputs stay NaN and are never looked at.
+    used = predicted["split"].values.astype(str) != "training"
+    if not np.isfinite(outputs[:, used]).all():
         raise InputError(f"{predictions}: the network's outputs hold NaN; train it again")
 
     splits = measured["split"].values.astype(str)

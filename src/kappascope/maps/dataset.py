@@ -252,7 +252,7 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
         missing += [name for name in _SCALARS if name not in handle.attrs]
         if missing:
             raise InputError(
-                f"{path}: no {missing[0]!r} in this HDF5 file; docs/reference/files.md has the layout"
+                f"{path}: no {missing[0]!r} in this file; docs/reference/files.md has the layout"
             )
         try:
             yield handle

@@ -110,7 +110,7 @@ def predict_dataset(
     Returns
     -------
     ``prediction`` (seed, map, parameter) in the parameters' own units, laid out as in
-    ``docs/files.md``.
+    ``docs/reference/files.md``.
 
     """
     columns = read_maps([Path(path) for path in paths], columns_only=True)

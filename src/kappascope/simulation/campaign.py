@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kappascope import progress, randomness
+from kappascope.errors import InputError
 from kappascope.maps.dataset import SPLITS, MapWriter
 from kappascope.simulation import lightcone
 from kappascope.simulation.cosmology import Cosmology, MatterPower, matter_power
@@ -144,6 +145,12 @@ def write_batch(
                 maps["source_redshift"],
                 spec["simulation"]["ray_tracing"] == "multi_plane",
             )
+            if not np.isfinite(convergence).all():
+                raise InputError(
+                    f"simulation: box {box.number} of cosmology {box.cosmology} ({box.split}) has "
+                    "convergence that is no number; raise simulation.steps or lower "
+                    "simulation.sharpening"
+                )
             writer.append(
                 convergence,
                 split=box.split,

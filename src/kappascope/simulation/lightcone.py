@@ -140,8 +140,11 @@ class PowerBins:
         edges = [0.5 * fundamental]
         while edges[-1] < k.max() * 1.01:
             edges.append(max(edges[-1] + fundamental, edges[-1] * growth))
-        index = np.digitize(k, edges) - 1  # -1: the mean
-        size = len(edges) - 1
+        # A ring without modes has no power to compare: close the gaps. The mean gets -1.
+        ring = np.digitize(k, edges) - 1
+        present, renumbered = np.unique(ring, return_inverse=True)
+        index = renumbered.reshape(k.shape) - int(present[0] == -1)
+        size = int(index.max()) + 1
         weight = _hermitian_weight(pixels) * (index >= 0)
         safe = np.maximum(index, 0).ravel()
         count = np.bincount(safe, weight.ravel(), minlength=size)
