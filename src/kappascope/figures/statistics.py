@@ -27,7 +27,7 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
         figure, axes = plt.subplots(
             len(names),
             len(data_sets),
-            figsize=(DOUBLE_COLUMN_INCHES, 1.75 * len(names)),
+            figsize=(DOUBLE_COLUMN_INCHES, 0.4 + 1.05 * len(names)),
             squeeze=False,
         )
         s8 = [_s8(row) for row in rows]

@@ -175,7 +175,7 @@ def corrected_planes(
     power: MatterPower,
     box_mpc_h: float,
     transfer_function: bool,
-) -> Iterator[npt.NDArray[np.float32]]:
+) -> Iterator[Array]:
     """Make each slab's planes from the projections of its snapshot.
 
     The mass-assignment window is divided out. With ``transfer_function`` the planes of a snapshot
@@ -196,11 +196,16 @@ def corrected_planes(
     pixels = projections.shape[-1]
     bins = PowerBins.of(pixels, box_mpc_h)
     k = _plane_wavenumbers(pixels, box_mpc_h)
-    window = _assignment_window(pixels)
     norm = box_mpc_h**3 / pixels**4
-    modes = np.fft.rfft2(projections) / window
+    # Beyond the particles' own Nyquist there is only shot noise: let it fade.
+    fade = np.exp(-((k * box_mpc_h / (np.pi * pixels)) ** 4)) / _assignment_window(pixels)
+    modes = [_transform(jnp.asarray(snapshot)) for snapshot in projections]
+    window = _assignment_window(pixels)
     measured = np.array(
-        [np.mean([bins.average(axis) for axis in snapshot], 0) for snapshot in modes]
+        [
+            np.mean([bins.average(np.asarray(axis) / window) for axis in snapshot], 0)
+            for snapshot in modes
+        ]
     )
     for slab in range(len(cone.distance)):
         snapshot = int(cone.snapshot[slab])
@@ -211,9 +216,18 @@ def corrected_planes(
             filled = np.interp(np.log(np.maximum(k, bins.centre[0])), np.log(bins.centre), ratio)
         else:
             filled = np.full(k.shape, float(cosmology.growth(a) / cosmology.growth(a_snapshot)))
-        # Beyond the particles' own Nyquist there is only shot noise: let it fade.
-        filled = filled * np.exp(-((k * box_mpc_h / (np.pi * pixels)) ** 4))
-        yield np.fft.irfft2(modes[snapshot] * filled, s=(pixels, pixels)).astype(np.float32)
+        yield _filtered(modes[snapshot], jnp.asarray(filled * fade, jnp.float32))
+
+
+@jax.jit
+def _transform(planes: Array) -> Array:
+    return jnp.fft.rfft2(planes)
+
+
+@jax.jit
+def _filtered(modes: Array, transfer: Array) -> Array:
+    pixels = modes.shape[-2]
+    return jnp.fft.irfft2(modes * transfer, s=(pixels, pixels))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -362,7 +376,7 @@ def _slab_maps(
 
 
 def born_maps(
-    planes: Iterable[npt.NDArray[np.float32]],
+    planes: Iterable[Array],
     cone: Slabs,
     box_mpc_h: float,
     draws: Draws,
