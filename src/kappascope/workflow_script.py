@@ -55,6 +55,6 @@ def run(main: Main, snakemake: Any) -> None:
         main(snakemake.input, snakemake.output, spec)
     except InputError as error:
         print(f"kappascope: error in rule {snakemake.rule}: {error}", file=sys.stderr, flush=True)
-        os._exit(1) if "jax" in sys.modules else sys.exit(1)
+        sys.exit(1)
     finally:
         sys.stderr.flush()

@@ -37,7 +37,7 @@ def camb_results() -> Any:
         omk=0,
     )
     # This primordial amplitude gives sigma_8 = 0.8 in this cosmology; asserted below.
-    parameters.InitPower.set_params(ns=FIDUCIAL.spectral_index, As=2.19973e-9)
+    parameters.InitPower.set_params(ns=FIDUCIAL.spectral_index, As=2.19901e-9)
     parameters.set_matter_power(redshifts=[0.0, 0.2, 0.43, 0.7, 1.0], kmax=40.0, silent=True)
     parameters.NonLinear = camb.model.NonLinear_both
     parameters.NonLinearModel.set_params(halofit_version="takahashi")
@@ -122,8 +122,9 @@ def test_linear_power_has_the_amplitude_asked_for(model: Cosmology) -> None:
     x = 8.0 * k
     window = 3 * (np.sin(x) - x * np.cos(x)) / x**3
     variance = np.trapezoid(table.linear_today(k) * window**2 * k**3, np.log(k)) / (2 * np.pi**2)
-    # Below k = 0.001 lies 1e-5 of the variance; log-log interpolation errs by 1e-3.
-    assert np.sqrt(variance) == pytest.approx(model.sigma_8, rel=2e-3)
+    # Below k = 0.001 lies 1e-5 of the variance; log-log interpolation of 400 nodes errs by less
+    # than 1e-3. A map's label is this number: an error here is an error of the training target.
+    assert np.sqrt(variance) == pytest.approx(model.sigma_8, rel=1e-3)
 
 
 def test_nonlinear_power_meets_linear_on_large_scales_and_exceeds_it_on_small(
