@@ -11,12 +11,8 @@ from kappascope.workflow_script import run
 def main(inputs, outputs, spec):
     names, seeds = spec["data_sets"], spec["network"]["seeds"]
     keys = [(name, number) for name in names for number in range(seeds)]
-    histories = {
-        key: read_rows(path) for key, path in zip(keys, inputs.histories, strict=True)
-    }
-    save_figure(
-        networks.learning_curves(histories), outputs.learning, provenance(inputs.histories)
-    )
+    histories = {key: read_rows(path) for key, path in zip(keys, inputs.histories, strict=True)}
+    save_figure(networks.learning_curves(histories), outputs.learning, provenance(inputs.histories))
     truth, predicted = {}, {}
     for name, path in zip(names, inputs.predictions, strict=True):
         with xarray.open_dataset(path, engine="h5netcdf") as stored:

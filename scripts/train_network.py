@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kappascope.files import write_csv
+from kappascope.maps.smoothing import remaining_smoothing
 from kappascope.networks import architectures, description, prediction, training
 from kappascope.workflow_script import run
 
@@ -26,7 +27,8 @@ def main(inputs, outputs, spec):
         maps.targets,
         prediction.observer(
             prediction.noise_sigma(data_set, pixel, spec["noise"]),
-            spec["maps"]["smoothing_arcmin"] / pixel,
+            remaining_smoothing(maps.columns, spec["maps"]["smoothing_arcmin"]),
+            maps.columns.mask,
         ),
         training.Settings.of(section),
         spec["seed"],

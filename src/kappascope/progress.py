@@ -19,8 +19,9 @@ def bar(total: int, label: str, initial: int = 0, unit: str = "it") -> "tqdm[Non
         unit=unit,
         mininterval=0.5 if terminal else 15.0,
         # Without a terminal each refresh becomes a line of its own.
-        bar_format=None if terminal else "{desc}: {n_fmt}/{total_fmt} {rate_fmt} left {remaining}"
-        "{postfix}\n",
+        bar_format=None
+        if terminal
+        else "{desc}: {n_fmt}/{total_fmt} {rate_fmt} left {remaining}{postfix}\n",
         dynamic_ncols=terminal,
         leave=True,
     )

@@ -29,7 +29,9 @@ def generator(seed: int, purpose: str, *indices: int) -> np.random.Generator:
     indices : non-negative ints that tell draws of one purpose apart (cosmology, map, ...).
 
     """
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(_entropy(seed, purpose, indices))))
+    return np.random.Generator(
+        np.random.Philox(np.random.SeedSequence(_entropy(seed, purpose, indices)))
+    )
 
 
 def key(seed: int, purpose: str, *indices: int) -> "jax.Array":
@@ -37,4 +39,4 @@ def key(seed: int, purpose: str, *indices: int) -> "jax.Array":
     import jax
 
     words = np.random.SeedSequence(_entropy(seed, purpose, indices)).generate_state(2, np.uint32)
-    return jax.random.wrap_key_data(words, impl="threefry2x32")
+    return jax.random.wrap_key_data(jax.numpy.asarray(words), impl="threefry2x32")

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 
-def configure(threads: int = 1, x64: bool = False, cache: str | os.PathLike[str] | None = None) -> None:
+def configure(
+    threads: int = 1, x64: bool = False, cache: str | os.PathLike[str] | None = None
+) -> None:
     """Set up JAX for this process; call before the first import of jax.
 
     Parameters

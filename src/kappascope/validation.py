@@ -152,9 +152,9 @@ def validate(
             if number == spec["fiducial"]:
                 arrays[f"gallery_{data_set}"] = smoothed[:3]
                 scaled = (smoothed - smoothed.mean((1, 2), keepdims=True)) / sigma
-                arrays[f"pdf_{data_set}"] = np.histogram(
-                    scaled, arrays["pdf_edges"], density=True
-                )[0]
+                arrays[f"pdf_{data_set}"] = np.histogram(scaled, arrays["pdf_edges"], density=True)[
+                    0
+                ]
     arrays["field_arcmin"] = np.array(pixel * (size or 0))
     return moments, power_rows, arrays
 
@@ -172,15 +172,11 @@ def _power_rows(
         bins=18,
         ell_range=(0.9 * fundamental, 0.5 * fundamental * pixels),
     )["power_spectrum"]
-    limber = limber_power(
-        cosmology, matter_power(cosmology), measured.centres, source_redshift
-    )
+    limber = limber_power(cosmology, matter_power(cosmology), measured.centres, source_redshift)
     mean = measured.values.mean(0)
     error = measured.values.std(0) / math.sqrt(len(mine))
     return [
         {**named, "ell": ell, "power": value, "power_error": scatter, "limber": expected}
-        for ell, value, scatter, expected in zip(
-            measured.centres, mean, error, limber, strict=True
-        )
+        for ell, value, scatter, expected in zip(measured.centres, mean, error, limber, strict=True)
         if value > 0
     ]

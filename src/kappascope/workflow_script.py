@@ -44,7 +44,7 @@ def run(main: Main, snakemake: Any) -> None:
     spec = dict(snakemake.params.spec)
     if snakemake.log:
         Path(snakemake.log[0]).parent.mkdir(parents=True, exist_ok=True)
-        log = open(snakemake.log[0], "w", encoding="utf-8")  # noqa: SIM115 - open until exit
+        log = open(snakemake.log[0], "w", encoding="utf-8")
         sys.stderr = _Tee(sys.stderr, log)
     if spec.get("jax"):
         from kappascope import runtime

@@ -273,6 +273,7 @@ def test_weak_lensing_by_many_planes_is_born() -> None:
     generator = np.random.default_rng(2)
     frequency = 128 * np.fft.fftfreq(128)
     red = 1 / np.maximum(np.hypot(frequency[:, None], frequency[None, :]), 1.0)
+    red[0, 0] = 0.0
     red[32:97] = red[:, 32:97] = 0.0  # smooth on the scale of a pixel, as bilinear reading asks
     planes = [
         np.fft.ifft2(np.fft.fft2(generator.standard_normal((3, 128, 128))) * red)
@@ -280,15 +281,14 @@ def test_weak_lensing_by_many_planes_is_born() -> None:
         for _ in cone.distance
     ]
     difference = []
-    for strength in (1.0, 0.01):
+    for strength in (100.0, 1.0):  # convergence of 0.07 and 0.0007
         weak = [np.float32(strength) * plane for plane in planes]
         many = multi_plane_maps(weak, cone, 200.0, draws, 32, PIXEL_ARCMIN)
         born = lightcone.born_maps(weak, cone, 200.0, draws, 32, PIXEL_ARCMIN)
         # Born samples the contrast; rays sample second derivatives: both bilinear.
         difference.append(1 - np.corrcoef(many.ravel(), born.ravel())[0, 1])
-        if strength == 0.01:
-            assert np.std(many) == pytest.approx(np.std(born), rel=5e-3)
-    assert difference[1] < 1e-4
+    assert np.std(many) == pytest.approx(np.std(born), rel=5e-3)
+    assert difference[1] < 1e-4 < difference[0]
 
 
 def test_rays_bent_by_two_plane_waves_follow_the_lens_equation() -> None:

@@ -40,9 +40,7 @@ def _curve(axes: Any, rows: Sequence[Mapping[str, str]], colour: str, label: boo
         ("held_out_error", "--", "maps of other simulations"),
     ):
         values = [float(row[column]) for row in rows]
-        axes.plot(
-            epoch, values, style, marker=".", color=colour, label=name if label else None
-        )
+        axes.plot(epoch, values, style, marker=".", color=colour, label=name if label else None)
 
 
 def predicted_against_true(
@@ -66,7 +64,9 @@ def predicted_against_true(
             ):
                 true, found = truth[name][:, column], predicted[name][:, column]
                 _points(panel, true, found, COLOURS[name])
-                panel.set(xlabel=f"true {LABELS[parameter]}", ylabel=f"predicted {LABELS[parameter]}")
+                panel.set(
+                    xlabel=f"true {LABELS[parameter]}", ylabel=f"predicted {LABELS[parameter]}"
+                )
             row[0].set_title(LABELS[name], loc="left")
     return figure
 

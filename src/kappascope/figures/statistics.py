@@ -15,7 +15,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
-    """Mean of every statistic at every cosmology; a column a data set, a row a statistic.
+    """Mean of every statistic at every cosmology, four panels a line: statistic by data set.
 
     Parameters
     ----------
@@ -24,23 +24,21 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
     """
     with figure_style():
         names = list(dict.fromkeys(row["statistic"] for row in rows))
+        panels = [(name, data_set) for name in names for data_set in data_sets]
+        lines = -(-len(panels) // 4)
         figure, axes = plt.subplots(
-            len(names),
-            len(data_sets),
-            figsize=(DOUBLE_COLUMN_INCHES, 0.4 + 1.05 * len(names)),
-            squeeze=False,
+            lines, 4, figsize=(DOUBLE_COLUMN_INCHES, 0.5 + 1.5 * lines), squeeze=False
         )
         s8 = [_s8(row) for row in rows]
         # Maps of one cosmology only have no range to colour.
         colours = ScalarMappable(Normalize(min(s8), max(max(s8), min(s8) + 1e-3)), "viridis")
-        for line, name in zip(axes, names, strict=True):
-            for panel, data_set in zip(line, data_sets, strict=True):
-                mine = [
-                    row for row in rows if row["statistic"] == name and row["data_set"] == data_set
-                ]
-                _lines(panel, mine, colours)
-                if line is axes[0]:
-                    panel.set_title(LABELS[data_set])
+        for panel in axes.ravel()[len(panels) :]:
+            panel.set_axis_off()
+        for panel, (name, data_set) in zip(axes.ravel(), panels, strict=False):
+            mine = [row for row in rows if (row["statistic"], row["data_set"]) == (name, data_set)]
+            _lines(panel, mine, colours)
+            panel.set_title(f"{name}, {data_set}", fontsize=8.5)
+            panel.tick_params(labelsize=7)
         figure.colorbar(
             colours,
             ax=axes.ravel().tolist(),
@@ -67,9 +65,8 @@ def _lines(axes: Any, rows: Rows, colours: Any) -> None:
         axes.plot(x, y, color=colours.to_rgba(_s8(mine[0])), lw=0.7)
     name = rows[0]["statistic"]
     if name == "PS":
-        axes.set(xscale="log", yscale="log", xlabel=LABELS["ell"])
+        axes.set(xscale="log", yscale="log")
         top = np.nanmax([line.get_ydata() for line in axes.lines])
         axes.set_ylim(top * 1e-5, top * 2)
-    else:
-        axes.set_xlabel("scale and amplitude bin" if name == "SL1" else LABELS["kappa"])
-    axes.set_ylabel(r"$\ell(\ell+1)P_\kappa/2\pi$" if name == "PS" else LABELS.get(name, name))
+    label = {"PS": LABELS["ell"], "SL1": "scale, amplitude bin"}.get(name, LABELS["kappa"])
+    axes.set_xlabel(label, fontsize=8, labelpad=1)

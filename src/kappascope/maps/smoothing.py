@@ -1,10 +1,16 @@
 """Gaussian smoothing of maps; widths are standard deviations, not full widths at half maximum."""
 
 import functools
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from kappascope.errors import InputError
+
+if TYPE_CHECKING:
+    from kappascope.maps.dataset import MapSet
 
 
 @functools.lru_cache(maxsize=16)
@@ -83,3 +89,14 @@ def smooth_masked(
         return smooth_map(jnp.where(mask, map_, 0.0), sigma_pixels) * gain
 
     return jax.lax.map(one, maps), kept
+
+
+def remaining_smoothing(maps: "MapSet", wanted_arcmin: float) -> float:
+    """Return the Gaussian still to apply [pixels]: widths add in squares."""
+    already = maps.smoothing_arcmin
+    if wanted_arcmin < already:
+        raise InputError(
+            f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but the maps are already smoothed "
+            f"by {already:g} arcmin; ask for at least that"
+        )
+    return float(np.sqrt(wanted_arcmin**2 - already**2) / maps.pixel_arcmin)

@@ -96,9 +96,7 @@ class Network:
         }
 
 
-def save(
-    folder: str | Path, network: Network, parameters: Parameters, **extra: np.ndarray
-) -> None:
+def save(folder: str | Path, network: Network, parameters: Parameters, **extra: np.ndarray) -> None:
     """Write ``network.json`` and ``network.npz`` into ``folder``.
 
     Parameters
@@ -113,7 +111,9 @@ def save(
         atomic_path(Path(folder) / "network.npz") as scratch,
         open(scratch, "wb") as handle,
     ):
-        np.savez(handle, **{name: parameters[name] for name in network.parameter_names}, **extra)
+        arrays: dict[str, Any] = {name: parameters[name] for name in network.parameter_names}
+        arrays.update(extra)
+        np.savez(handle, **arrays)
     write_json(Path(folder) / "network.json", network.as_json())
 
 

@@ -1,5 +1,6 @@
-"""Apply trained networks to maps as they are observed, and keep the outputs with the maps' names."""
+"""Apply trained networks to maps as observed, and keep the outputs with the maps' names."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import xarray
 from kappascope import progress
 from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
-from kappascope.maps.smoothing import smooth_map
+from kappascope.maps.smoothing import remaining_smoothing, smooth_map
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward
 
@@ -54,18 +55,29 @@ def noise_sigma(data_set: str, pixel_arcmin: float, noise: Mapping[str, float]) 
     """Shape noise a pixel of a data set, zero for ``noiseless``."""
     if data_set == "noiseless":
         return 0.0
-    return shape_noise_sigma(
-        pixel_arcmin, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-    )
+    return shape_noise_sigma(pixel_arcmin, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"])
 
 
-def observer(sigma_noise: float, sigma_pixels: float) -> Callable[[Array, Array], Array]:
-    """Return the function that adds fresh shape noise and smooths: (maps, key) → maps."""
+def observer(
+    sigma_noise: float, sigma_pixels: float, mask: np.ndarray | None = None
+) -> Callable[[Array, Array], Array]:
+    """Return the function that adds fresh shape noise and smooths: (maps, key) → maps.
+
+    Parameters
+    ----------
+    sigma_noise : shape noise a pixel.
+    sigma_pixels : width of the Gaussian.
+    mask : (y, x) bool, True where observed; a network sees zero elsewhere.
+
+    """
+    seen = None if mask is None else jnp.asarray(mask)
 
     def observe(maps: Array, key: Array) -> Array:
         if sigma_noise:
             maps = maps + sigma_noise * jax.random.normal(key, maps.shape, maps.dtype)
-        return smooth_map(maps, sigma_pixels)
+        if seen is None:
+            return smooth_map(maps, sigma_pixels)
+        return jnp.where(seen, smooth_map(jnp.where(seen, maps, 0.0), sigma_pixels), 0.0)
 
     return observe
 
@@ -88,9 +100,8 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray
         kappa = add_shape_noise(
             maps, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
         )
-    assert kappa is not None
-    sigma_pixels = spec["maps"]["smoothing_arcmin"] / maps.pixel_arcmin
-    return np.asarray(smooth_map(jnp.asarray(kappa), sigma_pixels))
+    sigma_pixels = remaining_smoothing(maps, spec["maps"]["smoothing_arcmin"])
+    return np.asarray(observer(0.0, sigma_pixels, maps.mask)(jnp.asarray(kappa), None))
 
 
 def predict_dataset(
@@ -115,7 +126,7 @@ def predict_dataset(
     """
     columns = read_maps([Path(path) for path in paths], columns_only=True)
     out = np.full((len(networks), len(columns), len(PARAMETERS)), np.nan, np.float32)
-    functions = [jax.jit(lambda p, x, network=network: forward(network, p, x)) for network, _, _ in networks]
+    functions = [jax.jit(functools.partial(forward, network)) for network, _, _ in networks]
     place = 0
     with progress.bar(len(columns), f"predict {data_set}", unit="map") as shown:
         for path in paths:

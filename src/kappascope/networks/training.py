@@ -230,7 +230,7 @@ class _State:
         return cls(module, variables, optimiser, scale, steps, settings.kernel_l2)
 
     def rows(self, count: int, seed: int, index: int, batch: int) -> np.ndarray:
-        """Maps of the next step."""
+        """Draw the maps of the next step."""
         epoch, place = divmod(self.step, self.steps_an_epoch)
         if epoch != self._epoch:
             self._order = randomness.generator(seed, "order of maps", index, epoch).permutation(

@@ -65,9 +65,7 @@ def share(listed: Sequence[Box], batch: int, batches: int) -> list[Box]:
 def light_cone_generator(seed: int, box: Box, realization: int) -> np.random.Generator:
     """Return the generator of one map's light cone; testing maps share it across cosmologies."""
     cosmology = 0 if box.split == "testing" else box.cosmology + 1
-    return randomness.generator(
-        seed, "light cone", SPLITS.index(box.split), cosmology, realization
-    )
+    return randomness.generator(seed, "light cone", SPLITS.index(box.split), cosmology, realization)
 
 
 def simulate_maps(

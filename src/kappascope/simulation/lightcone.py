@@ -7,6 +7,7 @@ small box serves up to 10⁴ maps).
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -46,9 +47,7 @@ class Slabs:
     source_distance: float
 
 
-def slabs(
-    cosmology: Cosmology, box_mpc_h: float, source_redshift: float, snapshots: int
-) -> Slabs:
+def slabs(cosmology: Cosmology, box_mpc_h: float, source_redshift: float, snapshots: int) -> Slabs:
     """Cut the light cone to one source plane into slabs of one box length.
 
     Parameters
@@ -58,7 +57,7 @@ def slabs(
     """
     source = float(cosmology.comoving_distance(1.0 / (1.0 + source_redshift)))
     edges = np.append(np.arange(0.0, source, box_mpc_h), source)
-    fine = [np.linspace(low, high, 65) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    fine = [np.linspace(low, high, 65) for low, high in itertools.pairwise(edges)]
     weights = [lensing_weight(cosmology, distance, source) for distance in fine]
     weight = np.array([np.trapezoid(w, d) for w, d in zip(weights, fine, strict=True)])
     # W²/χ² is what a slab adds to the power at fixed ℓ: its mean distance is the slab's place.
@@ -89,8 +88,8 @@ def time_steps(cone: Slabs, start_redshift: float, steps: int) -> npt.NDArray[np
     stops = np.concatenate([[1.0 / (1.0 + start_redshift)], cone.snapshot_scale_factor])
     wanted = (stops[-1] - stops[0]) / steps
     pieces = [
-        np.linspace(low, high, max(int(round((high - low) / wanted)), 1) + 1)[1:]
-        for low, high in zip(stops[:-1], stops[1:], strict=True)
+        np.linspace(low, high, max(round((high - low) / wanted), 1) + 1)[1:]
+        for low, high in itertools.pairwise(stops)
     ]
     return np.concatenate([stops[:1], *pieces])
 
@@ -147,17 +146,15 @@ class PowerBins:
         size = int(index.max()) + 1
         weight = _hermitian_weight(pixels) * (index >= 0)
         safe = np.maximum(index, 0).ravel()
-        count = np.bincount(safe, weight.ravel(), minlength=size)
+        count = np.bincount(safe, weight.ravel(), minlength=size).astype(float)
         centre = np.bincount(safe, (weight * k).ravel(), minlength=size) / np.maximum(count, 1)
         return cls(index, centre, count)
 
-    def average(self, modes: npt.NDArray[np.complexfloating]) -> npt.NDArray[np.float64]:
+    def average(self, modes: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
         """Ring averages of abs(modes)²: rfft2 modes → (bin,)."""
         weight = _hermitian_weight(modes.shape[0]) * (self.index >= 0)
         safe = np.maximum(self.index, 0).ravel()
-        total = np.bincount(
-            safe, (weight * np.abs(modes) ** 2).ravel(), minlength=len(self.count)
-        )
+        total = np.bincount(safe, (weight * np.abs(modes) ** 2).ravel(), minlength=len(self.count))
         return total / np.maximum(self.count, 1)
 
 
@@ -178,11 +175,12 @@ def corrected_planes(
 ) -> Iterator[Array]:
     """Make each slab's planes from the projections of its snapshot.
 
-    The mass-assignment window is divided out. With ``transfer_function`` the planes of a snapshot
-    are also multiplied by an isotropic function of k that brings their mean power to halofit of
-    their own cosmology at the slab's own time; without it only linear growth carries them from the
-    snapshot's time to the slab's. The force resolution of a particle mesh is fixed in Mpc/h, so
-    without the function its cut-off sits at an angle that depends on Ω_m.
+    The windows of mass assignment and of map reading are divided out. With ``transfer_function``
+    the planes of a snapshot are also multiplied by an isotropic function of k that brings their
+    mean power to halofit of their own cosmology at the slab's own time; without it only linear
+    growth carries them from the snapshot's time to the slab's. The force resolution of a particle
+    mesh is fixed in Mpc/h, so without the function its cut-off sits at an angle that depends on
+    Ω_m.
 
     Parameters
     ----------
@@ -197,10 +195,11 @@ def corrected_planes(
     bins = PowerBins.of(pixels, box_mpc_h)
     k = _plane_wavenumbers(pixels, box_mpc_h)
     norm = box_mpc_h**3 / pixels**4
-    # Beyond the particles' own Nyquist there is only shot noise: let it fade.
-    fade = np.exp(-((k * box_mpc_h / (np.pi * pixels)) ** 4)) / _assignment_window(pixels)
-    modes = [_transform(jnp.asarray(snapshot)) for snapshot in projections]
     window = _assignment_window(pixels)
+    # Near the plane's Nyquist there is little but shot noise: let it fade. The window is undone
+    # twice, for the painting of particles and for the bilinear reading of maps, which has the same.
+    fade = np.exp(-((k * box_mpc_h / (np.pi * pixels)) ** 4)) / window**2
+    modes = [_transform(jnp.asarray(snapshot)) for snapshot in projections]
     measured = np.array(
         [
             np.mean([bins.average(np.asarray(axis) / window) for axis in snapshot], 0)
@@ -335,9 +334,7 @@ def draw(generators: list[np.random.Generator], slab_count: int) -> Draws:
         axis.append(generator.integers(0, 3, most)[:slab_count])
         shift.append(generator.random((most, 2), dtype=np.float32)[:slab_count])
         flip.append(1.0 - 2.0 * generator.integers(0, 2, (most, 2))[:slab_count])
-    return Draws(
-        np.array(axis, np.int32), np.array(shift, np.float32), np.array(flip, np.float32)
-    )
+    return Draws(np.array(axis, np.int32), np.array(shift, np.float32), np.array(flip, np.float32))
 
 
 @partial(jax.jit, static_argnames=("pixels",))
@@ -364,8 +361,7 @@ def _slab_maps(
         columns, columns_next, fraction_columns = place(shift_one[1], flip_one[1])
         chosen = plane[axis_one]
         band = (
-            chosen[rows] * (1 - fraction_rows)[:, None]
-            + chosen[rows_next] * fraction_rows[:, None]
+            chosen[rows] * (1 - fraction_rows)[:, None] + chosen[rows_next] * fraction_rows[:, None]
         ).T
         return (
             band[columns] * (1 - fraction_columns)[:, None]

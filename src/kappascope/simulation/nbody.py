@@ -193,7 +193,9 @@ def _displacements(modes: Array, amplitude: Array, particles: int) -> tuple[Arra
         (i, j): back(-wave[i] * wave[j] * potential)
         for i, j in ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     }
-    source = sum(second[i, i] * second[j, j] - second[i, j] ** 2 for i, j in ((0, 1), (0, 2), (1, 2)))
+    source = sum(
+        second[i, i] * second[j, j] - second[i, j] ** 2 for i, j in ((0, 1), (0, 2), (1, 2))
+    )
     other = -jnp.fft.rfftn(source) * inverse
     return first, jnp.stack([back(1j * k * other) for k in wave], -1)
 
@@ -255,9 +257,7 @@ def start(
     amplitude = np.sqrt(power.linear_today(wavenumber) / spacing**3) * side**1.5
     if sigma_8_in_box:
         amplitude *= np.sqrt(variance_boost(size, power))
-    first, second = _displacements(
-        jnp.asarray(modes), jnp.asarray(amplitude, jnp.float32), side
-    )
+    first, second = _displacements(jnp.asarray(modes), jnp.asarray(amplitude, jnp.float32), side)
     growth = float(cosmology.growth(a))
     # Second-order growth to 0.1 % (Bouchet et al. 1995); ψ₂ = -3/7 D² Ω^(-1/143) ∇φ₂.
     omega = cosmology.omega_matter / a**3 / float(cosmology.expansion(a)) ** 2

@@ -16,7 +16,7 @@ from kappascope.errors import InputError
 from kappascope.files import atomic_path
 from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise
-from kappascope.maps.smoothing import smooth_map, smoothed_mask
+from kappascope.maps.smoothing import remaining_smoothing, smooth_map, smoothed_mask
 from kappascope.statistics import kernels
 from kappascope.statistics.field import Field
 from kappascope.statistics.registry import PAPER, check_names, statistic
@@ -151,7 +151,7 @@ def measure_dataset(
         chosen["estimator"],
         chosen["periodic_peaks"],
     )
-    sigma_pixels = _remaining_smoothing(columns, spec["maps"]["smoothing_arcmin"])
+    sigma_pixels = remaining_smoothing(columns, spec["maps"]["smoothing_arcmin"])
     mask = None if columns.mask is None else jnp.asarray(columns.mask)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     for piece in _progress(paths, batch, len(columns), data_set):
@@ -168,17 +168,6 @@ def _kappa_range(chosen: Mapping[str, Any], data_set: str) -> Sequence[float]:
         raise InputError(f"data_set: got {data_set!r}; allowed: noiseless, noisy")
     edges: Sequence[float] = chosen[f"kappa_range_{data_set}"]
     return edges
-
-
-def _remaining_smoothing(columns: MapSet, wanted_arcmin: float) -> float:
-    """Return the Gaussian still to apply [pixels]: widths add in squares."""
-    already = columns.smoothing_arcmin
-    if wanted_arcmin < already:
-        raise InputError(
-            f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but the maps are already smoothed "
-            f"by {already:g} arcmin; ask for at least that"
-        )
-    return float(np.sqrt(wanted_arcmin**2 - already**2) / columns.pixel_arcmin)
 
 
 def _progress(
