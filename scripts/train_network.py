@@ -14,9 +14,7 @@ from kappascope.workflow_script import run
 def main(inputs, outputs, spec):
     section, data_set = spec["network"], spec["data_set"]
     maps = prediction.SplitMaps(inputs, "training")
-    network = architectures.convergence_cnn(
-        maps.columns.convergence.shape[-1], section["width"], section["padding"]
-    )
+    network = architectures.convergence_cnn(maps.pixels, section["width"], section["padding"])
     testing = prediction.SplitMaps(inputs, "testing")
     some = np.linspace(0, len(testing) - 1, min(section["held_out_maps"], len(testing))).astype(int)
     pixel = maps.columns.pixel_arcmin
@@ -36,7 +34,7 @@ def main(inputs, outputs, spec):
         scratch,
         f"train {data_set} {spec['index']}",
         (
-            prediction.observed(testing.columns.select(some), data_set, spec),
+            prediction.observed(testing.select(some), data_set, spec),
             testing.targets[some],
         ),
     )

@@ -73,8 +73,13 @@ def test_bending_and_coupling_of_planes_change_little_at_redshift_one(
         box, cosmology, matter_power(cosmology), SMALL, 1, PIXELS, PIXEL_ARCMIN, 1.0, True
     ).astype(float)
     bent -= bent.mean((1, 2), keepdims=True)
-    difference = (bent - maps[:2]).std() / maps[:2].std()
-    # Petri et al. (2017): post-Born corrections are small beside the signal, and are there.
-    assert 1e-3 < difference < 0.3
-    beam = [np.asarray(smooth(one.astype(np.float32), 2.0)) for one in (bent, maps[:2])]
-    assert np.corrcoef(beam[0].ravel(), beam[1].ravel())[0, 1] > 0.97
+    soft = [
+        np.asarray(smooth(one.astype(np.float32), 4.0 / PIXEL_ARCMIN), float).ravel()
+        for one in (bent, maps[:2])
+    ]
+    print(np.corrcoef(*soft)[0,1], np.std(soft[0])/np.std(soft[1]), np.std(bent)/np.std(maps[:2]))
+    # Rays arrive up to an arcminute or two from where straight ones do: the sky moves a little,
+    # and its statistics less (Petri et al. 2017).
+    correlation = np.corrcoef(*soft)[0, 1]
+    assert 0.95 < correlation < 0.99999
+    assert np.std(soft[0]) == pytest.approx(np.std(soft[1]), rel=0.03)
