@@ -3,11 +3,15 @@
 import io
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+import psutil
+
 from kappascope.errors import InputError
+from kappascope.files import write_json
 
 Main = Callable[[Any, Any, dict[str, Any]], None]
 """(inputs, outputs, spec) → None: the work of one script."""
@@ -35,6 +39,8 @@ class _Tee(io.TextIOBase):
 def run(main: Main, snakemake: Any) -> None:
     """Run ``main`` for a rule; a user's mistake ends in one line and exit status 1.
 
+    Beside the log a ``.timing.json`` says how long the job took to start, to compile and to work.
+
     Parameters
     ----------
     main : the script's work; gets ``snakemake.input``, ``snakemake.output`` and ``params.spec``.
@@ -42,15 +48,17 @@ def run(main: Main, snakemake: Any) -> None:
 
     """
     spec = dict(snakemake.params.spec)
-    if snakemake.log:
-        Path(snakemake.log[0]).parent.mkdir(parents=True, exist_ok=True)
-        log = open(snakemake.log[0], "w", encoding="utf-8")
-        sys.stderr = _Tee(sys.stderr, log)
+    log = Path(snakemake.log[0])
+    log.parent.mkdir(parents=True, exist_ok=True)
+    sys.stderr = _Tee(sys.stderr, open(log, "w", encoding="utf-8"))
+    compiled: list[float] = []
     if spec.get("jax"):
         from kappascope import runtime
 
         cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")
         runtime.configure(threads=snakemake.threads, cache=cache)
+        compiled = _count_compilation()
+    started = time.time()
     try:
         main(snakemake.input, snakemake.output, spec)
     except InputError as error:
@@ -58,3 +66,24 @@ def run(main: Main, snakemake: Any) -> None:
         sys.exit(1)
     finally:
         sys.stderr.flush()
+    timing = {
+        "rule": snakemake.rule,
+        "start_up_seconds": started - psutil.Process().create_time(),
+        "compilation_seconds": sum(compiled),
+        "work_seconds": time.time() - started - sum(compiled),
+    }
+    write_json(log.with_suffix(".timing.json"), timing)
+
+
+def _count_compilation() -> list[float]:
+    """Collect the seconds JAX spends on tracing, lowering and compiling from now on."""
+    import jax
+
+    seconds: list[float] = []
+
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event.startswith("/jax/core/compile/"):
+            seconds.append(duration_secs)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return seconds

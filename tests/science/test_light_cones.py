@@ -77,9 +77,8 @@ def test_bending_and_coupling_of_planes_change_little_at_redshift_one(
         np.asarray(smooth(one.astype(np.float32), 4.0 / PIXEL_ARCMIN), float).ravel()
         for one in (bent, maps[:2])
     ]
-    print(np.corrcoef(*soft)[0,1], np.std(soft[0])/np.std(soft[1]), np.std(bent)/np.std(maps[:2]))
     # Rays arrive up to an arcminute or two from where straight ones do: the sky moves a little,
     # and its statistics less (Petri et al. 2017).
     correlation = np.corrcoef(*soft)[0, 1]
-    assert 0.95 < correlation < 0.99999
+    assert 0.98 < correlation < 0.99999
     assert np.std(soft[0]) == pytest.approx(np.std(soft[1]), rel=0.03)

@@ -39,9 +39,7 @@ def some_boxes() -> list[campaign.Box]:
 
 def test_every_map_comes_from_one_box_and_no_box_serves_two_splits() -> None:
     listed = some_boxes()
-    maps = [
-        (box.split, box.cosmology, number) for box in listed for number in box.realizations
-    ]
+    maps = [(box.split, box.cosmology, number) for box in listed for number in box.realizations]
     assert len(maps) == len(set(maps)) == 3 * 6 + 3 * 5 + 10
     for split, count in (("training", 6), ("testing", 5)):
         for cosmology in (3, 5, 8):
@@ -58,7 +56,9 @@ def test_every_map_comes_from_one_box_and_no_box_serves_two_splits() -> None:
 
 def test_boxes_without_maps_are_not_run() -> None:
     listed = campaign.boxes(
-        [0], 0, {"training": 1, "testing": 3, "covariance": 1},
+        [0],
+        0,
+        {"training": 1, "testing": 3, "covariance": 1},
         {"training": 0, "testing": 2, "covariance": 0},
     )
     assert [(box.split, box.number) for box in listed] == [("testing", 0), ("testing", 1)]
@@ -113,7 +113,14 @@ def test_phases_are_those_of_the_split_and_the_box(monkeypatch: pytest.MonkeyPat
         with pytest.raises(EnoughError):
             campaign.simulate_maps(
                 campaign.Box(split, cosmology, number, (0,)),
-                FIDUCIAL, power, TINY, 1, 16, 2.0, 1.0, False,
+                FIDUCIAL,
+                power,
+                TINY,
+                1,
+                16,
+                2.0,
+                1.0,
+                False,
             )
     assert seen[0] == seen[1]  # cosmologies of a split share their phases
     assert len(set(seen)) == 4

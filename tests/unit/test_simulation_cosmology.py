@@ -84,9 +84,7 @@ def test_background_agrees_with_camb(camb_results: Any) -> None:
     redshift = np.array([0.2, 0.43, 1.0])
     distance = camb_results.comoving_radial_distance(redshift) * FIDUCIAL.hubble
     # CAMB counts radiation, which we leave out: 1e-4 of the distance to z = 1.
-    np.testing.assert_allclose(
-        FIDUCIAL.comoving_distance(1 / (1 + redshift)), distance, rtol=3e-4
-    )
+    np.testing.assert_allclose(FIDUCIAL.comoving_distance(1 / (1 + redshift)), distance, rtol=3e-4)
     k, z, linear = camb_results.get_linear_matter_power_spectrum(hubble_units=True)
     place = np.argmin(np.abs(k - 0.1))
     growth = np.sqrt(linear[:, place] / linear[0, place])

@@ -112,9 +112,7 @@ def smooth_projections(snapshots: int, pixels: int, box: float) -> npt.NDArray[n
     """Planes with a red power law, fixed amplitudes, painted through the mass assignment."""
     generator = np.random.default_rng(4)
     noise = np.fft.rfft2(generator.standard_normal((snapshots, 3, pixels, pixels)))
-    k = np.hypot(
-        np.fft.fftfreq(pixels)[:, None], np.fft.rfftfreq(pixels)[None, :]
-    )
+    k = np.hypot(np.fft.fftfreq(pixels)[:, None], np.fft.rfftfreq(pixels)[None, :])
     k[0, 0] = 1.0
     full, half = np.sinc(np.fft.fftfreq(pixels)), np.sinc(np.fft.rfftfreq(pixels))
     window = (full[:, None] * half) ** 2
@@ -151,9 +149,7 @@ def test_without_a_transfer_function_planes_only_grow() -> None:
     cone = lightcone.slabs(FIDUCIAL, box, 1.0, 3)
     projections = smooth_projections(3, pixels, box)
     planes = list(
-        lightcone.corrected_planes(
-            projections, cone, FIDUCIAL, matter_power(FIDUCIAL), box, False
-        )
+        lightcone.corrected_planes(projections, cone, FIDUCIAL, matter_power(FIDUCIAL), box, False)
     )
     for slab, plane in enumerate(planes):
         snapshot = cone.snapshot[slab]
@@ -183,7 +179,9 @@ def test_draws_are_uniform() -> None:
     count = draws.axis.size
     assert draws.axis.shape == (400, 30)
     assert draws.shift.shape == draws.flip.shape == (400, 30, 2)
-    np.testing.assert_allclose(np.bincount(draws.axis.ravel(), minlength=3) / count, 1 / 3, atol=0.02)
+    np.testing.assert_allclose(
+        np.bincount(draws.axis.ravel(), minlength=3) / count, 1 / 3, atol=0.02
+    )
     assert set(np.unique(draws.flip)) == {-1.0, 1.0}
     assert abs(draws.flip.mean()) < 0.03
     assert 0 <= draws.shift.min() and draws.shift.max() < 1
@@ -276,8 +274,9 @@ def test_weak_lensing_by_many_planes_is_born() -> None:
     red[0, 0] = 0.0
     red[32:97] = red[:, 32:97] = 0.0  # smooth on the scale of a pixel, as bilinear reading asks
     planes = [
-        np.fft.ifft2(np.fft.fft2(generator.standard_normal((3, 128, 128))) * red)
-        .real.astype(np.float32)
+        np.fft.ifft2(np.fft.fft2(generator.standard_normal((3, 128, 128))) * red).real.astype(
+            np.float32
+        )
         for _ in cone.distance
     ]
     difference = []

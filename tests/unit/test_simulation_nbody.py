@@ -109,9 +109,7 @@ def test_force_of_a_plane_wave_is_that_of_poisson() -> None:
 
 @pytest.mark.parametrize("model", [FIDUCIAL, Cosmology(0.6, 0.5)])
 @pytest.mark.parametrize(("a0", "a1"), [(0.1, 0.15), (0.1, 1.0), (0.5, 0.9)])
-def test_one_step_of_any_length_grows_a_linear_mode(
-    model: Cosmology, a0: float, a1: float
-) -> None:
+def test_one_step_of_any_length_grows_a_linear_mode(model: Cosmology, a0: float, a1: float) -> None:
     # F = D ψ, and the Zel'dovich momentum is G ψ: FastPM's factors keep both (Feng et al. 2016).
     first, drift, second = nbody.fastpm_factors(model, a0, a1)
     growth0, growth1 = float(model.growth(a0)), float(model.growth(a1))
@@ -169,9 +167,7 @@ def contrast_modes(positions: np.ndarray, mesh: int) -> np.ndarray:
 def harmonics(mesh: int) -> np.ndarray:
     """|k| of an rfftn in units of the fundamental wavenumber."""
     full, half = mesh * np.fft.fftfreq(mesh), mesh * np.fft.rfftfreq(mesh)
-    return np.sqrt(
-        full[:, None, None] ** 2 + full[None, :, None] ** 2 + half[None, None, :] ** 2
-    )
+    return np.sqrt(full[:, None, None] ** 2 + full[None, :, None] ** 2 + half[None, None, :] ** 2)
 
 
 @pytest.mark.parametrize("cells", [1, 2])
@@ -255,9 +251,7 @@ def test_a_run_hands_out_the_snapshots_asked_for(power: MatterPower) -> None:
     times = np.linspace(0.1, 1.0, 7)
     handed = [
         (index, np.asarray(positions))
-        for index, positions in nbody.evolve(
-            size, FIDUCIAL, power, modes, times, np.array([2, 6])
-        )
+        for index, positions in nbody.evolve(size, FIDUCIAL, power, modes, times, np.array([2, 6]))
     ]
     assert [index for index, _ in handed] == [2, 6]
     for _, positions in handed:

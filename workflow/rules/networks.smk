@@ -14,7 +14,7 @@ def _train_spec(wildcards):
         index=int(wildcards.number),
         jax=True,
     )
-    # Neither the number of networks nor how often one is saved changes what one learns.
+    # The number of networks does not change what one learns.
     content["network"] = {k: v for k, v in content["network"].items() if k != "seeds"}
     name = f"{wildcards.data_set}-{wildcards.number}-{provenance.digest(content)}"
     return {**content, "scratch": f"results/.training/{name}"}
