@@ -175,8 +175,7 @@ def corrected_planes(
 ) -> Iterator[Array]:
     """Make each slab's planes from the projections of its snapshot.
 
-    The windows of mass assignment and of map reading are divided out. With ``transfer_function``
-    the planes of a snapshot are also multiplied by an isotropic function of k that brings their
+    The mass-assignment window is divided out. With ``transfer_function`` the planes of a snapshot are also multiplied by an isotropic function of k that brings their
     mean power to halofit of their own cosmology at the slab's own time; without it only linear
     growth carries them from the snapshot's time to the slab's. The force resolution of a particle
     mesh is fixed in Mpc/h, so without the function its cut-off sits at an angle that depends on
@@ -196,9 +195,9 @@ def corrected_planes(
     k = _plane_wavenumbers(pixels, box_mpc_h)
     norm = box_mpc_h**3 / pixels**4
     window = _assignment_window(pixels)
-    # Near the plane's Nyquist there is little but shot noise: let it fade. The window is undone
-    # twice, for the painting of particles and for the bilinear reading of maps, which has the same.
-    fade = np.exp(-((k * box_mpc_h / (np.pi * pixels)) ** 4)) / window**2
+    # Near the plane's Nyquist there is little but shot noise: let it fade. The blur of reading maps
+    # is left in: it balances the power that point sampling folds back from beyond a map's Nyquist.
+    fade = np.exp(-((k * box_mpc_h / (np.pi * pixels)) ** 4)) / window
     modes = [_transform(jnp.asarray(snapshot)) for snapshot in projections]
     measured = np.array(
         [

@@ -264,9 +264,10 @@ def start(
     growth_second = -3.0 / 7.0 * growth**2 * omega ** (-1.0 / 143.0)
     momentum = a**3 * float(cosmology.expansion(a)) * float(cosmology.growth_derivative(a))
     cells = size.mesh / side
-    lattice = jnp.stack(
-        jnp.meshgrid(*[(jnp.arange(side, dtype=jnp.float32) + 0.5) * cells] * 3, indexing="ij"), -1
-    )
+    # Particles start at cell centres: on a node cloud-in-cell has a kink, and a cold lattice there
+    # answers to the size of its displacements and not to their sign.
+    side_by_side = jnp.arange(side, dtype=jnp.float32) * cells + 0.5
+    lattice = jnp.stack(jnp.meshgrid(*[side_by_side] * 3, indexing="ij"), -1)
     positions = lattice + cells * (growth * first + growth_second * second)
     momenta = cells * momentum * (first + 2.0 * growth_second / growth * second)
     return jnp.mod(positions, size.mesh).reshape(-1, 3), momenta.reshape(-1, 3)
