@@ -175,11 +175,11 @@ def corrected_planes(
 ) -> Iterator[Array]:
     """Make each slab's planes from the projections of its snapshot.
 
-    The mass-assignment window is divided out. With ``transfer_function`` the planes of a snapshot are also multiplied by an isotropic function of k that brings their
-    mean power to halofit of their own cosmology at the slab's own time; without it only linear
-    growth carries them from the snapshot's time to the slab's. The force resolution of a particle
-    mesh is fixed in Mpc/h, so without the function its cut-off sits at an angle that depends on
-    Ω_m.
+    The mass-assignment window is divided out. With ``transfer_function`` the planes of a snapshot
+    are also multiplied by an isotropic function of k that brings their mean power to halofit of
+    their own cosmology at the slab's own time; without it only linear growth carries them from the
+    snapshot's time to the slab's. The force resolution of a particle mesh is fixed in Mpc/h, so
+    without the function its cut-off sits at an angle that depends on Ω_m.
 
     Parameters
     ----------
