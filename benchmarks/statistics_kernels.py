@@ -8,27 +8,26 @@ would take to read and write the arrays of the kernel once at the bandwidth of a
 """
 
 import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from run import report, seconds_of
 
 BATCH = 32
 BYTES = 4  # float32
 
 
-def _median_seconds(run: Callable[[], Any], repeats: int) -> float:
+TARGETS = {("all_five", 512, 2): "≤ 3 (LensTools in C, two processes: 16)"}
+"""Milliseconds a map by (kernel, pixels, threads)."""
+
+
+def _seconds(run: Callable[[], Any], repeats: int) -> list[float]:
     run()  # compiles
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        run()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds)
+    return seconds_of(run, repeats)
 
 
 def copy_bandwidth(repeats: int, threads: int) -> float:
@@ -40,8 +39,8 @@ def copy_bandwidth(repeats: int, threads: int) -> float:
     sources = [np.ones(2**25, dtype=np.float32) for _ in range(threads)]
     targets = [np.empty_like(source) for source in sources]
     with ThreadPoolExecutor(threads) as pool:
-        seconds = _median_seconds(lambda: list(pool.map(np.copyto, targets, sources)), repeats)
-    return 2 * threads * sources[0].nbytes / seconds
+        seconds = _seconds(lambda: list(pool.map(np.copyto, targets, sources)), repeats)
+    return 2 * threads * sources[0].nbytes / statistics.median(seconds)
 
 
 def kernels(pixels: int) -> Iterator[tuple[str, float, Callable[[], Any]]]:
@@ -84,20 +83,17 @@ def measure_here(threads: int, pixel_counts: list[int], repeats: int) -> None:
     bandwidth = copy_bandwidth(repeats, threads)
     for pixels in pixel_counts:
         for name, arrays, call in kernels(pixels):
-            seconds = _median_seconds(call, repeats) / BATCH
             limit = arrays * pixels**2 * BYTES / bandwidth
-            record = {
-                "benchmark": "statistics_kernels",
-                "kernel": name,
-                "pixels": pixels,
-                "batch": BATCH,
-                "type": "float32",
-                "threads": threads,
-                "milliseconds_per_map": round(seconds * 1e3, 4),
-                "bandwidth_limit_milliseconds": round(limit * 1e3, 4),
-                "copy_bandwidth_gigabytes_per_second": round(bandwidth / 1e9, 2),
-            }
-            print(json.dumps(record), flush=True)
+            report(
+                f"statistics: {name}, {pixels}²",
+                "ms/map",
+                [1e3 * seconds / BATCH for seconds in _seconds(call, repeats)],
+                TARGETS.get((name, pixels, threads)),
+                threads=threads,
+                batch=BATCH,
+                bandwidth_limit=round(limit * 1e3, 4),
+                copy_gigabytes_a_second=round(bandwidth / 1e9, 2),
+            )
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ matilla2020 §III: Gaussian likelihood (Eq. 4), Clough-Tocher emulator of the te
 covariance from independent simulations of the fiducial cosmology.
 """
 
-from kappascope.files import write_csv
+from kappascope.files import write_arrays, write_csv
 from kappascope.inference import measurements, tables
 from kappascope.inference.emulator import Emulator
 
@@ -24,7 +24,7 @@ def main(inputs, outputs, spec):
     settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
     found = tables.constrain(vectors, Emulator(measured.parameters), settings)
     changes = tables.change_rows(measured.data_set, found, vectors.statistics)
-    tables.write_arrays(outputs.posteriors, tables.pictures(vectors, found))
+    write_arrays(outputs.posteriors, tables.pictures(vectors, found))
     write_csv(outputs.dropped_bins, dropped, tables.DROPPED_COLUMNS)
     write_csv(outputs.changes, changes, tables.TABLE1_COLUMNS)
     write_csv(outputs.areas, tables.area_rows(measured.data_set, found), tables.AREA_COLUMNS)

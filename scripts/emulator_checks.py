@@ -4,7 +4,7 @@ Leave-one-out interpolation errors, contours from emulators with cosmologies lef
 from three disjoint thirds of the covariance maps.
 """
 
-from kappascope.files import write_csv
+from kappascope.files import write_arrays, write_csv
 from kappascope.inference import checks, measurements, tables
 from kappascope.inference.emulator import Emulator
 
@@ -27,7 +27,7 @@ def main(inputs, outputs, spec):
         thirds += checks.covariance_convergence(vectors, Emulator(measured.parameters), settings)
         pictures = checks.emulator_check_pictures(vectors, found)
         arrays.update({f"{name}/{key}": value for key, value in pictures.items()})
-    tables.write_arrays(outputs.posteriors, arrays)
+    write_arrays(outputs.posteriors, arrays)
     write_csv(outputs.leave_one_out, left_out, checks.LEAVE_ONE_OUT_COLUMNS)
     write_csv(outputs.covariance_convergence, thirds, checks.THIRD_COLUMNS)
     write_csv(outputs.emulator_check, emulators, checks.EMULATOR_CHECK_COLUMNS)

@@ -13,7 +13,6 @@ def main(inputs, outputs, spec):
         list(outputs),
         pixels=maps["pixels"],
         fiducial=(fiducial["omega_matter"], fiducial["sigma_8"]),
-        smoothing_arcmin=maps["smoothing_arcmin"],
         limits={split: maps[split] for split in ("training", "testing", "covariance")},
         attrs={"seed": spec["seed"], "spec": spec["code"]},
     )

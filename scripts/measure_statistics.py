@@ -4,7 +4,8 @@ Power spectrum, peaks and Minkowski functionals (matilla2020 §II), and those of
 of noiseless maps (smoothed) or noisy ones (shape noise added, then smoothed).
 """
 
-from kappascope.statistics.measure import measure_dataset, write_statistics
+from kappascope.statistics.measure import measure_dataset
+from kappascope.statistics.storage import write_statistics
 from kappascope.workflow_script import run
 
 

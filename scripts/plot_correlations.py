@@ -2,7 +2,7 @@
 
 from kappascope.figures.correlations import correlation_panels
 from kappascope.figures.style import provenance, save_figure
-from kappascope.inference.tables import read_rows
+from kappascope.files import read_rows
 
 
 def main(inputs, outputs, spec):

@@ -4,7 +4,7 @@ import numpy as np
 
 from kappascope.figures import maps
 from kappascope.figures.style import provenance, save_figure
-from kappascope.inference.tables import read_rows
+from kappascope.files import read_rows
 from kappascope.workflow_script import run
 
 

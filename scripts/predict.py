@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kappascope.networks import description, prediction
-from kappascope.statistics.measure import write_statistics
+from kappascope.statistics.storage import write_statistics
 from kappascope.workflow_script import run
 
 

@@ -5,7 +5,7 @@ cosmologies. Gives its accuracy, its credible areas, its emulator's leave-one-ou
 red contour of Fig. 1.
 """
 
-from kappascope.files import write_csv
+from kappascope.files import write_arrays, write_csv
 from kappascope.inference import accuracy, checks, tables
 from kappascope.inference.emulator import Emulator
 
@@ -21,7 +21,7 @@ def main(inputs, outputs, spec):
     rows = accuracy.accuracy_rows(
         "published_network", measured, bootstrap=settings.bootstrap, seed=settings.seed
     )
-    tables.write_arrays(outputs.posteriors, tables.pictures(vectors, found))
+    write_arrays(outputs.posteriors, tables.pictures(vectors, found))
     write_csv(
         outputs.leave_one_out, checks.leave_one_out_rows(vectors), checks.LEAVE_ONE_OUT_COLUMNS
     )

@@ -3,16 +3,16 @@
 Changes for statistics beyond the paper's go to a table of their own.
 """
 
-from kappascope.files import write_csv, write_text
+from kappascope.files import read_rows, write_csv, write_text
 from kappascope.inference import latex, tables
 
 
 def main(inputs, outputs, spec):
-    changes = tables.read_rows(inputs.changes)
+    changes = read_rows(inputs.changes)
     published = [row for row in changes if row["statistic"] in tables.TABLE1_STATISTICS]
     beyond = [row for row in changes if row["statistic"] not in tables.TABLE1_STATISTICS]
-    write_csv(outputs.areas, tables.read_rows(inputs.areas), tables.AREA_COLUMNS)
-    write_csv(outputs.dropped_bins, tables.read_rows(inputs.dropped_bins), tables.DROPPED_COLUMNS)
+    write_csv(outputs.areas, read_rows(inputs.areas), tables.AREA_COLUMNS)
+    write_csv(outputs.dropped_bins, read_rows(inputs.dropped_bins), tables.DROPPED_COLUMNS)
     write_csv(outputs.beyond, beyond, tables.TABLE1_COLUMNS)
     write_text(outputs.latex, latex.table1(published))
     write_csv(outputs.table1, published, tables.TABLE1_COLUMNS)

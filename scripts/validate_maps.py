@@ -1,18 +1,41 @@
 """Hold the maps against Limber and halofit: power, r.m.s., skewness, one-point distribution."""
 
+import math
+
 from kappascope import validation
-from kappascope.files import write_csv
-from kappascope.inference.tables import write_arrays
+from kappascope.errors import InputError
+from kappascope.files import write_arrays, write_csv
+from kappascope.maps.dataset import read_maps
 from kappascope.workflow_script import run
 
 
 def main(inputs, outputs, spec):
-    moments, power, arrays = validation.validate(inputs, spec)
-    fiducial = [row for row in moments if row["cosmology"] == spec["fiducial"]]
+    rows = cosmologies(inputs)
+    wanted = (spec["fiducial"]["omega_matter"], spec["fiducial"]["sigma_8"])
+    fiducial = min(rows, key=lambda row: math.dist(row[1:], wanted))[0]
+    moments, power, arrays = validation.validate(
+        inputs, {**spec, "cosmologies": rows, "fiducial": fiducial}
+    )
     write_arrays(outputs.arrays, arrays)
     write_csv(outputs.power, power, validation.POWER_COLUMNS)
     write_csv(outputs.moments, moments, validation.MOMENT_COLUMNS)
-    write_csv(outputs.properties, fiducial, validation.MOMENT_COLUMNS)
+    write_csv(
+        outputs.properties,
+        [row for row in moments if row["cosmology"] == fiducial],
+        validation.MOMENT_COLUMNS,
+    )
+
+
+def cosmologies(paths):
+    """List (number, omega_matter, sigma_8) of the maps: an archive numbers them in its own way."""
+    testing = read_maps(list(paths), split="testing", columns_only=True)
+    if not len(testing):
+        raise InputError(
+            "maps: none is for testing; give maps of more simulations, or the column split in "
+            "maps.table"
+        )
+    columns = zip(testing.cosmology, testing.omega_matter, testing.sigma_8, strict=True)
+    return sorted({(int(number), float(om), float(s8)) for number, om, s8 in columns})
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Writing files so that nothing half-written is ever seen under its final name."""
+"""Writing files so that nothing half-written is ever seen under its final name; reading rows."""
 
 import contextlib
 import csv
@@ -8,9 +8,12 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kappascope.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextlib.contextmanager
@@ -99,3 +102,22 @@ def _cell(value: Any) -> Any:
         return f"{float(value):.9g}"
     except (TypeError, ValueError):
         return value
+
+
+def read_rows(paths: str | os.PathLike[str] | Sequence[str]) -> list[dict[str, str]]:
+    """Read the rows of one CSV or of several with the same columns, as text."""
+    listed = [paths] if isinstance(paths, str | os.PathLike) else paths
+    rows: list[dict[str, str]] = []
+    for path in listed:
+        with open(path, newline="", encoding="utf-8") as handle:
+            rows += csv.DictReader(handle)
+    return rows
+
+
+def write_arrays(path: str | os.PathLike[str], arrays: "Mapping[str, np.ndarray]") -> None:
+    """Write named arrays as ``.npz``, atomically and with the same bytes every time."""
+    import numpy as np
+
+    with atomic_path(path) as scratch, open(scratch, "wb") as handle:
+        named: Any = dict(arrays)
+        np.savez_compressed(handle, **named)

@@ -1,11 +1,14 @@
 """What every script of the workflow shares: JAX set-up, log file, one-line errors."""
 
+import gc
 import io
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 import psutil
@@ -59,11 +62,17 @@ def run(main: Main, snakemake: Any) -> None:
         runtime.configure(threads=snakemake.threads, cache=cache)
         compiled = _count_compilation()
     started = time.time()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
     try:
         main(snakemake.input, snakemake.output, spec)
     except InputError as error:
         print(f"kappascope: error in rule {snakemake.rule}: {error}", file=sys.stderr, flush=True)
         sys.exit(1)
+    except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(f"kappascope: rule {snakemake.rule} was interrupted", file=sys.stderr, flush=True)
+        sys.exit(130)
     finally:
         sys.stderr.flush()
     timing = {
@@ -73,6 +82,17 @@ def run(main: Main, snakemake: Any) -> None:
         "work_seconds": time.time() - started - sum(compiled),
     }
     write_json(log.with_suffix(".timing.json"), timing)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Stop the work in such a way that scratch files are removed.
+
+    Python drops what is raised inside callbacks of its garbage collector, and signals that arrive
+    during a long computation often meet the one of JAX: come again until the work has stopped.
+    """
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    if not any(getattr(call, "__code__", None) is frame.f_code for call in gc.callbacks if frame):
+        raise KeyboardInterrupt
 
 
 def _count_compilation() -> list[float]:

@@ -8,6 +8,7 @@ import pytest
 import xarray
 
 from kappascope.errors import InputError
+from kappascope.files import write_arrays
 from kappascope.inference import accuracy, checks, correlations, latex, measurements, tables
 from kappascope.inference.emulator import Emulator
 
@@ -207,7 +208,7 @@ def test_constraints_repeat_to_the_byte(constrained, measured, tmp_path):
     again = tables.constrain(vectors, Emulator(measured.parameters), SETTINGS)
     assert tables.area_rows("noiseless", again) == tables.area_rows("noiseless", found)
     for name, result in (("first", found), ("second", again)):
-        tables.write_arrays(tmp_path / f"{name}.npz", tables.pictures(vectors, result))
+        write_arrays(tmp_path / f"{name}.npz", tables.pictures(vectors, result))
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
 
 

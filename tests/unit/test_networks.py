@@ -261,6 +261,16 @@ def test_networks_of_other_programs_give_their_outputs(
     assert error < tolerance
 
 
+@pytest.mark.parametrize("name", REFERENCE_NETWORKS)
+def test_networks_of_other_programs_can_be_trained_on(reference: Path, name: str) -> None:
+    """Files may leave out what stands in the kernels: features and window."""
+    network, parameters, extra = load(reference / "attribution" / name)
+    module = GraphNetwork(network)
+    outputs = module.apply(as_variables(network, parameters), extra["x"])
+    expected = forward(network, parameters, extra["x"])
+    np.testing.assert_allclose(outputs, expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["chain", "mlp"])
 def test_activations_hold_every_node(reference: Path, name: str) -> None:
     network, parameters, extra = load(reference / "attribution" / name)

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,7 @@ def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
     assert result.history[-1, 0] < 0.5 * result.history[0, 0]
     # What the history says of the held-out maps is what the returned parameters do.
     np.testing.assert_allclose(result.target_scale, Maps().targets.std(0), rtol=1e-6)
-    outputs = forward(tiny_network(), result.parameters, outside.maps[..., None])
+    outputs = jax.jit(partial(forward, tiny_network()))(result.parameters, outside.maps[..., None])
     error = np.mean(np.abs(outputs - outside.targets / result.target_scale))
     assert error == pytest.approx(result.history[-1, 1], rel=1e-4)
 
@@ -181,18 +182,37 @@ def test_maps_that_fill_no_batch_are_left_for_another_epoch(tmp_path: Path) -> N
     )
 
 
+def test_noise_and_augmentation_are_drawn_afresh_at_every_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[object, ...]] = []
+    key = training.randomness.key
+
+    def spy(*name: Any) -> jax.Array:
+        asked.append(name)
+        return key(*name)
+
+    monkeypatch.setattr(training.randomness, "key", spy)
+    trained(tmp_path, dataclasses.replace(SETTINGS, epochs=2))
+    for purpose in ("augmentation", "training noise"):
+        assert [name for name in asked if name[1] == purpose] == [
+            (1, purpose, 0, step) for step in range(20)
+        ]
+
+
 def test_the_penalty_is_the_sum_of_squared_convolution_kernels() -> None:
     network = tiny_network()
     module = training.GraphNetwork(network)
-    variables = module.init(jax.random.key(0), np.zeros((1, 16, 16, 1), np.float32))
+    variables = jax.jit(module.init)(jax.random.key(0), np.zeros((1, 16, 16, 1), np.float32))
     maps = Maps(count=8)
-    values = [
-        training._loss(
-            variables["params"], variables["batch_stats"], module, maps.maps,
-            maps.targets.astype(np.float32), weight,
-        )[0]
-        for weight in (0.0, 0.5)
-    ]  # fmt: skip
+    targets = maps.targets.astype(np.float32)
+
+    @jax.jit
+    def loss(weight: float) -> jax.Array:
+        params, statistics = variables["params"], variables["batch_stats"]
+        return training._loss(params, statistics, module, maps.maps, targets, weight)[0]
+
+    values = [loss(weight) for weight in (0.0, 0.5)]
     squares = sum(
         float((variables["params"][name]["kernel"] ** 2).sum()) for name in ("conv1", "conv2")
     )
@@ -398,11 +418,20 @@ def test_fewer_maps_than_a_batch_are_refused_in_one_line(tmp_path: Path) -> None
     assert not list(tmp_path.iterdir())
 
 
-def test_a_loss_that_is_no_number_is_refused_in_one_line(tmp_path: Path) -> None:
-    maps = Maps()
-    maps.maps[5, 0, 0] = np.inf
-    with pytest.raises(InputError, match=r"network\.peak_learning_rate: the loss became nan at"):
-        trained(tmp_path, maps=maps)
+@pytest.mark.parametrize("spoilt", ["map", "target", "rate"])
+def test_what_is_no_number_is_refused_in_one_line(tmp_path: Path, spoilt: str) -> None:
+    """Weights that are NaN too: a compiled ReLU can make a finite loss of them."""
+    maps, settings = Maps(), SETTINGS
+    if spoilt == "map":
+        maps.maps[5, 0, 0] = np.inf
+    elif spoilt == "target":
+        maps.targets[5, 0] = np.nan
+    else:
+        settings = dataclasses.replace(SETTINGS, peak_learning_rate=1e30)
+    told = r"network\.peak_learning_rate: the loss became (nan|inf) at step \d+; lower the rate"
+    with pytest.raises(InputError, match=told) as caught:
+        trained(tmp_path, settings, maps)
+    assert "\n" not in str(caught.value)
 
 
 def test_settings_are_the_networks_section_of_the_config() -> None:

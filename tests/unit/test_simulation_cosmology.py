@@ -107,9 +107,10 @@ def test_halofit_agrees_with_camb(camb_results: Any, power: MatterPower) -> None
     )
     for redshift, expected in zip(redshifts, nonlinear, strict=True):
         ratio = power.nonlinear(k, 1 / (1 + redshift)) / expected
-        np.testing.assert_allclose(ratio, 1.0, atol=0.05)  # the linear fit's wiggles
-        # Where lensing by 1' looks, the wiggles are gone and halofit is halofit.
-        np.testing.assert_allclose(ratio[k > 0.5], 1.0, atol=0.02)
+        # The linear fit's wiggles and the shape around them.
+        np.testing.assert_allclose(ratio, 1.0, atol=0.05)
+        # Where lensing by 1' looks most, only the shape of the linear fit is left.
+        np.testing.assert_allclose(ratio[k > 0.5], 1.0, atol=0.03)
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -17,9 +17,8 @@ from kappascope.maps.smoothing import smooth, smooth_masked
 from kappascope.statistics.measure import (
     measure,
     measure_dataset,
-    read_statistics,
-    write_statistics,
 )
+from kappascope.statistics.storage import read_statistics, write_statistics
 from kappascope.statistics.summary import COLUMNS, mean_rows
 
 PIXEL_ARCMIN = 0.8203125

@@ -1,5 +1,6 @@
 """Configuration, paths and the one way in which rules say what they depend on."""
 
+import csv
 import os
 import sys
 from pathlib import Path
@@ -10,21 +11,13 @@ from kappascope.errors import InputError
 ROOT = Path(workflow.basedir)
 try:
     config = configuration.from_command_line(config, ROOT)
-    ROWS = configuration.cosmologies(config, ROOT)
+    SIMULATED = config["maps"]["source"] == "simulation"
+    ROWS = configuration.cosmologies(config, ROOT) if SIMULATED else []
 except InputError as error:
     # One line for the user, and no Snakemake traceback around it.
     print(f"kappascope: error: {error}", file=sys.stderr, flush=True)
     os._exit(1)
 
-COSMOLOGIES = [
-    [row["cosmology"], row["omega_matter"], row["sigma_8"]]
-    for row in sorted(ROWS, key=lambda row: row["cosmology"])
-]
-FIDUCIAL = next(
-    row["cosmology"]
-    for row in ROWS
-    if configuration.is_fiducial(row, config["cosmology"]["fiducial"])
-)
 DATA_SETS = config["constraints"]["data_sets"]
 NETWORK_NUMBERS = list(range(config["network"]["seeds"]))
 REAL_DATA = Path(
@@ -60,29 +53,62 @@ def figure(stem):
 
 
 def spec(script, sections, **more):
-    """What a rule depends on: config sections, further plain values and the code it runs."""
+    """Config sections, further plain values and code: all that the outputs depend on."""
     chosen = {name: config[name] for name in sections}
     return {**chosen, **more, "code": provenance.source_hash(f"scripts/{script}.py")}
 
 
-# Maps belong to what made them, not to a run: runs with the same simulation share them.
-MAPS_SECTIONS = ["seed", "cosmology", "maps"] + (
-    ["simulation"] if config["maps"]["source"] == "simulation" else []
-)
-_made_from = {name: config[name] for name in MAPS_SECTIONS}
-# Smoothing comes after the maps.
-_made_from["maps"] = {
-    key: value
-    for key, value in config["maps"].items()
-    if not (config["maps"]["source"] == "simulation" and key == "smoothing_arcmin")
+# Maps belong to what made them, not to a run: runs with the same simulation share them. Smoothing
+# comes after the maps.
+MAPS_MADE_FROM = {
+    "seed": config["seed"],
+    "cosmology": config["cosmology"],
+    "maps": {k: v for k, v in config["maps"].items() if k != "smoothing_arcmin"},
+    **({"simulation": config["simulation"]} if SIMULATED else {}),
 }
-MAPS_FOLDER = f"results/maps/{provenance.digest(_made_from)}"
-BATCHES = list(range(config["simulation"]["batches"]))
+MAPS_FOLDER = f"results/maps/{provenance.digest(MAPS_MADE_FROM)}"
+# An archive is read by one job.
+BATCHES = list(range(config["simulation"]["batches"] if SIMULATED else 1))
+MAPS_BATCH = f"{MAPS_FOLDER}/batch_{{batch}}"
 MAPS = [f"{MAPS_FOLDER}/batch_{batch}.h5" for batch in BATCHES]
+
+
+def listed_files():
+    """The table of a folder of maps and the files it names, so that a change reruns the import.
+
+    What is missing is left to the import, which says so in its own words.
+    """
+    maps = config["maps"]
+    if maps["source"] != "folder" or not os.path.isfile(maps["table"]):
+        return []
+    with open(
+        maps["table"], newline="", encoding="utf-8-sig", errors="replace"
+    ) as table:
+        names = {
+            row.get(name) for row in csv.DictReader(table) for name in ("file", "mask")
+        }
+    files = [os.path.join(maps["path"], name) for name in sorted(filter(None, names))]
+    return [maps["table"], *(file for file in files if os.path.isfile(file))]
+
 
 STATISTICS = result("statistics/{data_set}.nc")
 NETWORK = result("networks/{data_set}/{number}/network.npz")
 PREDICTIONS = result("networks/{data_set}/predictions.nc")
+
+
+def training_spec(wildcards):
+    """What one network depends on, and where its checkpoint lies, named after that."""
+    content = spec(
+        "train_network",
+        ["seed", "maps", "noise", "network"],
+        data_set=wildcards.data_set,
+        index=int(wildcards.number),
+        jax=True,
+    )
+    # The number of networks does not change what one learns.
+    content["network"] = {k: v for k, v in content["network"].items() if k != "seeds"}
+    name = f"{wildcards.data_set}-{wildcards.number}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
 
 
 def everything():

@@ -18,6 +18,12 @@ rule constrain:
         changes=result("constraints/changes_{data_set}.csv"),
         posteriors=result("constraints/posteriors_{data_set}.npz"),
         dropped_bins=result("constraints/dropped_bins_{data_set}.csv"),
+    log:
+        log_of("constrain_{data_set}"),
+    benchmark:
+        benchmark_of("constrain_{data_set}")
+    conda:
+        "../../envs/environment.yaml"
     params:
         spec=lambda wildcards: spec(
             "constrain",
@@ -25,12 +31,6 @@ rule constrain:
             data_set=wildcards.data_set,
             fiducial=FIDUCIAL_PARAMETERS,
         ),
-    log:
-        log_of("constrain_{data_set}"),
-    benchmark:
-        benchmark_of("constrain_{data_set}")
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/constrain.py"
 
@@ -54,12 +54,12 @@ rule gather_table1:
         ),
         beyond=matilla("beyond_the_paper.csv"),
         dropped_bins=matilla("dropped_bins.csv"),
-    params:
-        spec=spec("table1", []),
     log:
         log_of("table1"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("table1", []),
     script:
         "../../scripts/table1.py"
 
@@ -80,12 +80,12 @@ for number, data_set in CONTOUR_FIGURES.items():
                     category="Constraints",
                 ),
                 pdf=matilla(f"{number}.pdf"),
-            params:
-                spec=spec("plot_contours", [], data_set=data_set),
             log:
                 log_of(f"plot_{number}"),
             conda:
                 "../../envs/environment.yaml"
+            params:
+                spec=spec("plot_contours", [], data_set=data_set),
             script:
                 "../../scripts/plot_contours.py"
 
@@ -96,6 +96,10 @@ rule correlations:
         predictions=expand(PREDICTIONS, data_set=DATA_SETS),
     output:
         correlations=matilla("correlations.csv"),
+    log:
+        log_of("correlations"),
+    conda:
+        "../../envs/environment.yaml"
     params:
         spec=spec(
             "correlations",
@@ -103,10 +107,6 @@ rule correlations:
             data_sets=DATA_SETS,
             fiducial=FIDUCIAL_PARAMETERS,
         ),
-    log:
-        log_of("correlations"),
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/correlations.py"
 
@@ -119,12 +119,12 @@ rule plot_fig3:
             matilla("fig3.png"), caption="../report/fig3.rst", category="Constraints"
         ),
         pdf=matilla("fig3.pdf"),
-    params:
-        spec=spec("plot_correlations", [], data_sets=DATA_SETS),
     log:
         log_of("plot_fig3"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("plot_correlations", [], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_correlations.py"
 
@@ -140,6 +140,12 @@ rule fit_linear_model:
             category="Constraints",
         ),
         latex=matilla("linear_model.tex"),
+    log:
+        log_of("linear_model"),
+    benchmark:
+        benchmark_of("linear_model")
+    conda:
+        "../../envs/environment.yaml"
     params:
         spec=spec(
             "linear_model",
@@ -147,12 +153,6 @@ rule fit_linear_model:
             data_sets=DATA_SETS,
             fiducial=FIDUCIAL_PARAMETERS,
         ),
-    log:
-        log_of("linear_model"),
-    benchmark:
-        benchmark_of("linear_model")
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/linear_model.py"
 
@@ -178,6 +178,12 @@ rule emulator_checks:
             category="Constraints",
         ),
         posteriors=result("constraints/emulator_checks.npz"),
+    log:
+        log_of("emulator_checks"),
+    benchmark:
+        benchmark_of("emulator_checks")
+    conda:
+        "../../envs/environment.yaml"
     params:
         spec=spec(
             "emulator_checks",
@@ -185,12 +191,6 @@ rule emulator_checks:
             data_sets=DATA_SETS,
             fiducial=FIDUCIAL_PARAMETERS,
         ),
-    log:
-        log_of("emulator_checks"),
-    benchmark:
-        benchmark_of("emulator_checks")
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/emulator_checks.py"
 
@@ -203,12 +203,12 @@ rule plot_fig7:
             matilla("fig7.png"), caption="../report/fig7.rst", category="Constraints"
         ),
         pdf=matilla("fig7.pdf"),
-    params:
-        spec=spec("plot_emulator_checks", [], data_sets=DATA_SETS),
     log:
         log_of("plot_fig7"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("plot_emulator_checks", [], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_emulator_checks.py"
 
@@ -221,18 +221,18 @@ rule published_network:
         accuracy=matilla("published_network_accuracy.csv"),
         leave_one_out=matilla("published_network_leave_one_out.csv"),
         posteriors=result("constraints/published_network.npz"),
-    params:
-        spec=spec(
-            "published_network",
-            ["seed", "constraints"],
-            fiducial=FIDUCIAL_PARAMETERS,
-        ),
     log:
         log_of("published_network"),
     benchmark:
         benchmark_of("published_network")
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec(
+            "published_network",
+            ["seed", "constraints"],
+            fiducial=FIDUCIAL_PARAMETERS,
+        ),
     script:
         "../../scripts/published_network.py"
 
@@ -252,11 +252,11 @@ rule plot_published_network:
             category="Constraints",
         ),
         pdf=matilla("published_network_contour.pdf"),
-    params:
-        spec=spec("plot_published_network", ["maps"]),
     log:
         log_of("plot_published_network"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("plot_published_network", ["maps"]),
     script:
         "../../scripts/plot_published_network.py"

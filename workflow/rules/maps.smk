@@ -5,52 +5,64 @@ makes   results/maps/{digest}/batch_{k}.h5, matilla2020/{validation,gallery}.{pd
         map_properties.csv, validation_{moments,power}.csv
 """
 
-if config["maps"]["source"] == "simulation":
+if SIMULATED:
+    COSMOLOGIES = [
+        [row["cosmology"], row["omega_matter"], row["sigma_8"]]
+        for row in sorted(ROWS, key=lambda row: row["cosmology"])
+    ]
+    FIDUCIAL = next(
+        row["cosmology"]
+        for row in ROWS
+        if configuration.is_fiducial(row, config["cosmology"]["fiducial"])
+    )
 
     rule simulate_maps:
         output:
-            MAPS_FOLDER + "/batch_{batch}.h5",
+            f"{MAPS_BATCH}.h5",
+        log:
+            f"{MAPS_BATCH}.log",
+        benchmark:
+            f"{MAPS_BATCH}.tsv"
+        conda:
+            "../../envs/environment.yaml"
+        resources:
+            mem_mb=2500,
+            gpu=1,
         params:
             spec=lambda wildcards: spec(
                 "simulate_maps",
                 ["seed", "cosmology", "simulation"],
-                maps=_made_from["maps"],
+                maps=MAPS_MADE_FROM["maps"],
                 cosmologies=COSMOLOGIES,
                 fiducial=FIDUCIAL,
                 batch=int(wildcards.batch),
                 jax=True,
             ),
-        log:
-            MAPS_FOLDER + "/batch_{batch}.log",
-        benchmark:
-            MAPS_FOLDER + "/batch_{batch}.tsv"
-        resources:
-            mem_mb=2500,
-            gpu=1,
-        conda:
-            "../../envs/environment.yaml"
         script:
             "../../scripts/simulate_maps.py"
 
 else:
 
     rule import_maps:
+        input:
+            listed_files(),
         output:
             MAPS,
+        log:
+            f"{MAPS_FOLDER}/import.log",
+        benchmark:
+            f"{MAPS_FOLDER}/import.tsv"
+        conda:
+            "../../envs/environment.yaml"
+        resources:
+            mem_mb=2500,
         params:
             spec=lambda wildcards: spec(
                 "import_maps",
-                ["seed", "cosmology", "maps"],
+                ["seed"],
+                maps=MAPS_MADE_FROM["maps"],
                 fiducial=config["cosmology"]["fiducial"],
             ),
-        log:
-            MAPS_FOLDER + "/import.log",
-        benchmark:
-            MAPS_FOLDER + "/import.tsv"
-        resources:
-            mem_mb=2500,
-        conda:
-            "../../envs/environment.yaml"
         script:
             "../../scripts/import_maps.py"
 
@@ -67,21 +79,20 @@ rule validate_maps:
             caption="../report/map_properties.rst",
             category="Maps",
         ),
-    params:
-        spec=spec(
-            "validate_maps",
-            ["seed", "cosmology", "maps", "noise"],
-            cosmologies=COSMOLOGIES,
-            fiducial=FIDUCIAL,
-            data_sets=DATA_SETS,
-            jax=True,
-        ),
     log:
         log_of("validate_maps"),
     benchmark:
         benchmark_of("validate_maps")
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec(
+            "validate_maps",
+            ["seed", "cosmology", "maps", "noise"],
+            fiducial=config["cosmology"]["fiducial"],
+            data_sets=DATA_SETS,
+            jax=True,
+        ),
     script:
         "../../scripts/validate_maps.py"
 
@@ -102,11 +113,11 @@ rule plot_maps:
             category="Maps",
         ),
         validation_pdf=matilla("validation.pdf"),
-    params:
-        spec=spec("plot_maps", [], data_sets=DATA_SETS),
     log:
         log_of("plot_maps"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("plot_maps", [], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_maps.py"

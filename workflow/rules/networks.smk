@@ -6,20 +6,6 @@ makes   networks/{data_set}/{number}/network.{json,npz}, networks/{data_set}/pre
 """
 
 
-def _train_spec(wildcards):
-    content = spec(
-        "train_network",
-        ["seed", "maps", "noise", "network"],
-        data_set=wildcards.data_set,
-        index=int(wildcards.number),
-        jax=True,
-    )
-    # The number of networks does not change what one learns.
-    content["network"] = {k: v for k, v in content["network"].items() if k != "seeds"}
-    name = f"{wildcards.data_set}-{wildcards.number}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
 rule train_network:
     input:
         MAPS,
@@ -27,17 +13,17 @@ rule train_network:
         network=NETWORK,
         description=result("networks/{data_set}/{number}/network.json"),
         history=result("networks/{data_set}/{number}/history.csv"),
-    params:
-        spec=_train_spec,
     log:
         log_of("train_{data_set}_{number}"),
     benchmark:
         benchmark_of("train_{data_set}_{number}")
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         gpu=1,
-    conda:
-        "../../envs/environment.yaml"
+    params:
+        spec=training_spec,
     script:
         "../../scripts/train_network.py"
 
@@ -48,6 +34,15 @@ rule predict:
         networks=expand(NETWORK, number=NETWORK_NUMBERS, allow_missing=True),
     output:
         PREDICTIONS,
+    log:
+        log_of("predict_{data_set}"),
+    benchmark:
+        benchmark_of("predict_{data_set}")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2500,
+        gpu=1,
     params:
         spec=lambda wildcards: spec(
             "predict",
@@ -55,15 +50,6 @@ rule predict:
             data_set=wildcards.data_set,
             jax=True,
         ),
-    log:
-        log_of("predict_{data_set}"),
-    benchmark:
-        benchmark_of("predict_{data_set}")
-    resources:
-        mem_mb=2500,
-        gpu=1,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/predict.py"
 
@@ -89,12 +75,12 @@ rule plot_networks:
             category="Networks",
         ),
         predicted_pdf=matilla("predicted_against_true.pdf"),
-    params:
-        spec=spec("plot_networks", ["network"], data_sets=DATA_SETS),
     log:
         log_of("plot_networks"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("plot_networks", ["network"], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_networks.py"
 
@@ -109,6 +95,10 @@ rule network_accuracy:
             caption="../report/network_accuracy.rst",
             category="Networks",
         ),
+    log:
+        log_of("network_accuracy"),
+    conda:
+        "../../envs/environment.yaml"
     params:
         spec=spec(
             "network_accuracy",
@@ -116,9 +106,5 @@ rule network_accuracy:
             data_sets=DATA_SETS,
             fiducial=config["cosmology"]["fiducial"],
         ),
-    log:
-        log_of("network_accuracy"),
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/network_accuracy.py"

@@ -27,7 +27,9 @@ TABLES = [
 )
 FIGURES = [
     matilla(f"{name}.png")
-    for name in [figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS]
+    for name in [
+        figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS
+    ]
     + [
         "fig3",
         "fig7",
@@ -44,12 +46,12 @@ FIGURES = [
 rule effective_config:
     output:
         result("config.yaml"),
-    params:
-        spec=spec("write_config", [], effective=config),
     log:
         log_of("effective_config"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("write_config", [], effective=config),
     script:
         "../../scripts/write_config.py"
 
@@ -65,12 +67,12 @@ rule write_claims:
             caption="../report/claims.rst",
             category="Claims",
         ),
-    params:
-        spec=spec("write_claims", []),
     log:
         log_of("write_claims"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("write_claims", []),
     script:
         "../../scripts/write_claims.py"
 
@@ -84,14 +86,12 @@ rule build_paper:
         claims=result("claims.csv"),
         ledger="paper/claims.yaml",
     output:
-        report(
-            result("paper.pdf"), caption="../report/paper.rst", category="Paper"
-        ),
-    params:
-        spec=spec("build_paper", []),
+        report(result("paper.pdf"), caption="../report/paper.rst", category="Paper"),
     log:
         log_of("build_paper"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("build_paper", []),
     script:
         "../../scripts/build_paper.py"

@@ -10,6 +10,15 @@ rule measure_statistics:
         MAPS,
     output:
         STATISTICS,
+    log:
+        log_of("measure_statistics_{data_set}"),
+    benchmark:
+        benchmark_of("measure_statistics_{data_set}")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        gpu=1,
     params:
         spec=lambda wildcards: spec(
             "measure_statistics",
@@ -17,15 +26,6 @@ rule measure_statistics:
             data_set=wildcards.data_set,
             jax=True,
         ),
-    log:
-        log_of("measure_statistics_{data_set}"),
-    benchmark:
-        benchmark_of("measure_statistics_{data_set}")
-    resources:
-        mem_mb=2000,
-        gpu=1,
-    conda:
-        "../../envs/environment.yaml"
     script:
         "../../scripts/measure_statistics.py"
 
@@ -37,11 +37,11 @@ rule plot_statistics:
         pdf=matilla("statistics.pdf"),
         png=matilla("statistics.png"),
         csv=matilla("statistics.csv"),
-    params:
-        spec=spec("plot_statistics", [], data_sets=DATA_SETS),
     log:
         log_of("plot_statistics"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        spec=spec("plot_statistics", [], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_statistics.py"

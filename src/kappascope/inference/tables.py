@@ -7,9 +7,7 @@ out and the covariance keeps its rank. Every data vector sees the same weights, 
 has the same weight in every cosmology because its maps share their random phases and shifts.
 """
 
-import csv
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from kappascope import randomness
-from kappascope.files import atomic_path
 from kappascope.inference import credible, mcmc
 from kappascope.inference.credible import CREDIBILITIES, Cells
 from kappascope.inference.emulator import Emulator
@@ -27,7 +24,7 @@ from kappascope.inference.likelihood import (
     likelihood,
     weighted_covariance,
 )
-from kappascope.inference.measurements import Measurements, listed
+from kappascope.inference.measurements import Measurements
 
 logger = logging.getLogger(__name__)
 
@@ -431,19 +428,3 @@ def pictures(vectors: DataVectors, found: Mapping[str, Constraint]) -> dict[str,
         for part, value in zip(parts, constraint.picture, strict=True):
             arrays[f"{name}/{part}"] = value
     return arrays
-
-
-def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays as ``.npz``, atomically and with the same bytes every time."""
-    with atomic_path(path) as scratch, open(scratch, "wb") as handle:
-        named: Any = dict(arrays)
-        np.savez_compressed(handle, **named)
-
-
-def read_rows(paths: str | Sequence[str]) -> list[dict[str, str]]:
-    """Read the rows of one CSV or of several with the same columns, as text."""
-    rows: list[dict[str, str]] = []
-    for path in listed(paths):
-        with open(path, newline="", encoding="utf-8") as handle:
-            rows += csv.DictReader(handle)
-    return rows

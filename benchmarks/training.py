@@ -1,0 +1,96 @@
+"""Time training of the 18-convolution network: one process, or several side by side on a core each.
+
+python benchmarks/training.py [--processes 2] [--repeats 5] [--width 8] [--pixels 128]
+"""
+
+import json
+import subprocess
+import sys
+import time
+
+from run import options, report
+
+
+def one_process(arguments) -> None:
+    """Compile, say so, wait for the word, and print the seconds of each repeat."""
+    from kappascope import runtime
+
+    runtime.configure(threads=arguments.threads)
+    import numpy as np
+
+    from kappascope.networks import prediction, training
+    from kappascope.networks.architectures import convergence_cnn
+
+    count, batch = 512, 32
+    generator = np.random.default_rng(1)
+    shape = (count, arguments.pixels, arguments.pixels)
+    maps = 0.02 * generator.standard_normal(shape, dtype=np.float32)
+    targets = generator.uniform(0.2, 0.9, (count, 2))
+    settings = training.Settings(100, batch, 1e-3, "one_cycle", 0.9, 5e-5, 0.99, 1e9)
+    network = convergence_cnn(arguments.pixels, arguments.width, "SAME")
+    state = training._State.start(network, targets, settings, 1, 0, count)
+    advance = state.step_function(prediction.observer(0.06, 1.22))
+
+    def steps(number: int) -> None:
+        for _ in range(number):
+            rows = state.rows(count, 1, 0, batch)
+            state.record(advance(maps[rows], targets[rows] / state.scale, 1, 0, state))
+
+    start = time.perf_counter()
+    steps(1)
+    first = time.perf_counter() - start
+    start = time.perf_counter()
+    steps(1)
+    compilation = first - (time.perf_counter() - start)
+    print("ready", flush=True)
+    sys.stdin.readline()
+    seconds = []
+    for _ in range(arguments.repeats):
+        start = time.perf_counter()
+        steps(arguments.steps)
+        seconds.append(time.perf_counter() - start)
+    print(json.dumps({"compilation": compilation, "seconds": seconds}), flush=True)
+
+
+def main() -> None:
+    parser = options(__doc__.splitlines()[0], repeats=5)
+    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--pixels", type=int, default=128)
+    parser.add_argument("--steps", type=int, default=6, help="steps a repeat")
+    parser.add_argument("--child", action="store_true", help="used by this script itself")
+    arguments = parser.parse_args()
+    if arguments.child:
+        one_process(arguments)
+        return
+    children = [
+        subprocess.Popen(
+            [sys.executable, *sys.argv, "--child"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(arguments.processes)
+    ]
+    for child in children:
+        assert child.stdout.readline().strip() == "ready"
+    for child in children:
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    measured = [json.loads(child.stdout.readline()) for child in children]
+    for child in children:
+        child.wait()
+    maps = 32 * arguments.steps
+    together = zip(*(one["seconds"] for one in measured), strict=True)
+    rates = [sum(maps / seconds for seconds in repeat) for repeat in together]
+    named = {
+        "width": arguments.width,
+        "threads": arguments.threads,
+        "processes": arguments.processes,
+    }
+    report(f"training, {arguments.pixels}²", "maps/s", rates, **named)
+    report("training: compilation", "s", [one["compilation"] for one in measured], **named)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Mistakes end in one clear line, before anything half-made is left."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from checkouts import SMOKE, Checkout, Ended
+from test_own_maps import a_folder, a_map, options, write_table
+
+pytestmark = pytest.mark.workflow
+
+
+def assert_one_line(ended: Ended, *words: str) -> None:
+    """One line of ours that holds ``words``, and no traceback."""
+    assert ended.status != 0
+    assert len(ended.told) == 1, ended.text
+    for word in words:
+        assert word in ended.told[0], ended.told[0]
+    assert "Traceback" not in ended.text
+    assert "KeyError" not in ended.text
+
+
+BAD_CONFIG = {
+    "an unknown key": (("bogus=1",), ("bogus", "unknown key")),
+    "a misspelt section": (("netwrok={width: 4}",), ("netwrok", "did you mean network?")),
+    "a misspelt key": (("network={widht: 4}",), ("network.widht", "network.width?")),
+    "an impossible number": (("network={width: -1}",), ("network.width", "-1", ">= 1")),
+    "a word for a number": (("noise={galaxies_per_arcmin2: many}",), ("noise.galaxies", "many")),
+    "an unknown choice": (("maps={source: colombia}",), ("maps.source", "columbia?")),
+    "an unknown tier": (("tier=smok",), ("tier", "smok", "did you mean smoke?")),
+    "an unknown variant": (("variants=noise_10",), ("variants", "noise_10_per_arcmin2?")),
+    "an unknown statistic": (("statistics={beyond: [pfd]}",), ("statistics.beyond", "pdf?")),
+    "CosmoGrid": (("maps={source: cosmogrid}",), ("maps.source", "cosmogrid", "6.87 arcmin")),
+    "an archive that is nowhere": (("maps={source: columbia}",), ("maps.path", "null")),
+    "a folder without a table": (("maps={source: folder, path: .}",), ("maps.table", "Omega_m")),
+}
+
+
+@pytest.mark.parametrize("problem", BAD_CONFIG)
+def test_config_is_refused_before_any_job(pristine: Checkout, problem: str) -> None:
+    given, words = BAD_CONFIG[problem]
+    ended = pristine.run("--cores", "1", "--config", *given)
+    assert_one_line(ended, *words)
+    assert ended.told[0].startswith("kappascope: error: ")
+    assert "Building DAG" not in ended.text
+    assert not (pristine.root / "results").exists()
+
+
+def truncated(folder: Path, rows: list) -> str:
+    (folder / "map1.fits").write_bytes((folder / "map1.fits").read_bytes()[:6000])
+    return "map1.fits"
+
+
+def no_fits(folder: Path, rows: list) -> str:
+    (folder / "map1.fits").write_text("These are not the maps you are looking for.\n")
+    return "map1.fits"
+
+
+def truncated_npy(folder: Path, rows: list) -> str:
+    (folder / "map0.npy").write_bytes((folder / "map0.npy").read_bytes()[:900])
+    return "map0.npy"
+
+
+def truncated_hdf5(folder: Path, rows: list) -> str:
+    (folder / "map2.h5").write_bytes((folder / "map2.h5").read_bytes()[:900])
+    return "map2.h5"
+
+
+def not_a_number(folder: Path, rows: list) -> str:
+    values = a_map(3)
+    values[5, 6] = np.nan
+    np.save(folder / "map3.npy", values)
+    return "map3.npy"
+
+
+def infinite(folder: Path, rows: list) -> str:
+    values = a_map(3)
+    values[5, 6] = np.inf
+    np.save(folder / "map3.npy", values)
+    return "map3.npy"
+
+
+def not_square(folder: Path, rows: list) -> str:
+    np.save(folder / "map3.npy", a_map(3)[:-1])
+    return "map3.npy"
+
+
+def another_pixel_scale(folder: Path, rows: list) -> str:
+    rows[2]["pixel_arcmin"] = 0.5
+    return "map2.h5"
+
+
+def no_pixel_scale(folder: Path, rows: list) -> str:
+    rows[0]["pixel_arcmin"] = ""
+    return "row 1"
+
+
+def no_such_file(folder: Path, rows: list) -> str:
+    rows[2]["file"] = "map_two.h5"
+    return "map_two.h5"
+
+
+def all_masked(folder: Path, rows: list) -> str:
+    fits.writeto(folder / "mask.fits", np.zeros((64, 64), np.float32))
+    rows[1]["mask"] = "mask.fits"
+    return "mask.fits"
+
+
+def no_column(folder: Path, rows: list) -> str:
+    for row in rows:
+        row["omega"] = row.pop("Omega_m")
+    return "Omega_m"
+
+
+BAD_MAPS = (
+    truncated,
+    no_fits,
+    truncated_npy,
+    truncated_hdf5,
+    not_a_number,
+    infinite,
+    not_square,
+    another_pixel_scale,
+    no_pixel_scale,
+    no_such_file,
+    all_masked,
+    no_column,
+)
+
+
+def left_over(checkout: Checkout) -> list[Path]:
+    """Files under results that are neither logs nor the compilation cache."""
+    kept = (path for path in (checkout.root / "results").rglob("*") if path.is_file())
+    return [path for path in kept if path.suffix != ".log" and ".compiled" not in path.parts]
+
+
+@pytest.mark.parametrize("spoil", BAD_MAPS, ids=lambda spoil: spoil.__name__)
+def test_bad_maps_are_named(pristine: Checkout, tmp_path: Path, spoil) -> None:
+    folder, rows = a_folder(tmp_path / "maps")
+    name = spoil(folder, rows)
+    table = write_table(tmp_path / "maps.csv", rows)
+    ended = pristine.run("statistics", "--cores", "1", *options(folder, table))
+    assert_one_line(ended, name)
+    assert not left_over(pristine)
+    shutil.rmtree(pristine.root / "results")
+
+
+def test_a_mistake_that_was_corrected_goes_on(fresh: Checkout, tmp_path: Path) -> None:
+    folder, rows = a_folder(tmp_path / "maps")
+    whole = (folder / "map1.fits").read_bytes()
+    truncated(folder, rows)
+    chosen = options(folder, write_table(tmp_path / "maps.csv", rows))
+    assert fresh.run("statistics", "--cores", "1", *chosen).status != 0
+    (folder / "map1.fits").write_bytes(whole)
+    target = (str(path) for path in (fresh.root / "results/maps").glob("*"))
+    relative = os.path.relpath(next(target), fresh.root)
+    ended = fresh.run(f"{relative}/batch_0.h5", "--cores", "1", *chosen)
+    assert ended.status == 0, ended.text
+
+
+def tiny_disk(folder: Path) -> tuple[str, ...]:
+    """Command in front of another that sees ``folder`` on a full disk; skips where none can be."""
+    folder.mkdir(parents=True)
+    unshare = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
+    # The file keeps Snakemake from removing the empty folder, which as a mount point it could not.
+    mount = f'mount -t tmpfs -o size=64k tmpfs "{folder}" && touch "{folder}/kept" && exec "$@"'
+    before = (*unshare, "sh", "-c", mount, "sh")
+    if shutil.which("unshare") is None:
+        pytest.skip("there is no unshare to give a test a full disk with")
+    tried = subprocess.run([*before, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"this machine gives no test a full disk ({tried.stderr.strip()})")
+    return before
+
+
+def test_a_full_disk_while_maps_are_simulated(fresh: Checkout) -> None:
+    before = tiny_disk(fresh.root / "results/maps")
+    ended = fresh.run("maps", "--cores", "1", *SMOKE, before=before)
+    assert_one_line(ended, "results/maps", "the disk is full")
+
+
+def test_a_full_disk_while_statistics_are_saved(rerun: Checkout) -> None:
+    statistics = rerun.root / "results/smoke/statistics"
+    shutil.rmtree(statistics)
+    before = tiny_disk(statistics)
+    ended = rerun.run("statistics", "--cores", "1", *SMOKE, before=before)
+    assert_one_line(ended, "results/smoke/statistics", "the disk is full")
+    assert rerun.planned("statistics", *SMOKE)["simulate_maps"] == 0

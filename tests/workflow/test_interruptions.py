@@ -1,0 +1,178 @@
+"""A run that was interrupted and killed ends with the same bytes as one that was not.
+
+One run does it all: on one core instead of two, stopped with Ctrl-C while maps are simulated,
+killed while a network trains, and then left to finish.
+"""
+
+import hashlib
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from checkouts import SMOKE, Checkout, Ended, jobs_of, new_checkout
+
+pytestmark = pytest.mark.workflow
+
+# A checkpoint after every step, so that there is one whenever the training is killed.
+OPTIONS = ("--cores", "1", *SMOKE, "network={checkpoint_every_seconds: 0.01}")
+PATIENCE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What was seen on the way.
+
+    Attributes
+    ----------
+    stopped, killed, finished : how each run ended.
+    after_stop, after_kill : files under results by then.
+    locked : how a run straight after the kill ended.
+    again : jobs of the last run.
+
+    """
+
+    checkout: Checkout
+    stopped: Ended
+    after_stop: list[Path]
+    killed: Ended
+    after_kill: list[Path]
+    locked: Ended
+    finished: Ended
+    again: Counter[str]
+
+
+def results_of(checkout: Checkout) -> list[Path]:
+    """Files of results, scratch files included; neither logs nor the compilation cache."""
+    kept = (path for path in (checkout.root / "results").rglob("*") if path.is_file())
+    return [
+        path.relative_to(checkout.root)
+        for path in kept
+        if not path.name.endswith((".log", ".timing.json")) and ".compiled" not in path.parts
+    ]
+
+
+def run_until(
+    checkout: Checkout, number: signal.Signals, reached: Callable[[], bool], log: Path
+) -> Ended:
+    """Run until ``reached``, then send a signal to all processes of the run, as a terminal does."""
+    with open(log, "w", encoding="utf-8") as out:
+        run = subprocess.Popen(
+            checkout.command(*OPTIONS),
+            cwd=checkout.root,
+            env=checkout.environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        try:
+            while not reached():
+                assert run.poll() is None, log.read_text()
+                assert time.monotonic() < deadline, log.read_text()
+                time.sleep(0.05)
+        finally:
+            if run.poll() is None:
+                os.killpg(run.pid, number)
+                run.wait(PATIENCE_SECONDS)
+    return Ended(run.returncode, log.read_text())
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    folder = tmp_path_factory.mktemp("interrupted")
+    checkout = new_checkout(folder / "repository")
+    results = checkout.root / "results"
+
+    def simulating() -> bool:
+        # Maps are being written to a scratch file.
+        return any(path.stat().st_size > 0 for path in results.glob("maps/*/.batch_*.h5"))
+
+    def training() -> bool:
+        logs = results.glob("smoke/logs/train_*.log")
+        saved = any(results.glob(".training/*/checkpoint.msgpack"))
+        return saved and any("train n" in log.read_text() for log in logs)
+
+    stopped = run_until(checkout, signal.SIGINT, simulating, folder / "stopped.log")
+    after_stop = results_of(checkout)
+    killed = run_until(checkout, signal.SIGKILL, training, folder / "killed.log")
+    after_kill = results_of(checkout)
+    locked = checkout.run(*OPTIONS)
+    assert checkout.run("--unlock", *OPTIONS).status == 0
+    finished = checkout.run(*OPTIONS)
+    return Journey(
+        checkout,
+        stopped,
+        after_stop,
+        killed,
+        after_kill,
+        locked,
+        finished,
+        jobs_of(finished.text),
+    )
+
+
+def test_ctrl_c_stops_the_run_and_leaves_nothing_half_written(journey: Journey) -> None:
+    assert journey.stopped.status != 0
+    assert "Traceback" not in journey.stopped.text
+    assert "interrupted" in journey.stopped.text
+    assert not [path for path in journey.after_stop if path.suffix == ".h5"]
+    assert not [path for path in journey.after_stop if path.name.startswith(".")]
+
+
+def test_a_killed_run_leaves_a_lock_and_says_how_to_remove_it(journey: Journey) -> None:
+    assert journey.killed.status == -signal.SIGKILL
+    assert journey.locked.status != 0 and "--unlock" in journey.locked.text
+
+
+def test_nothing_that_was_finished_is_made_again(journey: Journey) -> None:
+    assert journey.finished.status == 0, journey.finished.text
+    assert any(path.suffix == ".h5" for path in journey.after_kill)
+    assert "simulate_maps" not in journey.again
+    assert "published_network" not in journey.again
+
+
+def test_training_goes_on_from_its_checkpoint(journey: Journey) -> None:
+    assert journey.again["train_network"] >= 1
+    first = [
+        line
+        for line in journey.finished.text.splitlines()
+        if line.startswith("train n") and "?step/s" in line
+    ]
+    assert any(not line.split(": ")[1].startswith("0/") for line in first), first
+
+
+def test_the_scratch_folder_is_empty_in_the_end(journey: Journey) -> None:
+    assert not list((journey.checkout.root / "results/.training").glob("*"))
+
+
+def test_every_result_has_the_bytes_of_the_uninterrupted_run(
+    journey: Journey, finished: Checkout
+) -> None:
+    """On one core and on two, interrupted or not: tables, figures, arrays and the paper."""
+    theirs, ours = (
+        {
+            path: hashlib.sha256((checkout.root / path).read_bytes()).hexdigest()
+            for path in results_of(checkout)
+            # Measured times differ, and so does the one line of the config that OPTIONS adds.
+            if path.suffix != ".tsv" and path.name != "config.yaml"
+        }
+        for checkout in (finished, journey.checkout)
+    )
+    assert {path.suffix for path in theirs} >= {
+        ".csv",
+        ".tex",
+        ".png",
+        ".pdf",
+        ".npz",
+        ".nc",
+        ".h5",
+    }
+    left_by_the_kill = {path for path in ours if path.name.startswith(".")}
+    assert set(theirs) == set(ours) - left_by_the_kill
+    assert not [str(path) for path in theirs if theirs[path] != ours[path]]

@@ -1,0 +1,137 @@
+"""What runs again after a change, and that nothing else does."""
+
+from pathlib import Path
+
+import pytest
+from checkouts import SMOKE, Checkout
+
+pytestmark = pytest.mark.workflow
+
+CODE = "\n\ndef added_by_a_test() -> int:\n    return 1\n"
+WORDS = "\n\n# A comment that a test added.\n"
+LAST = {"write_claims", "build_paper"}
+TABLES_AND_FIGURES = {
+    "gather_table1",
+    "plot_fig1",
+    "plot_fig2",
+    "plot_published_network",
+    *LAST,
+}
+AFTER_STATISTICS = {
+    "plot_statistics",
+    "constrain",
+    "correlations",
+    "plot_fig3",
+    "fit_linear_model",
+    "emulator_checks",
+    "plot_fig7",
+    "network_accuracy",
+    *TABLES_AND_FIGURES,
+}
+
+
+def add(checkout: Checkout, file: str, text: str) -> None:
+    place = checkout.root / file
+    place.write_text(place.read_text(encoding="utf-8") + text, encoding="utf-8")
+
+
+def without_real_data(jobs: set[str], real_data: bool) -> set[str]:
+    return jobs if real_data else jobs - {"plot_published_network"}
+
+
+@pytest.fixture
+def has_real_data(finished: Checkout) -> bool:
+    """Whether the finished run had the published network's outputs."""
+    return (finished.root / "results/smoke/matilla2020/published_network_contour.pdf").is_file()
+
+
+def test_running_again_does_nothing(rerun: Checkout) -> None:
+    ended = rerun.run("--cores", "2", *SMOKE)
+    assert ended.status == 0 and "Nothing to be done" in ended.text
+
+
+def test_a_moved_and_touched_checkout_does_nothing(rerun: Checkout) -> None:
+    """A fresh clone has new times on every source file; only inputs' times count."""
+    for folder in ("src", "scripts", "workflow", "config"):
+        for file in (rerun.root / folder).rglob("*"):
+            file.touch()
+    assert not rerun.planned(*SMOKE)
+
+
+@pytest.mark.parametrize("file", ["statistics/kernels.py", "statistics/minima.py"])
+def test_a_kernel_reruns_what_measures_with_it(
+    rerun: Checkout, has_real_data: bool, file: str
+) -> None:
+    add(rerun, f"src/kappascope/{file}", CODE)
+    planned = set(rerun.planned(*SMOKE))
+    # The maps' power against theory is measured with the same kernels.
+    measuring = {"measure_statistics", "validate_maps", "plot_maps"}
+    assert planned == without_real_data(measuring | AFTER_STATISTICS, has_real_data)
+
+
+def test_comments_and_docstrings_rerun_nothing(rerun: Checkout) -> None:
+    for file in ("statistics/kernels.py", "files.py", "simulation/nbody.py"):
+        add(rerun, f"src/kappascope/{file}", WORDS)
+        place = rerun.root / "src/kappascope" / file
+        text = place.read_text(encoding="utf-8")
+        place.write_text(text.replace('"""', '"""Also: ', 1), encoding="utf-8")
+    add(rerun, "scripts/measure_statistics.py", WORDS)
+    assert not rerun.planned(*SMOKE)
+
+
+def test_the_simulation_reruns_all_that_comes_from_maps(
+    rerun: Checkout, has_real_data: bool
+) -> None:
+    add(rerun, "src/kappascope/simulation/raytracing.py", CODE)
+    planned = set(rerun.planned(*SMOKE))
+    networks = {"train_network", "predict", "plot_networks"}
+    maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
+    assert planned == without_real_data(maps | networks | AFTER_STATISTICS, has_real_data)
+
+
+def test_a_figure_reruns_itself_and_the_paper(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/figures/correlations.py", CODE)
+    assert set(rerun.planned(*SMOKE)) == {"plot_fig3", "build_paper"}
+
+
+def test_a_script_reruns_its_rule(rerun: Checkout) -> None:
+    add(rerun, "scripts/plot_statistics.py", CODE)
+    assert set(rerun.planned(*SMOKE)) == {"plot_statistics", "build_paper"}
+
+
+def test_a_chapter_of_the_paper_reruns_the_paper(rerun: Checkout) -> None:
+    add(rerun, "paper/abstract.typ", "\n// A test was here.\n")
+    assert set(rerun.planned(*SMOKE)) == {"build_paper"}
+
+
+def test_more_bootstraps_rerun_constraints_only(rerun: Checkout, has_real_data: bool) -> None:
+    planned = rerun.planned("--config", "tier=smoke", "constraints={bootstrap: 21}")
+    expected = {
+        "constrain",
+        "emulator_checks",
+        "plot_fig7",
+        "network_accuracy",
+        "published_network",
+        "effective_config",
+        *TABLES_AND_FIGURES,
+    }
+    if not has_real_data:
+        expected -= {"published_network", "plot_published_network"}
+    assert set(planned) == expected
+
+
+def test_one_more_network_trains_one_more(rerun: Checkout) -> None:
+    planned = rerun.planned("--config", "tier=smoke", "network={seeds: 2}")
+    assert planned["train_network"] == 2 and planned["predict"] == 2
+    assert "simulate_maps" not in planned and "measure_statistics" not in planned
+
+
+@pytest.mark.parametrize("variant", ["noise_10_per_arcmin2", "smoothing_2arcmin"])
+def test_variants_reuse_the_maps(finished: Checkout, tmp_path: Path, variant: str) -> None:
+    planned = finished.copy(tmp_path / "repository").planned(*SMOKE, f"variants={variant}")
+    assert planned["simulate_maps"] == 0
+    assert planned["measure_statistics"] == planned["train_network"] == 2
+
+
+def test_another_seed_makes_other_maps(rerun: Checkout) -> None:
+    assert rerun.planned(*SMOKE, "seed=2")["simulate_maps"] == 2

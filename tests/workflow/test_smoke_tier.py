@@ -1,0 +1,150 @@
+"""The smoke tier from beginning to end, and what the workflow promises without running it."""
+
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from checkouts import SMOKE, Checkout, jobs_of, rows_of
+
+from kappascope import claims, configuration
+
+pytestmark = pytest.mark.workflow
+
+FIGURES = (
+    "fig1",
+    "fig2",
+    "fig3",
+    "fig7",
+    "gallery",
+    "validation",
+    "statistics",
+    "learning_curve",
+    "predicted_against_true",
+)
+NAMES = ("data_set", "credibility", "statistic", "sign")
+ALIASES = {
+    "maps": "validate_maps",
+    "statistics": "measure_statistics",
+    "networks": "train_network",
+    "constraints": "constrain",
+    "table1": "gather_table1",
+    "fig1": "plot_fig1",
+    "fig2": "plot_fig2",
+    "fig3": "plot_fig3",
+    "fig7": "plot_fig7",
+    "linear_model": "fit_linear_model",
+    "published_network_contour": "plot_published_network",
+    "claims": "write_claims",
+    "paper": "build_paper",
+}
+
+
+def test_the_copys_own_source_is_what_runs(finished: Checkout) -> None:
+    place = subprocess.run(
+        [sys.executable, "-c", "import kappascope; print(kappascope.__file__)"],
+        env=finished.environment,
+        cwd=finished.root,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert place.strip() == str(finished.root / "src/kappascope/__init__.py")
+
+
+def test_table1_holds_24_finite_numbers(finished: Checkout) -> None:
+    rows = rows_of(finished.root / "results/smoke/matilla2020/table1.csv")
+    keys = {(row["data_set"], row["credibility"], row["statistic"]) for row in rows}
+    assert len(rows) == len(keys) == 24
+    for row in rows:
+        numbers = {name: value for name, value in row.items() if name not in NAMES}
+        assert len(numbers) >= 7
+        for name, value in numbers.items():
+            assert math.isfinite(float(value)), (row["statistic"], name)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_figure_is_there_as_pdf_and_png(finished: Checkout, name: str) -> None:
+    folder = finished.root / "results/smoke/matilla2020"
+    assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_every_claim_has_a_status_and_a_reason(finished: Checkout) -> None:
+    rows = rows_of(finished.root / "results/smoke/claims.csv")
+    ledger = claims.load_claims(finished.root / "paper/claims.yaml")
+    assert [row["id"] for row in rows] == [claim.id for claim in ledger]
+    for row in rows:
+        assert row["status"] in ("match", "near", "differs", "not attempted"), row
+        assert row["reason"].strip() or row["status"] == "match", row
+
+
+def test_the_paper_is_a_pdf(finished: Checkout) -> None:
+    assert (finished.root / "results/smoke/paper.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_the_effective_config_lies_beside_the_results(finished: Checkout) -> None:
+    written = yaml.safe_load((finished.root / "results/smoke/config.yaml").read_text())
+    assert written == configuration.load("smoke")
+
+
+def test_nothing_half_written_stays(finished: Checkout) -> None:
+    hidden = [
+        path
+        for path in (finished.root / "results").rglob(".*")
+        if path.is_file() and ".compiled" not in path.parts
+    ]
+    assert not hidden
+    assert not list((finished.root / "results/.training").glob("*"))
+
+
+def test_scripts_warn_of_nothing(finished: Checkout) -> None:
+    text = (finished.root / "run.txt").read_text()
+    assert not re.findall(r"^.*(?:Warning|WARNING|Traceback).*$", text, flags=re.M)
+
+
+def test_the_report_has_every_caption(rerun: Checkout) -> None:
+    ended = rerun.run("--report", "report.html", "--cores", "1", *SMOKE)
+    assert ended.status == 0, ended.text
+    report = (rerun.root / "report.html").read_text(encoding="utf-8")
+    for category in ("Maps", "Networks", "Constraints", "Claims", "Paper"):
+        assert f'"{category}"' in report, category
+    assert "table1.csv" in report and "fig1.png" in report
+
+
+def test_aliases_by_number_in_the_paper_and_by_stage(pristine: Checkout, real_data: Path) -> None:
+    ended = pristine.run("--dry-run", "--cores", "1", *ALIASES)
+    assert ended.status == 0, ended.text
+    jobs = jobs_of(ended.text)
+    for alias, maker in ALIASES.items():
+        assert jobs[alias] == 1 and jobs[maker] >= 1, alias
+
+
+def test_the_default_tier_has_fewer_than_60_jobs(pristine: Checkout) -> None:
+    ended = pristine.run("--dry-run", "--cores", "1")
+    assert 10 < sum(jobs_of(ended.text).values()) < 60
+
+
+def test_without_the_real_network_outputs_all_else_is_made(
+    pristine: Checkout, tmp_path: Path
+) -> None:
+    environment = {**pristine.environment, "KAPPASCOPE_REAL_DATA": str(tmp_path)}
+    ended = subprocess.run(
+        pristine.command("--dry-run", "--cores", "1", *SMOKE),
+        cwd=pristine.root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    jobs = jobs_of(ended.stdout + ended.stderr)
+    assert jobs["build_paper"] == 1 and jobs["published_network"] == 0
+
+
+def test_targets_stand_before_options(pristine: Checkout) -> None:
+    """As README and Makefile have it: --config takes all that follows it."""
+    assert pristine.planned("table1", *SMOKE)["plot_fig1"] == 0
