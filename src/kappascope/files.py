@@ -60,7 +60,8 @@ def _told(error: OSError, path: Path) -> Exception:
             f"{path}: the disk is full; free some space and run the same command again "
             "(nothing finished so far is lost)"
         )
-    if error.errno in (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EPERM):
+    refused = (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EPERM, errno.EEXIST)
+    if error.errno in refused:
         return InputError(f"{path}: cannot write here ({os.strerror(error.errno)}); choose another")
     return error
 

@@ -54,13 +54,13 @@ def run(main: Main, snakemake: Any) -> None:
     log = Path(snakemake.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     sys.stderr = _Tee(sys.stderr, open(log, "w", encoding="utf-8"))
-    compiled: list[float] = []
+    compiling: Spans = []
     if spec.get("jax"):
         from kappascope import runtime
 
         cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")
         runtime.configure(threads=snakemake.threads, cache=cache)
-        compiled = _count_compilation()
+        compiling = _watch_compilation()
     started = time.time()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
@@ -75,11 +75,12 @@ def run(main: Main, snakemake: Any) -> None:
         sys.exit(130)
     finally:
         sys.stderr.flush()
+    compiled = covered(compiling)
     timing = {
         "rule": snakemake.rule,
         "start_up_seconds": started - psutil.Process().create_time(),
-        "compilation_seconds": sum(compiled),
-        "work_seconds": time.time() - started - sum(compiled),
+        "compilation_seconds": compiled,
+        "work_seconds": time.time() - started - compiled,
     }
     write_json(log.with_suffix(".timing.json"), timing)
 
@@ -95,15 +96,28 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
 
-def _count_compilation() -> list[float]:
-    """Collect the seconds JAX spends on tracing, lowering and compiling from now on."""
+Spans = list[tuple[float, float]]
+
+
+def _watch_compilation() -> Spans:
+    """Collect when JAX traces, lowers and compiles from now on."""
     import jax
 
-    seconds: list[float] = []
+    spans: Spans = []
 
     def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
         if event.startswith("/jax/core/compile/"):
-            seconds.append(duration_secs)
+            now = time.time()
+            spans.append((now - duration_secs, now))
 
     jax.monitoring.register_event_duration_secs_listener(listen)
-    return seconds
+    return spans
+
+
+def covered(spans: Spans) -> float:
+    """Seconds covered by spans; tracing a function traces those it calls, within its own time."""
+    total, reached = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(end - max(start, reached), 0.0)
+        reached = max(reached, end)
+    return total

@@ -23,6 +23,7 @@ input's name, paddings are [[top, bottom], [left, right]].
 
 import dataclasses
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -136,21 +137,34 @@ def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]
             raise InputError(f"{path}: not found; a network is a folder with this file in it")
     try:
         content = json.loads(described.read_text(encoding="utf-8"))
+        if not content["nodes"]:
+            raise ValueError("it has no nodes")
         network = Network(
             content["name"],
             tuple(content["input"]["shape"]),
             int(content["outputs"]),
             tuple(content["nodes"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{described}: not a network description ({error})") from error
     try:
-        with np.load(stored) as arrays:
+        # NumPy leaves a damaged file open when it opens it itself.
+        with open(stored, "rb") as handle, np.load(handle) as arrays:
             loaded = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{stored}: not a whole npz file ({error})") from error
     missing = [name for name in network.parameter_names if name not in loaded]
     if missing:
         raise InputError(f"{stored}: lacks {', '.join(missing)}, which {described.name} names")
     parameters = {name: loaded.pop(name) for name in network.parameter_names}
-    return network, parameters, loaded
+    nodes = tuple(_with_sizes(node, parameters) for node in network.nodes)
+    return dataclasses.replace(network, nodes=nodes), parameters, loaded
+
+
+def _with_sizes(node: Mapping[str, Any], parameters: Parameters) -> Mapping[str, Any]:
+    """Add what a file may leave out, features and window, from the node's kernel."""
+    if "kernel" not in node.get("params", {}):
+        return node
+    *window, _, features = parameters[node["params"]["kernel"]].shape
+    sizes = {"features": features, "window": window} if window else {"features": features}
+    return {**node, **sizes}

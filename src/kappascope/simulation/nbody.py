@@ -16,7 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kappascope.simulation.cosmology import Cosmology, MatterPower
+from kappascope.simulation.cosmology import (
+    SIGMA_8_RADIUS_MPC_H,
+    Cosmology,
+    MatterPower,
+    sigma_8_of,
+    top_hat,
+)
 
 Array = Any
 
@@ -114,7 +120,9 @@ def force(positions: Array, mesh: int) -> Array:
     """-∇φ at the particles, ∇²φ = δ: positions (n, 3) in cells → (n, 3)."""
     kx, ky, kz = _frequencies(mesh)
     squared = kx**2 + ky**2 + kz**2
-    # The mass assignment smooths once when painting and once when reading: undo both on the mesh.
+    # The mass assignment smooths when painting and when reading. Undoing one of the two keeps the
+    # pull of two particles six cells apart within 1 % of Newton's in any direction; undoing both
+    # rings (3 %).
     window = jnp.sinc(kx / (2 * jnp.pi)) * jnp.sinc(ky / (2 * jnp.pi)) * jnp.sinc(kz / (2 * jnp.pi))
     green = jnp.where(squared > 0, -1.0 / jnp.where(squared > 0, squared, 1.0) / window**2, 0.0)
     return -_gradient(_contrast(positions, mesh), green, positions, mesh)
@@ -209,26 +217,19 @@ def _lattice_wavenumbers(size: ParticleMesh) -> np.ndarray:
     )
 
 
-def _top_hat(x: np.ndarray) -> np.ndarray:
-    safe = np.where(x > 1e-3, x, 1.0)
-    return np.where(x > 1e-3, 3 * (np.sin(safe) - safe * np.cos(safe)) / safe**3, 1.0)
-
-
 def variance_boost(size: ParticleMesh, power: MatterPower) -> float:
     """Return the factor on the initial power that gives the box's own modes the full σ8².
 
     A small box has no waves longer than itself; without their variance fewer haloes collapse and
     every nonlinear scale lacks power. Raising the rest by a few per cent makes up for it.
     """
-    radius = 8.0
-    k = power.wavenumbers
-    full = np.trapezoid(power.linear * _top_hat(k * radius) ** 2 * k**3, np.log(k)) / (2 * np.pi**2)
     modes = _lattice_wavenumbers(size)
     weight = np.full(modes.shape, 2.0)
     weight[..., 0] = 1.0
     weight[..., -1] = 1.0
-    inside = np.sum(weight * power.linear_today(modes) * _top_hat(modes * radius) ** 2)
-    return float(full / (inside / size.box_mpc_h**3))
+    window = top_hat(SIGMA_8_RADIUS_MPC_H * modes)
+    inside = np.sum(weight * power.linear_today(modes) * window**2) / size.box_mpc_h**3
+    return float(sigma_8_of(power.linear) ** 2 / inside)
 
 
 def start(

@@ -12,7 +12,6 @@ plane's shear matrix. The convergence is κ = 1 - (J₀₀ + J₁₁)/2.
 
 import math
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 import jax
@@ -25,7 +24,7 @@ from kappascope.simulation.lightcone import Draws, Slabs
 Array = Any
 
 
-@partial(jax.jit, static_argnames=())
+@jax.jit
 def _lensing_fields(surface: Array) -> Array:
     """Deflection and shear fields of a periodic plane.
 
@@ -62,28 +61,31 @@ def _read(fields: Array, position: Array) -> Array:
 
 
 @jax.jit
-def _pierce(
-    fields: Array,
-    angles: Array,
-    jacobian: Array,
-    axis: Array,
-    shift: Array,
-    flip: Array,
-    scale: Array,
-) -> tuple[Array, Array]:
-    """Deflection (pixels, pixels, 2) and U·J (pixels, pixels, 2, 2) of one map at one plane.
+def _advance(
+    rays: tuple[Array, ...], fields: Array, draws: tuple[Array, ...], geometry: Array
+) -> tuple[Array, ...]:
+    """Take a batch of maps through one plane.
 
-    ``scale`` is plane pixels a radian; ∇²ψ is 2 × the slab's convergence for a source at infinity
-    times χ_s-independent weight, so that deflections come out in radians.
+    rays : angles (map, pixels, pixels, 2), Jacobians (map, pixels, pixels, 2, 2) and the last step
+    of both; fields (axis, p, p, 5); draws : axis, shift and flip of each map; geometry : plane
+    pixels a radian, A - 1 and C.
     """
     side = fields.shape[1]
-    read = _read(fields[axis], angles * scale * flip + shift * side)
-    deflection = read[..., :2] * flip / scale
-    cross = read[..., 4] * flip[0] * flip[1]
-    shear = jnp.stack(
-        [jnp.stack([read[..., 2], cross], -1), jnp.stack([cross, read[..., 3]], -1)], -2
-    )
-    return deflection, shear @ jacobian
+    scale, ratio, pull = geometry
+
+    def one(arguments: tuple[Array, ...]) -> tuple[Array, ...]:
+        angles, jacobian, step, step_jacobian, axis, shift, flip = arguments
+        read = _read(fields[axis], angles * scale * flip + shift * side)
+        deflection = read[..., :2] * flip / scale
+        cross = read[..., 4] * flip[0] * flip[1]
+        shear = jnp.stack(
+            [jnp.stack([read[..., 2], cross], -1), jnp.stack([cross, read[..., 3]], -1)], -2
+        )
+        step = ratio * step + pull * deflection
+        step_jacobian = ratio * step_jacobian + pull * (shear @ jacobian)
+        return angles + step, jacobian + step_jacobian, step, step_jacobian
+
+    return jax.lax.map(one, (*rays, *draws))
 
 
 def multi_plane_maps(
@@ -105,10 +107,14 @@ def multi_plane_maps(
     pixel = math.radians(pixel_arcmin / 60.0)
     offset = (np.arange(pixels) - 0.5 * (pixels - 1)) * pixel
     theta = np.stack(np.meshgrid(offset, offset, indexing="ij"), -1).astype(np.float32)
-    angles = np.broadcast_to(theta, (count, *theta.shape)).copy()
-    identity = np.broadcast_to(np.eye(2, dtype=np.float32), (count, pixels, pixels, 2, 2)).copy()
-    step, step_jacobian = np.zeros_like(angles), np.zeros_like(identity)
-    jacobian = identity.copy()
+    angles = jnp.broadcast_to(theta, (count, *theta.shape))
+    jacobian = jnp.broadcast_to(jnp.eye(2), (count, pixels, pixels, 2, 2))
+    rays: tuple[Array, ...] = (
+        angles,
+        jacobian,
+        jnp.zeros_like(angles),
+        jnp.zeros_like(jacobian),
+    )
     distance = np.append(cone.distance, cone.source_distance)
     for slab, plane in enumerate(planes):
         here, beyond = distance[slab], distance[slab + 1]
@@ -118,19 +124,8 @@ def multi_plane_maps(
         # κ of the slab seen alone is weight·δ = (χ_s - χ)/χ_s × ∇·α/2: undo the geometry.
         strength = 2 * cone.weight[slab] * cone.source_distance / (cone.source_distance - here)
         fields = jnp.stack([_lensing_fields(jnp.asarray(side) * strength) for side in plane])
-        scale = np.float32(here / box_mpc_h * plane.shape[-1])
-        for number in range(count):
-            deflection, bent = _pierce(
-                fields,
-                angles[number],
-                jacobian[number],
-                draws.axis[number, slab],
-                draws.shift[number, slab],
-                draws.flip[number, slab],
-                scale,
-            )
-            step[number] = (ratio - 1) * step[number] + pull * np.asarray(deflection)
-            step_jacobian[number] = (ratio - 1) * step_jacobian[number] + pull * np.asarray(bent)
-        angles += step
-        jacobian += step_jacobian
-    return (1 - 0.5 * (jacobian[..., 0, 0] + jacobian[..., 1, 1])).astype(np.float32)
+        scale = here / box_mpc_h * plane.shape[-1]
+        seen = (draws.axis[:, slab], draws.shift[:, slab], draws.flip[:, slab])
+        rays = _advance(rays, fields, seen, jnp.asarray([scale, ratio - 1, pull], jnp.float32))
+    jacobian = rays[1]
+    return np.asarray(1 - 0.5 * (jacobian[..., 0, 0] + jacobian[..., 1, 1]))
