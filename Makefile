@@ -11,6 +11,8 @@ CORES ?= all
 ARGUMENTS ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Some packages come as source only, and pip before 23.1 would build those in a way of its own.
+export PIP_USE_PEP517 := 1
 
 .DELETE_ON_ERROR:
 .PHONY: reproduce test check bench lock config-reference clean help

@@ -155,7 +155,10 @@ def test_the_layouts_of_archives(fresh: Checkout, tmp_path: Path, source: str) -
             values = a_map(10 * place + number, 256)
             fits.writeto(archive / folder / f"WLconv_z1.00_{number:04d}r.fits", values)
     found = statistics(
-        fresh, *options(archive, None, source=source, pixels=256), "statistics={beyond: []}"
+        fresh,
+        *options(archive, None, source=source, pixels=256),
+        "statistics={beyond: []}",
+        "constraints={data_sets: [noiseless]}",
     )
     assert len({row["sigma_8"] for row in found}) == 2
     assert {row["maps"] for row in found} == {"3"}

@@ -98,10 +98,8 @@ def _power_function() -> Any:
             Omega_k=0.0,
         )
         linear = jax_cosmo.power.linear_matter_power(model, wavenumbers, a=jnp.ones(1))
-        halofit = jax.lax.map(
-            lambda one: jax_cosmo.power.nonlinear_matter_power(model, wavenumbers, a=one), a
-        )
-        return linear.reshape(-1), halofit.reshape(a.shape[0], -1)
+        halofit = jax_cosmo.power.nonlinear_matter_power(model, wavenumbers, a=a)
+        return linear.reshape(-1), halofit.reshape(-1)
 
     return jax.jit(power)
 
@@ -172,10 +170,13 @@ def _tabulated(cosmology: Cosmology, sigma_8: float, a: Array) -> tuple[Array, A
     with warnings.catch_warnings():
         # It also asks for int64 while tracing, which single precision has no use for.
         warnings.simplefilter("ignore", UserWarning)
-        linear, halofit = _power_function()(
-            parameters, WAVENUMBERS.astype(np.float32), a.astype(np.float32)
-        )
-    return np.asarray(linear, float), np.asarray(halofit, float)
+        # One scale factor at a time: a mapped halofit takes ten times longer to compile than to run.
+        both = [
+            _power_function()(parameters, WAVENUMBERS.astype(np.float32), one)
+            for one in a.astype(np.float32)
+        ]
+    halofit = np.array([nonlinear for _, nonlinear in both], float)
+    return np.asarray(both[0][0], float), halofit
 
 
 def top_hat(x: Array) -> Array:
