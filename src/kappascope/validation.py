@@ -85,7 +85,7 @@ def _moments(maps: np.ndarray) -> tuple[float, float, float, float]:
 
 
 def validate(
-    paths: Sequence[str | Path], spec: Mapping[str, Any], most_maps: int = 400
+    paths: Sequence[str | Path], spec: Mapping[str, Any], most_maps: int = 2000
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, np.ndarray]]:
     """Measure moments and power of the maps of a few cosmologies.
 
@@ -94,7 +94,7 @@ def validate(
     paths : batches of maps.
     spec : config sections ``cosmology``, ``maps``, ``noise``, ``seed``, the rows ``cosmologies``,
         the ``fiducial`` row and ``data_sets``.
-    most_maps : maps used of the fiducial.
+    most_maps : maps used of a cosmology.
 
     Returns
     -------
@@ -102,14 +102,18 @@ def validate(
     ``pdf_{data_set}`` (bin), ``pdf_edges`` (bin + 1) in units of σ.
 
     """
-    testing = read_maps([Path(path) for path in paths], split="testing")
+    files = [Path(path) for path in paths]
+    testing = read_maps(files, split="testing")
+    # At the fiducial the covariance maps come from more boxes, which settles low multipoles.
+    covariance = read_maps(files, split="covariance")
     maps, noise = spec["maps"], spec["noise"]
     pixel, size = testing.pixel_arcmin, None
     moments: list[dict[str, Any]] = []
     power_rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {"pdf_edges": np.linspace(-4, 8, 61)}
     for number in chosen_cosmologies(spec["cosmologies"], spec["fiducial"], 5):
-        mine = testing.select(np.flatnonzero(testing.cosmology == number)[:most_maps])
+        source = covariance if number == spec["fiducial"] and len(covariance) else testing
+        mine = source.select(np.flatnonzero(source.cosmology == number)[:most_maps])
         if not len(mine):
             continue
         assert mine.convergence is not None
