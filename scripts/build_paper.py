@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def gathered(results: Path, scratch: Path, output: Path) -> list[str]:
     """Copy the run's tables and figures to ``scratch``; return their names inside the run."""
     names = []
-    for place in (results, *sorted(path for path in results.glob("*") if path.is_dir())):
+    folders = [path for path in results.glob("*") if path.is_dir() and path.name != "logs"]
+    for place in (results, *sorted(folders)):
         for file in sorted(place.iterdir()):
             name = file.relative_to(results)
             if file.suffix in SHOWN and file.is_file() and file != output and file.name[0] != ".":

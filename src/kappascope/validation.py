@@ -112,7 +112,8 @@ def validate(
     power_rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {"pdf_edges": np.linspace(-4, 8, 61)}
     for number in chosen_cosmologies(spec["cosmologies"], spec["fiducial"], 5):
-        source = covariance if number == spec["fiducial"] and len(covariance) else testing
+        many = number == spec["fiducial"] and (covariance.cosmology == number).any()
+        source = covariance if many else testing
         mine = source.select(np.flatnonzero(source.cosmology == number)[:most_maps])
         if not len(mine):
             continue

@@ -39,13 +39,14 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
             _lines(panel, mine, colours)
             panel.set_title(f"{name}, {data_set}", fontsize=8.5)
             panel.tick_params(labelsize=7)
-        figure.colorbar(
-            colours,
-            ax=axes.ravel().tolist(),
-            label=r"$S_8=\sigma_8(\Omega_\mathrm{m}/0.3)^{0.6}$",
-            aspect=60,
-            pad=0.01,
-        )
+        if max(s8) > min(s8):
+            figure.colorbar(
+                colours,
+                ax=axes.ravel().tolist(),
+                label=r"$S_8=\sigma_8(\Omega_\mathrm{m}/0.3)^{0.6}$",
+                aspect=60,
+                pad=0.01,
+            )
     return figure
 
 

@@ -91,12 +91,29 @@ def smooth_masked(
     return jax.lax.map(one, maps), kept
 
 
+LEAST_PIXELS = 1.2
+"""Pixels a Gaussian's standard deviation must span for its map to be sampled well enough."""
+
+
 def remaining_smoothing(maps: "MapSet", wanted_arcmin: float) -> float:
-    """Return the Gaussian still to apply [pixels]: widths add in squares."""
+    """Return the Gaussian still to apply [pixels]: widths add in squares.
+
+    Raises
+    ------
+    InputError
+        When the maps are smoothed by more already, or their pixels are too coarse.
+
+    """
     already = maps.smoothing_arcmin
     if wanted_arcmin < already:
         raise InputError(
             f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but the maps are already smoothed "
             f"by {already:g} arcmin; ask for at least that"
+        )
+    if wanted_arcmin < LEAST_PIXELS * maps.pixel_arcmin * (1 - 1e-6):
+        raise InputError(
+            f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but these maps have pixels of "
+            f"{maps.pixel_arcmin:.3g} arcmin; ask for at least {LEAST_PIXELS} pixels, or raise "
+            "maps.pixels"
         )
     return float(np.sqrt(wanted_arcmin**2 - already**2) / maps.pixel_arcmin)
