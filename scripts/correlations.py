@@ -6,13 +6,7 @@ from kappascope.inference import correlations, measurements
 
 def main(inputs, outputs, spec):
     rows = []
-    for measured in measurements.load_all(
-        inputs.statistics,
-        inputs.predictions,
-        data_sets=spec["data_sets"],
-        fiducial=spec["fiducial"],
-        names=spec["statistics"]["names"],
-    ):
+    for measured in measurements.load_run(inputs, spec):
         rows += correlations.correlation_rows(measured)
     write_csv(outputs.correlations, rows, correlations.CORRELATION_COLUMNS)
 

@@ -12,13 +12,7 @@ from kappascope.inference.emulator import Emulator
 def main(inputs, outputs, spec):
     settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
     left_out, emulators, thirds, arrays = [], [], [], {}
-    for measured in measurements.load_all(
-        inputs.statistics,
-        inputs.predictions,
-        data_sets=spec["data_sets"],
-        fiducial=spec["fiducial"],
-        names=spec["statistics"]["names"],
-    ):
+    for measured in measurements.load_run(inputs, spec):
         name = measured.data_set
         vectors = tables.DataVectors(measured, list(measured.testing))
         left_out += checks.leave_one_out_rows(vectors)

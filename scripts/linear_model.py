@@ -6,13 +6,7 @@ from kappascope.inference import correlations, latex, measurements
 
 def main(inputs, outputs, spec):
     rows = []
-    for measured in measurements.load_all(
-        inputs.statistics,
-        inputs.predictions,
-        data_sets=spec["data_sets"],
-        fiducial=spec["fiducial"],
-        names=spec["statistics"]["names"],
-    ):
+    for measured in measurements.load_run(inputs, spec):
         rows += correlations.linear_model_rows(measured)
     write_text(outputs.latex, latex.linear_model(rows))
     write_csv(outputs.linear_model, rows, correlations.LINEAR_COLUMNS)

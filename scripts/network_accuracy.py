@@ -6,13 +6,7 @@ from kappascope.inference import accuracy, measurements
 
 def main(inputs, outputs, spec):
     rows = []
-    for measured in measurements.load_all(
-        inputs.statistics,
-        inputs.predictions,
-        data_sets=spec["data_sets"],
-        fiducial=spec["fiducial"],
-        names=[],
-    ):
+    for measured in measurements.load_run(inputs, spec):
         rows += accuracy.accuracy_rows(
             "ours", measured, bootstrap=spec["constraints"]["bootstrap"], seed=spec["seed"]
         )

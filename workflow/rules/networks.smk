@@ -6,6 +6,7 @@ makes   networks/{data_set}/{number}/network.{json,npz}, networks/{data_set}/pre
 """
 
 
+# The longest jobs start first, so that no core waits for the last of them.
 rule train_network:
     input:
         MAPS,
@@ -17,6 +18,7 @@ rule train_network:
         log_of("train_{data_set}_{number}"),
     benchmark:
         benchmark_of("train_{data_set}_{number}")
+    priority: 10
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -9,6 +9,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -193,6 +194,24 @@ def load_all(
         load(one, other, data_set=data_set, fiducial=fiducial, names=names)
         for one, other, data_set in zip(measured, predicted, data_sets, strict=True)
     ]
+
+
+def load_run(inputs: Any, spec: Mapping[str, Any]) -> list[Measurements]:
+    """Read all data sets of a run as a rule hands them to its script.
+
+    Parameters
+    ----------
+    inputs : with ``statistics`` and ``predictions``, a file for each data set.
+    spec : with ``data_sets``, ``fiducial`` and, where statistics are wanted, ``statistics.names``.
+
+    """
+    return load_all(
+        inputs.statistics,
+        inputs.predictions,
+        data_sets=spec["data_sets"],
+        fiducial=spec["fiducial"],
+        names=spec["statistics"]["names"] if "statistics" in spec else [],
+    )
 
 
 def listed(paths: str | Sequence[str]) -> list[str]:
