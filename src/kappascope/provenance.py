@@ -1,10 +1,9 @@
 """What a result was made from: a slice of the config and the source code behind it.
 
-Snakemake reruns a job when its ``params`` change. Each rule therefore carries one plain mapping,
-:func:`spec`: the config keys that the rule reads, and one hash of the modules that it imports,
-followed through every import inside kappascope without executing any of it. Editing a kernel
-reruns what used that kernel and nothing else; a fresh clone, where every file is new, reruns
-nothing.
+Snakemake reruns a job when its ``params`` change. Each rule therefore carries one plain mapping:
+the config sections that the rule reads, and one hash of the modules that it imports, followed
+through every import inside kappascope without executing any of it. Editing a kernel reruns what
+used that kernel and nothing else; a fresh clone, where every file is new, reruns nothing.
 
 What is hashed is the syntax tree without positions and docstrings, so comments, layout and
 documentation may change freely. The tree's form belongs to the Python release: after a change of
@@ -19,7 +18,6 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,31 +29,10 @@ SOURCE = Path(__file__).resolve().parent
 ROOT = SOURCE.parent.parent
 
 
-def spec(config: Mapping[str, Any], keys: Iterable[str], modules: Iterable[str]) -> dict[str, Any]:
-    """Return what a rule depends on, as plain values that Snakemake can compare.
-
-    ``keys`` are the dotted config keys that the rule reads, values (``network.width``) or whole
-    sections (``noise``); ``modules`` the modules (``kappascope.statistics.power``) and scripts
-    (``scripts/measure.py``) that it runs.
-    """
-    return {"config": select(config, keys), "code": source_hash(*modules)}
-
-
 def digest(value: Any) -> str:
     """Return a short hash of plain data, the same whatever the order of mapping keys."""
     text = json.dumps(value, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def select(config: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Return {dotted key: value} for ``keys``; a name that is no key is a bug (KeyError)."""
-    selected = {}
-    for key in sorted(set(keys)):
-        value: Any = config
-        for name in key.split("."):
-            value = value[name]
-        selected[key] = value
-    return selected
 
 
 def source_hash(*modules: str) -> str:

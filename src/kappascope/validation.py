@@ -11,7 +11,7 @@ from kappascope.maps.dataset import MapSet, read_maps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import smooth
 from kappascope.simulation.cosmology import Cosmology, limber_power, matter_power
-from kappascope.statistics.measure import measure
+from kappascope.statistics.kernels import average_over_modes, power_spectrum
 
 MOMENT_COLUMNS = (
     "data_set",
@@ -170,18 +170,28 @@ def _power_rows(
     assert mine.convergence is not None
     pixels = mine.convergence.shape[-1]
     fundamental = 360 * 60 / (pixels * mine.pixel_arcmin)
-    measured = measure(
-        mine.convergence,
-        ["power_spectrum"],
-        pixel_arcmin=mine.pixel_arcmin,
-        bins=18,
-        ell_range=(0.9 * fundamental, 0.5 * fundamental * pixels),
-    )["power_spectrum"]
-    limber = limber_power(cosmology, matter_power(cosmology), measured.centres, source_redshift)
-    mean = measured.values.mean(0)
-    error = measured.values.std(0) / math.sqrt(len(mine))
+    edges = np.geomspace(0.9 * fundamental, 0.5 * fundamental * pixels, 19)
+    measured = np.asarray(power_spectrum(mine.convergence, mine.pixel_arcmin, edges))
+    power = matter_power(cosmology)
+
+    def limber(ell: np.ndarray) -> np.ndarray:
+        # Smooth enough to interpolate: a map has ten thousand distinct multipoles.
+        nodes = np.geomspace(ell.min() * 0.999, ell.max() * 1.001, 200)
+        values = limber_power(cosmology, power, nodes, source_redshift)
+        return np.exp(np.interp(np.log(ell), np.log(nodes), np.log(values)))
+
+    over = (pixels, mine.pixel_arcmin, edges)
+    expected = average_over_modes(limber, *over)
+    ell = average_over_modes(lambda multipole: multipole, *over)
+    mean = measured.mean(0)
+    error = measured.std(0) / math.sqrt(len(mine))
     return [
-        {**named, "ell": ell, "power": value, "power_error": scatter, "limber": expected}
-        for ell, value, scatter, expected in zip(measured.centres, mean, error, limber, strict=True)
-        if value > 0
+        {
+            **named,
+            "ell": ell[k],
+            "power": mean[k],
+            "power_error": error[k],
+            "limber": expected[k],
+        }
+        for k in np.flatnonzero(np.isfinite(ell))
     ]

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kappascope.statistics.kernels import (
+    average_over_modes,
     minkowski_functionals,
     modes_in_bins,
     peak_counts,
@@ -172,6 +173,28 @@ def test_a_multipole_bin_holds_its_upper_edge(estimator: str, modes: list[int]) 
     # One degree: modes lie at multiples of 360, four of them at 360 and four at 360 sqrt 2.
     bins = Settings(60 / PIXELS, (100.0, 360.0, 600.0), (0.0, 1.0), estimator)
     assert list(modes_in_bins(PIXELS, bins)) == modes
+
+
+@pytest.mark.parametrize("pixels", [31, 32])
+def test_a_model_averaged_over_modes_is_the_power_of_a_map_made_from_it(pixels: int) -> None:
+    pixel_arcmin, edges = 1.5, np.geomspace(400.0, 8000.0, 12)
+    rows = np.minimum(np.arange(pixels), pixels - np.arange(pixels))
+    ell = np.hypot(rows[:, None], rows[None]) * 21600 / (pixels * pixel_arcmin)
+
+    def model(multipole: np.ndarray) -> np.ndarray:
+        return (1 + multipole) ** -1.3
+
+    side = np.radians(pixels * pixel_arcmin / 60)
+    phases = np.fft.fft2(np.random.default_rng(1).normal(size=(pixels, pixels)))
+    modes = phases / np.abs(phases) * np.sqrt(model(ell)) * pixels**2 / side
+    measured = np.asarray(power_spectrum(np.fft.ifft2(modes).real[None], pixel_arcmin, edges))[0]
+    averaged = average_over_modes(
+        lambda multipole: (1 + multipole) ** -1.3, pixels, pixel_arcmin, edges
+    )
+    held = np.isfinite(averaged)
+    assert 5 < held.sum()
+    np.testing.assert_allclose(measured[held], averaged[held], rtol=2e-4)
+    assert (measured[~held] == 0).all()
 
 
 def test_bins_beyond_the_field_are_zero_not_nan() -> None:

@@ -10,7 +10,7 @@ Lengths are in pixels throughout; the definitions are those of LensTools (Petri 
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -105,15 +105,21 @@ def binned_sum(values: jax.Array, index: jax.Array, slots: int) -> jax.Array:
 # ---- power spectrum ------------------------------------------------------------------------------
 
 
+def _mode_multipoles(pixels: int, pixel_arcmin: float) -> np.ndarray:
+    """Multipole of each mode of a real transform, (y, x // 2 + 1)."""
+    fundamental = 360.0 / (pixel_arcmin * pixels / 60.0)  # 2 pi / side [1/rad]
+    rows = np.arange(pixels)
+    ell_y = np.minimum(rows, pixels - rows)[:, None] * fundamental
+    ell_x = np.arange(pixels // 2 + 1)[None, :] * fundamental
+    return np.hypot(ell_y, ell_x)
+
+
 @functools.lru_cache(maxsize=16)
 def _ell_bins(pixels: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Slot and weight of each mode (y, x // 2 + 1), and the weight in each bin (bins)."""
     bins = len(settings.ell_edges) - 1
-    fundamental = 360.0 / (settings.pixel_arcmin * pixels / 60.0)  # 2 pi / side [1/rad]
-    rows = np.arange(pixels)
-    ell_y = np.minimum(rows, pixels - rows)[:, None] * fundamental
-    ell_x = np.arange(pixels // 2 + 1)[None, :] * fundamental
-    slot = np.searchsorted(settings.ell_edges, np.hypot(ell_y, ell_x), side="left") - 1
+    ell = _mode_multipoles(pixels, settings.pixel_arcmin)
+    slot = np.searchsorted(settings.ell_edges, ell, side="left") - 1
     slot = np.where((slot >= 0) & (slot < bins), slot, bins)
     weight = np.ones(slot.shape)
     if settings.estimator == "full":
@@ -127,6 +133,37 @@ def _ell_bins(pixels: int, settings: Settings) -> tuple[np.ndarray, np.ndarray, 
 def modes_in_bins(pixels: int, settings: Settings) -> np.ndarray:
     """Return how many Fourier modes each multipole bin averages, (bins)."""
     return _ell_bins(pixels, settings)[2]
+
+
+def average_over_modes(
+    spectrum: Callable[[np.ndarray], np.ndarray],
+    pixels: int,
+    pixel_arcmin: float,
+    ell_edges: Sequence[float],
+) -> np.ndarray:
+    """Average a model over the Fourier modes that each multipole bin of a map averages.
+
+    The first bins of a small map hold four modes each, all near one edge: the model at a bin's
+    middle is then off by 10 %.
+
+    Parameters
+    ----------
+    spectrum : (ell) → (ell) power.
+    pixels, pixel_arcmin, ell_edges : as for :func:`power_spectrum`.
+
+    Returns
+    -------
+    (bins) average; NaN where a bin holds no mode.
+
+    """
+    settings = Settings(float(pixel_arcmin), tuple(map(float, ell_edges)), (0.0, 1.0), "full")
+    slot, weight, total = _ell_bins(pixels, settings)
+    ell = _mode_multipoles(pixels, settings.pixel_arcmin)
+    inside = slot < len(total)
+    distinct, which = np.unique(ell[inside], return_inverse=True)
+    values = np.asarray(spectrum(distinct))[which]
+    sums = np.bincount(slot[inside], weights=weight[inside] * values, minlength=len(total))
+    return np.where(total > 0, sums / np.maximum(total, 1), np.nan)
 
 
 def power_of_map(map_: jax.Array, pixel: jax.Array | None, settings: Settings) -> jax.Array:
