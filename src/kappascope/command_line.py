@@ -1,4 +1,4 @@
-"""The ``kappascope`` command: what can be done with maps at hand, without the workflow.
+"""The ``kappascope`` command: what can be done with files at hand, without the workflow.
 
 Each subcommand is a function that adds its parser (:data:`_SUBCOMMANDS`) and one that runs it. Only
 running it may import jax.
@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 import kappascope
+from kappascope.attribution.command import add_parser as add_attribute
 from kappascope.errors import InputError
 from kappascope.files import write_json
 from kappascope.maps.reading import open_map, open_mask
-from kappascope.runtime import configure
+from kappascope.runtime import available_cores, configure
 from kappascope.statistics.settings import ESTIMATORS, Settings
 
 
@@ -29,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"kappascope: error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Who reads has seen enough (`| head`); what Python would still flush goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -125,7 +129,7 @@ def _measure(options: argparse.Namespace) -> None:
         options.estimator,
         not options.open_edges,
     )
-    configure(threads=_cores(), x64=True)
+    configure(threads=available_cores(), x64=True)
     results = {}
     for name, map_ in zip(names, maps, strict=True):
         results[name] = _measured_both(map_, mask, settings, options)
@@ -140,13 +144,6 @@ def _measure(options: argparse.Namespace) -> None:
             "maps": results,
         },
     )
-
-
-def _cores() -> int:
-    # What this process may use, where the system tells (not on macOS).
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _opened(options: argparse.Namespace, mask: np.ndarray | None) -> tuple[list[np.ndarray], float]:
@@ -226,4 +223,4 @@ def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[
     }
 
 
-_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure,)
+_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure, add_attribute)

@@ -122,3 +122,11 @@ def write_arrays(path: str | os.PathLike[str], arrays: "Mapping[str, np.ndarray]
     with atomic_path(path) as scratch, open(scratch, "wb") as handle:
         named: Any = dict(arrays)
         np.savez_compressed(handle, **named)
+
+
+def write_array(path: str | os.PathLike[str], array: "np.ndarray") -> None:
+    """Write one array as ``.npy``, atomically."""
+    import numpy as np
+
+    with atomic_path(path) as scratch, open(scratch, "wb") as handle:
+        np.save(handle, array)

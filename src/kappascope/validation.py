@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from kappascope.maps.dataset import MapSet, read_maps
@@ -170,8 +171,9 @@ def _power_rows(
     assert mine.convergence is not None
     pixels = mine.convergence.shape[-1]
     fundamental = 360 * 60 / (pixels * mine.pixel_arcmin)
-    edges = np.geomspace(0.9 * fundamental, 0.5 * fundamental * pixels, 19)
-    measured = np.asarray(power_spectrum(mine.convergence, mine.pixel_arcmin, edges))
+    edges = np.geomspace(0.9 * fundamental, 0.5 * fundamental * pixels, 19).tolist()
+    maps = jnp.asarray(mine.convergence)
+    measured = np.asarray(power_spectrum(maps, mine.pixel_arcmin, edges))
     power = matter_power(cosmology)
 
     def limber(ell: np.ndarray) -> np.ndarray:
@@ -180,9 +182,8 @@ def _power_rows(
         values = limber_power(cosmology, power, nodes, source_redshift)
         return np.exp(np.interp(np.log(ell), np.log(nodes), np.log(values)))
 
-    over = (pixels, mine.pixel_arcmin, edges)
-    expected = average_over_modes(limber, *over)
-    ell = average_over_modes(lambda multipole: multipole, *over)
+    expected = average_over_modes(limber, pixels, mine.pixel_arcmin, edges)
+    ell = average_over_modes(lambda multipole: multipole, pixels, mine.pixel_arcmin, edges)
     mean = measured.mean(0)
     error = measured.std(0) / math.sqrt(len(mine))
     return [

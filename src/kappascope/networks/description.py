@@ -81,6 +81,10 @@ class Network:
                 raise InputError(f"{where}: the name stands twice")
             known.add(node["name"])
 
+    def __hash__(self) -> int:
+        """Hash the nodes, so that compiled functions are kept by network."""
+        return hash(json.dumps(self.as_json(), sort_keys=True))
+
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of all parameter arrays."""

@@ -118,20 +118,24 @@ def flatten(network: Network, variables: Mapping[str, Any]) -> Parameters:
     return parameters
 
 
+def apply_kernel(node: Mapping[str, Any], kernel: Array, x: Array) -> Array:
+    """Evaluate a conv or dense node with another kernel of its shape and without bias."""
+    if node["kind"] == "dense":
+        return x @ kernel
+    return lax.conv_general_dilated(
+        x,
+        kernel,
+        tuple(node["strides"]),
+        [tuple(side) for side in node["padding"]],
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+    )
+
+
 def apply_node(node: Mapping[str, Any], parameters: Mapping[str, Array], *inputs: Array) -> Array:
     """Evaluate one node with stored parameters, batch normalization on its running averages."""
     names = node.get("params", {})
-    if node["kind"] == "conv":
-        out = lax.conv_general_dilated(
-            inputs[0],
-            parameters[names["kernel"]],
-            tuple(node["strides"]),
-            [tuple(side) for side in node["padding"]],
-            dimension_numbers=("NHWC", "HWIO", "NHWC"),
-        )
-        return out + parameters[names["bias"]] if "bias" in names else out
-    if node["kind"] == "dense":
-        out = inputs[0] @ parameters[names["kernel"]]
+    if node["kind"] in ("conv", "dense"):
+        out = apply_kernel(node, parameters[names["kernel"]], inputs[0])
         return out + parameters[names["bias"]] if "bias" in names else out
     if node["kind"] == "batch_norm":
         scale, bias, mean, var = (parameters[names[f]] for f in ("scale", "bias", "mean", "var"))

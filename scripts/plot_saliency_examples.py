@@ -1,0 +1,20 @@
+"""Draw one patch as every method explains it, trained and randomized: matilla2020 Fig. 4."""
+
+import numpy as np
+
+from kappascope.figures.saliency import examples
+from kappascope.figures.style import provenance, save_figure
+
+
+def main(inputs, outputs, spec):
+    with np.load(inputs.examples) as stored:
+        figure = examples(
+            stored["kappa"], stored["methods"], stored["maps"], float(stored["pixel_arcmin"])
+        )
+    save_figure(figure, outputs.pdf, provenance([inputs.examples], data_set=spec["data_set"]))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

@@ -1,0 +1,378 @@
+"""How one node hands the relevance of its output back to its inputs.
+
+A rule is a small frozen object, called with a :class:`Step` and the relevance R at the node's
+output; it returns the relevance at each input. :class:`Composite` maps the kinds of nodes to rules.
+
+Notation: a input, z = Wa + b output, a⁺ = max(a, 0), a⁻ = min(a, 0), Wᵀ the transposed linear map,
+⊙ the product element by element, p/q = 0 where q vanishes.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from kappascope.errors import InputError
+from kappascope.networks.module import apply_kernel, apply_node
+
+Array = Any
+
+
+class Step(NamedTuple):
+    """One node of an evaluated network.
+
+    Attributes
+    ----------
+    node : of the description.
+    parameters : of the network, by name.
+    inputs : (batch, ...) each.
+    output : (batch, ...).
+    nonnegative : whether the inputs cannot be negative, whatever the network reads.
+    baseline : inputs and output for the baseline, batch 1, where a method has one.
+
+    """
+
+    node: Mapping[str, Any]
+    parameters: Mapping[str, Array]
+    inputs: tuple[Array, ...]
+    output: Array
+    nonnegative: bool
+    baseline: tuple[tuple[Array, ...], Array] | None = None
+
+    @property
+    def kernel(self) -> Array:
+        """Kernel of a conv or dense node."""
+        if self.node["kind"] not in ("conv", "dense"):
+            raise InputError(
+                f"node {self.node['name']!r}: this rule is for conv and dense nodes, not for "
+                f"{self.node['kind']}; give that kind another rule"
+            )
+        return self.parameters[self.node["params"]["kernel"]]
+
+    @property
+    def bias(self) -> Array:
+        """Bias of a conv or dense node, zero where it has none."""
+        name = self.node["params"].get("bias")
+        return jnp.zeros((), self.output.dtype) if name is None else self.parameters[name]
+
+    def linear(self, kernel: Array, a: Array) -> Array:
+        """Evaluate the node with another kernel and no bias."""
+        return apply_kernel(self.node, kernel, a)
+
+    def transposed(self, kernel: Array, s: Array) -> Array:
+        """Apply the transpose of :meth:`linear`: from outputs to inputs."""
+        like = jax.ShapeDtypeStruct(self.inputs[0].shape, self.output.dtype)
+        return jax.linear_transpose(lambda a: self.linear(kernel, a), like)(s)[0]
+
+
+class Rule(Protocol):
+    """A relevance rule."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
+        ...
+
+
+def divide(p: Array, q: Array) -> Array:
+    """Return p/q, and 0 where q is too small for the quotient to be a number."""
+    # Relevance may be 1e19 times larger than float32's smallest number before this overflows.
+    sound = jnp.abs(q) > jnp.finfo(q.dtype).tiny ** 0.5
+    return jnp.where(sound, p / jnp.where(sound, q, 1.0), 0.0)
+
+
+def _sign(z: Array) -> Array:
+    return jnp.where(z < 0, -1.0, 1.0).astype(z.dtype)
+
+
+def _split(values: Array) -> tuple[Array, Array]:
+    return jnp.maximum(values, 0), jnp.minimum(values, 0)
+
+
+# ---- gradients and their relatives ---------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Derivative:
+    """R_in = (∂z/∂a)ᵀ R; ReLU has derivative 0 at 0, max pooling passes to the winner."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        def evaluate(*inputs: Array) -> Array:
+            return apply_node(step.node, step.parameters, *inputs)
+
+        return jax.vjp(evaluate, *step.inputs)[1](relevance)
+
+
+@dataclasses.dataclass(frozen=True)
+class PassThrough:
+    """R_in = R."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        return (relevance,)
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidedRectifier:
+    """ReLU of guided backpropagation: R_in = R [R > 0] [z > 0] (Springenberg et al. 2015)."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        return (jnp.where(step.inputs[0] > 0, jnp.maximum(relevance, 0), 0),)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeconvnetRectifier:
+    """ReLU of the deconvnet: R_in = max(R, 0), whatever came forward (Zeiler & Fergus 2014)."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        return (jnp.maximum(relevance, 0),)
+
+
+@dataclasses.dataclass(frozen=True)
+class RescaleRectifier:
+    """ReLU of DeepLift's rescale rule: R_in = R Δz/Δa, differences from the baseline.
+
+    The derivative where |Δa| < ``smallest`` (Shrikumar et al. 2017, §3.5.2).
+    """
+
+    smallest: float = 1e-10
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        assert step.baseline is not None
+        change = step.inputs[0] - step.baseline[0][0]
+        steep = jnp.abs(change) < self.smallest
+        slope = (step.output - step.baseline[1]) / jnp.where(steep, 1.0, change)
+        return (relevance * jnp.where(steep, step.inputs[0] > 0, slope),)
+
+
+# ---- layer-wise relevance propagation ------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Epsilon:
+    """LRP-ε: R_in = a ⊙ Wᵀ[R / (z + ε sgn z)], sgn 0 = 1, the bias inside z.
+
+    ε = 0 is LRP-0. Bach et al. (2015), eq. 58; what ε and the bias absorb is lost.
+    """
+
+    epsilon: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.epsilon < float("inf"):
+            raise InputError(f"epsilon: got {self.epsilon}; give 0 or more")
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        share = divide(relevance, step.output + self.epsilon * _sign(step.output))
+        return (step.inputs[0] * step.transposed(step.kernel, share),)
+
+
+@dataclasses.dataclass(frozen=True)
+class AlphaBeta:
+    """LRP-αβ: R_in = αA - βB, positive and negative contributions apart (Bach et al. 2015, eq. 60).
+
+    A = a⁺⊙W⁺ᵀ[R/Z⁺] + a⁻⊙W⁻ᵀ[R/Z⁺], Z⁺ = W⁺a⁺ + W⁻a⁻ (+ bias), and
+    B = a⁺⊙W⁻ᵀ[R/Z⁻] + a⁻⊙W⁺ᵀ[R/Z⁻], Z⁻ = W⁻a⁺ + W⁺a⁻ (+ bias).
+    α - β = 1 keeps the sum of relevance; (1, 0) is the z⁺ rule and excitation backpropagation.
+
+    Attributes
+    ----------
+    bias : ``sign`` puts b⁺ into Z⁺ and b⁻ into Z⁻, ``both`` puts b into both (iNNvestigate),
+        ``ignore`` leaves it out, the only choice that conserves relevance.
+
+    """
+
+    alpha: float = 1.0
+    beta: float = 0.0
+    bias: str = "sign"
+
+    def __post_init__(self) -> None:
+        if abs(self.alpha - self.beta - 1) > 1e-9 or self.alpha < 1:
+            raise InputError(
+                f"alpha, beta: got {self.alpha:g} and {self.beta:g}; alpha - beta must be 1 and "
+                "alpha at least 1, or relevance is not conserved; (1, 0) and (2, 1) are customary"
+            )
+        if self.bias not in ("sign", "both", "ignore"):
+            raise InputError(f"bias: got {self.bias!r}, allowed are sign, both, ignore")
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        a = step.inputs[0]
+        above, below = _split(step.kernel)
+        parts = {"sign": _split(step.bias), "both": (step.bias,) * 2, "ignore": (0.0, 0.0)}
+        # Each sign is (kernel for a⁺, kernel for a⁻, bias, weight).
+        signs = [(above, below, parts[self.bias][0], self.alpha)]
+        if self.beta:
+            signs.append((below, above, parts[self.bias][1], -self.beta))
+        shares: list[Array] = []
+        if step.nonnegative:
+            # Both signs in one convolution with twice the channels.
+            kernels = jnp.concatenate([each[0] for each in signs], -1)
+            sums = jnp.split(step.linear(kernels, a), len(signs), -1)
+            for total, (_, _, bias, weight) in zip(sums, signs, strict=True):
+                shares.append(weight * divide(relevance, total + bias))
+            return (a * step.transposed(kernels, jnp.concatenate(shares, -1)),)
+        high, low = _split(a)
+        out = jnp.zeros_like(a)
+        for one, other, bias, weight in signs:
+            total = step.linear(one, high) + step.linear(other, low) + bias
+            share = weight * divide(relevance, total)
+            out = out + high * step.transposed(one, share) + low * step.transposed(other, share)
+        return (out,)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gamma:
+    """LRP-γ: contributions of the output's own sign weigh 1 + γ (Montavon et al. 2019, §10.2).
+
+    R_in = a⁺⊙Uᵀ[R/D] + a⁻⊙Vᵀ[R/D], D = Ua⁺ + Va⁻ + c; where z > 0: U = W + γW⁺, V = W + γW⁻,
+    c = b + γb⁺; where z < 0: U = W + γW⁻, V = W + γW⁺, c = b + γb⁻. For a ≥ 0 this is the rule as
+    published; the rest is its extension to negative inputs and outputs.
+    """
+
+    gamma: float = 0.25
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.gamma < float("inf"):
+            raise InputError(f"gamma: got {self.gamma}; give 0 or more")
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        a, z, kernel = step.inputs[0], step.output, step.kernel
+        above, below = _split(kernel)
+        high, low = (a, None) if step.nonnegative else _split(a)
+        supporting = step.linear(above, high)
+        if low is not None:
+            supporting = supporting + step.linear(below, low)
+        bias_above, bias_below = _split(step.bias)
+        # Where z < 0 the opposing sum is the larger one: this difference does not cancel.
+        opposing = z - step.bias - supporting
+        weighed = jnp.where(z > 0, supporting + bias_above, opposing + bias_below)
+        share = divide(relevance, z + self.gamma * weighed)
+        shares = jnp.where(z > 0, share, 0), jnp.where(z < 0, share, 0)
+        stronger = kernel + self.gamma * above, kernel + self.gamma * below
+        out = high * sum(map(step.transposed, stronger, shares))
+        if low is not None:
+            out = out + low * sum(map(step.transposed, stronger[::-1], shares))
+        return (out,)
+
+
+@dataclasses.dataclass(frozen=True)
+class SquaredWeights:
+    """w² rule: R_in = (W²)ᵀ[R / Σ W²], blind to the input (Montavon et al. 2017, eq. 12)."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        return (_by_weight(step, step.kernel**2, relevance),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Flat:
+    """Flat rule: relevance spread evenly over what the output reads (Lapuschkin et al. 2017)."""
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        return (_by_weight(step, jnp.ones_like(step.kernel), relevance),)
+
+
+def _by_weight(step: Step, weights: Array, relevance: Array) -> Array:
+    total = step.linear(weights, jnp.ones_like(step.inputs[0]))
+    return step.transposed(weights, divide(relevance, total))
+
+
+@dataclasses.dataclass(frozen=True)
+class Box:
+    """z^B rule for inputs within [low, high] (Montavon et al. 2017, eq. 14).
+
+    R_in = a⊙Wᵀs - low W⁺ᵀs - high W⁻ᵀs, s = R / (Wa - W⁺low - W⁻high).
+    """
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise InputError(f"low, high: got {self.low} and {self.high}; low must be less")
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        a = step.inputs[0]
+        above, below = _split(step.kernel)
+        low, high = (jnp.full_like(a, value) for value in (self.low, self.high))
+        terms = ((step.kernel, a), (above, -low), (below, -high))
+        share = divide(relevance, sum(step.linear(kernel, part) for kernel, part in terms))
+        return (sum(part * step.transposed(kernel, share) for kernel, part in terms),)
+
+
+@dataclasses.dataclass(frozen=True)
+class Proportional:
+    """Each input gets what it contributed to the sum: R_in = a R/z.
+
+    For average pooling and addition, and for batch normalization with its slope s: R_in = a s R/z,
+    what its running mean and shift contributed being absorbed (LRP-0 of the layer).
+    """
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        slopes = Derivative()(step, divide(relevance, step.output))
+        return tuple(a * slope for a, slope in zip(step.inputs, slopes, strict=True))
+
+
+# ---- composites ----------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """No rule: say so when a network needs one."""
+
+    method: str
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        raise InputError(
+            f"node {step.node['name']!r}: {self.method} has no rule for {step.node['kind']}; "
+            "use another method for this network"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Composite:
+    """A rule for each kind of node.
+
+    Attributes
+    ----------
+    first : for the conv or dense nodes that read the network's input; None takes their kind's.
+
+    """
+
+    conv: Rule = Derivative()
+    dense: Rule = Derivative()
+    batch_norm: Rule = Derivative()
+    relu: Rule = Derivative()
+    avg_pool: Rule = Derivative()
+    global_avg_pool: Rule = Derivative()
+    max_pool: Rule = Derivative()
+    add: Rule = Derivative()
+    first: Rule | None = None
+
+    def rule(self, node: Mapping[str, Any]) -> Rule:
+        """Return the rule of a node."""
+        kind = node["kind"]
+        if self.first is not None and node["inputs"] == ["x"] and kind in ("conv", "dense"):
+            return self.first
+        if kind not in {field.name for field in dataclasses.fields(self)} - {"first"}:
+            raise InputError(f"node {node['name']!r}: no relevance rule for kind {kind!r}")
+        return getattr(self, kind)
+
+
+def propagation(rule: Rule, **others: Rule) -> Composite:
+    """Return LRP with ``rule`` on every conv and dense node.
+
+    ReLU passes relevance on, sums and averages hand it back in proportion, max pooling to the
+    winner. Batch normalization, where it was not folded away, is the ``Proportional`` rule.
+    """
+    sums = Proportional()
+    return Composite(
+        **{
+            "conv": rule,
+            "dense": rule,
+            "batch_norm": sums,
+            "relu": PassThrough(),
+            "avg_pool": sums,
+            "global_avg_pool": sums,
+            "add": sums,
+            **others,
+        }
+    )

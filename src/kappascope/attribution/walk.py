@@ -1,0 +1,157 @@
+"""Through a network with relevance rules, and batch normalization folded into convolutions."""
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax.numpy as jnp
+
+from kappascope.attribution.rules import Composite, Step
+from kappascope.networks.description import Network
+from kappascope.networks.module import activations
+
+Array = Any
+
+
+@functools.lru_cache(maxsize=64)
+def nonnegative_nodes(network: Network) -> frozenset[str]:
+    """Return the nodes whose outputs cannot be negative: ReLUs, and sums and pools of such."""
+    found: set[str] = set()
+    for node in network.nodes:
+        kept = node["kind"] in ("avg_pool", "max_pool", "global_avg_pool", "add")
+        if node["kind"] == "relu" or (kept and all(name in found for name in node["inputs"])):
+            found.add(node["name"])
+    return frozenset(found)
+
+
+def backward(
+    network: Network,
+    parameters: Mapping[str, Array],
+    values: Mapping[str, Array],
+    seed: Array,
+    composite: Composite,
+    target: str = "x",
+    baseline: Mapping[str, Array] | None = None,
+) -> Array:
+    """Hand relevance back from the output to a node.
+
+    Parameters
+    ----------
+    values : output of every node, from ``module.activations``.
+    seed : (batch, output) relevance of the outputs.
+    target : where to stop: a node's name, or ``x``.
+    baseline : outputs of every node for the baseline, batch 1, for rules that need it.
+
+    Returns
+    -------
+    Relevance of the target, in its shape.
+
+    """
+    safe = nonnegative_nodes(network)
+    relevance = {network.nodes[-1]["name"]: seed}
+    for node in reversed(network.nodes):
+        if node["name"] == target or node["name"] not in relevance:
+            continue
+        names = node["inputs"]
+        step = Step(
+            node,
+            parameters,
+            tuple(values[name] for name in names),
+            values[node["name"]],
+            all(name in safe for name in names),
+            None
+            if baseline is None
+            else (tuple(baseline[name] for name in names), baseline[node["name"]]),
+        )
+        shares = composite.rule(node)(step, relevance.pop(node["name"]))
+        for name, share in zip(names, shares, strict=True):
+            relevance[name] = relevance[name] + share if name in relevance else share
+    return relevance.get(target, jnp.zeros_like(values[target]))
+
+
+@functools.lru_cache(maxsize=64)
+def _foldings(network: Network) -> tuple[tuple[str, str], ...]:
+    """(convolution, batch normalization) pairs that can be one convolution."""
+    nodes = {node["name"]: node for node in network.nodes}
+    readers: dict[str, list[str]] = {}
+    for node in network.nodes:
+        for source in node["inputs"]:
+            readers.setdefault(source, []).append(node["name"])
+    pairs = []
+    for node in network.nodes:
+        if node["kind"] == "batch_norm":
+            source = nodes.get(node["inputs"][0])
+            alone = readers[node["inputs"][0]] == [node["name"]]
+            if source is not None and source["kind"] in ("conv", "dense") and alone:
+                pairs.append((source["name"], node["name"]))
+    return tuple(pairs)
+
+
+@functools.lru_cache(maxsize=64)
+def folded_network(network: Network) -> Network:
+    """Return the network without the batch normalizations that follow a convolution.
+
+    Convolutions keep their names, with a bias each. A batch normalization after anything else, or
+    after a convolution that other nodes read as well, stays.
+    """
+    pairs = _foldings(network)
+    convolution = {norm: conv for conv, norm in pairs}
+    nodes = []
+    for node in network.nodes:
+        if node["name"] in convolution:
+            continue
+        changed: dict[str, Any] = {
+            **node,
+            "inputs": [convolution.get(name, name) for name in node["inputs"]],
+        }
+        if node["name"] in convolution.values():
+            bias = node["params"].get("bias", f"{node['name']}.bias")
+            changed["params"] = {**node["params"], "bias": bias}
+        nodes.append(changed)
+    return Network(network.name, network.input_shape, network.outputs, tuple(nodes))
+
+
+def fold(network: Network, parameters: Mapping[str, Array]) -> tuple[Network, dict[str, Array]]:
+    """Fold batch normalizations into the convolutions before them.
+
+    W' = W s and b' = (b - mean) s + shift with s = scale/√(var + eps): the same outputs, and one
+    bias for relevance rules to see.
+
+    Returns
+    -------
+    The folded network and its parameters.
+
+    """
+    nodes = {node["name"]: node for node in network.nodes}
+    out = dict(parameters)
+    for conv, norm in _foldings(network):
+        names = nodes[norm]["params"]
+        scale, shift, mean, var = (parameters[names[f]] for f in ("scale", "bias", "mean", "var"))
+        slope = scale / (var + nodes[norm]["eps"]) ** 0.5
+        kernel = nodes[conv]["params"]["kernel"]
+        bias = nodes[conv]["params"].get("bias")
+        before = 0.0 if bias is None else parameters[bias]
+        out[kernel] = parameters[kernel] * slope
+        out[bias or f"{conv}.bias"] = (before - mean) * slope + shift
+        for name in names.values():
+            del out[name]
+    return folded_network(network), out
+
+
+def evaluate(
+    network: Network, parameters: Mapping[str, Array], x: Array, outputs: Sequence[int]
+) -> tuple[dict[str, Array], Array]:
+    """Evaluate a network once for several explained outputs.
+
+    Returns
+    -------
+    values : output of every node.
+    hot : (explained, 1, output) one for the explained output, zero for the others.
+
+    """
+    values = activations(network, parameters, x)
+    last = values[network.nodes[-1]["name"]]
+    hot = jnp.asarray(
+        [[[float(k == output) for k in range(last.shape[-1])]] for output in outputs], last.dtype
+    )
+    return values, hot
