@@ -21,6 +21,7 @@ include: "workflow/rules/maps.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/constraints.smk"
+include: "workflow/rules/saliency.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -76,9 +77,30 @@ rule fig3:
         matilla("fig3.pdf"),
 
 
+rule fig4:
+    input:
+        expand(matilla("fig4_{data_set}.pdf"), data_set=DATA_SETS),
+
+
+rule fig5:
+    input:
+        matilla("fig5.pdf"),
+
+
+rule fig6:
+    input:
+        matilla("fig6.pdf"),
+
+
 rule fig7:
     input:
         matilla("fig7.pdf"),
+
+
+rule saliency:
+    input:
+        [matilla(f"{name}.pdf") for name in SALIENCY_FIGURES],
+        [matilla(f"{name}.csv") for name in SALIENCY_TABLES],
 
 
 rule linear_model:

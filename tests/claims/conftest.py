@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from kappascope import claims, configuration
+from kappascope.attribution.labels import LABELS
 from kappascope.files import write_csv
 
 DATA_SETS = ("noiseless", "noisy")
@@ -16,6 +17,8 @@ PARAMETERS = ("omega_matter", "sigma_8")
 FIGURES = (
     *("fig1", "fig2", "fig3", "fig7", "published_network_contour", "learning_curve"),
     *("predicted_against_true", "validation", "gallery", "statistics"),
+    *("fig4_noiseless", "fig5", "fig6", "randomization_noiseless", "randomization_noisy"),
+    *("sensitivity", "known_answers"),
 )
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,6 +72,7 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                     }
                 )
     return {
+        **_saliency(),
         "table1": table1,
         "areas": area_rows,
         "correlations": _correlations(rng),
@@ -111,6 +115,110 @@ def tables() -> dict[str, list[dict[str, Any]]]:
                 "smoothed_noise": 0.01457,
             }
             for data_set, sigma, skewness in (("noiseless", 0.0117, 2.2), ("noisy", 0.0187, 0.6))
+        ],
+    }
+
+
+def _saliency() -> dict[str, list[dict[str, Any]]]:
+    table2, null_test = [], []
+    names = configuration.load()["saliency"]["methods"][:7]
+    ledger = {claim.id: claim for claim in claims.load_claims(ROOT / "paper/claims.yaml")}
+    for data_set, method in itertools.product(DATA_SETS, names):
+        named = {"data_set": data_set, "method": method, "label": LABELS[method]}
+        gradient = method in ("gradient", "input_x_gradient")
+        null_test.append({**named, "passes_paper": int(gradient), "passes_shift": int(gradient)})
+        for coefficient in ("pearson", "spearman", "kendall", "ssim"):
+            published = [
+                float(claim.published)
+                for claim in ledger.values()
+                if ".table2." in claim.id
+                and (claim.select["where"]["method"], claim.select["where"]["coefficient"])
+                == (method, coefficient)
+            ]
+            p = {"p_paper": 0.3 if gradient else 0.0, "p_shift": 0.4 if gradient else 0.001}
+            table2.append(
+                {
+                    **named,
+                    "coefficient": coefficient,
+                    "mean": published[0] if published else 0.2,
+                    "scatter": 0.02,
+                    "error": 0.005,
+                    **(dict.fromkeys(p, "") if coefficient == "ssim" else p),
+                    "rejected_paper": 0.6,
+                    "rejected_shift": 0.05,
+                    "comparisons": 98,
+                    "empty": 2,
+                    "input_correlation": 0.1,
+                }
+            )
+    shares = {
+        ("noiseless", "gradient"): (86, 4),
+        ("noiseless", "input_x_gradient"): (83, 12),
+        ("noisy", "gradient"): (13, 36),
+        ("noisy", "input_x_gradient"): (2, 68),
+    }
+    agreement = {
+        ("input_x_gradient", "inn_lrp_epsilon_bn_z"): 0.99,
+        ("gradient", "smoothgrad"): 0.8,
+        ("input_x_gradient", "integrated_gradients"): 0.7,
+    }
+    controls = ("true_labels", "permuted_labels", "planted_low")
+    return {
+        "table2": table2,
+        "null_test": null_test,
+        "method_agreement": [
+            {"data_set": data_set, "method": a, "other": b, "pearson": value, "scatter": 0.01}
+            for data_set, ((a, b), value) in itertools.product(DATA_SETS, agreement.items())
+        ],
+        "relevance_shares": [
+            {
+                "data_set": data_set,
+                "method": method,
+                "region": region,
+                "share_percent": value,
+                "error": 0.3,
+                "scatter_cosmologies": 2.0,
+                "scatter_networks": "",
+                "uncertainty": 0.3,
+                "pixel_percent": 60.0,
+                "networks": 1,
+                "cosmologies": 33,
+                "maps": 40,
+            }
+            for (data_set, method), values in shares.items()
+            for region, value in zip(("negative", "above_3_sigma"), values, strict=True)
+        ],
+        "sensitivity": [
+            {
+                "data_set": data_set,
+                "rule": "alpha_beta",
+                "value": value,
+                "similarity": 0.9,
+                "similarity_scatter": 0.01,
+                "randomized": 0.4,
+                "randomized_scatter": 0.05,
+            }
+            for data_set, value in itertools.product(DATA_SETS, (0.0, 1.0))
+        ],
+        "known_answers": [
+            {
+                "control": control,
+                "method": method,
+                "label": LABELS[method],
+                "r_squared": 0.9,
+                "range_low": -1.5,
+                "range_high": -0.5,
+                "relevance_percent": 60.0,
+                "error": 1.0,
+                "pixel_percent": 30.0,
+                "enrichment": 2.0 if control == "planted_low" else "",
+                "enrichment_error": 0.1 if control == "planted_low" else "",
+                "found": 1 if control == "planted_low" else "",
+                "pearson_trained": "" if control != "permuted_labels" else 0.1,
+                "pearson_trained_scatter": "" if control != "permuted_labels" else 0.1,
+                "maps": 100,
+            }
+            for control, method in itertools.product(controls, names)
         ],
     }
 

@@ -16,6 +16,7 @@ TABLES = [
         "covariance_convergence",
         "network_accuracy",
         "map_properties",
+        *SALIENCY_TABLES,
     )
 ] + (
     [
@@ -39,6 +40,7 @@ FIGURES = [
         "learning_curve",
         "predicted_against_true",
     ]
+    + SALIENCY_FIGURES
     + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
 ]
 

@@ -31,6 +31,9 @@ Model = tuple[Network, Mapping[str, Array]]
 """A network's description and its parameters by name."""
 
 
+_EVERYWHERE_DERIVATIVE = rules.Composite()
+
+
 @dataclasses.dataclass(frozen=True)
 class Propagation:
     """One forward and one backward pass through the network's nodes.
@@ -47,7 +50,7 @@ class Propagation:
 
     """
 
-    composite: rules.Composite = rules.Composite()
+    composite: rules.Composite = _EVERYWHERE_DERIVATIVE
     seed: str = "one"
     fold: bool = False
     times_input: bool = False
@@ -233,7 +236,9 @@ class Occlusion:
             for axis, side in enumerate(sides):
                 place = jnp.arange(side) - corner[axis]
                 inside = (place >= 0) & (place < self.window)
-                hidden = hidden & inside.reshape([-1 if a == axis else 1 for a in range(len(sides))])
+                hidden = hidden & inside.reshape(
+                    [-1 if a == axis else 1 for a in range(len(sides))]
+                )
             hidden = hidden[..., None] if x.ndim == 4 else hidden
             after = forward(network, parameters, jnp.where(hidden, 0, x))[:, chosen]
             change = (before - after).T.reshape(len(chosen), x.shape[0], *[1] * (x.ndim - 1))
@@ -411,8 +416,8 @@ for _name, _rule in (
         rule of its own, R a s/y{"" if "epsilon" in _name else "; the whole bias in Z⁺ and in Z⁻"}.
         {_PROPORTIONAL}""",
     )
-_TAYLOR = """Deep Taylor decomposition (Montavon et al. 2017) as iNNvestigate has it: α = 1, β = 0 on
-every conv and dense node, ReLU as in the gradient, pooling evenly; zero everywhere where y_k ≤ 0."""
+_TAYLOR = """Deep Taylor decomposition (Montavon et al. 2017) as iNNvestigate has it: α = 1, β = 0
+on conv and dense nodes, ReLU as in the gradient, pooling evenly; zero everywhere for y_k ≤ 0."""
 
 
 def _taylor(bias: str, batch_norm: rules.Rule) -> Propagation:
@@ -493,7 +498,9 @@ def find(name: str, network: Network | None = None) -> Method:
             asked = match.groupdict().get("node")
             known = [] if network is None else [node["name"] for node in network.nodes]
             if asked is not None and network is not None and asked not in known:
-                raise InputError(f"{name}: the network has no node {asked!r}{_nearest(asked, known)}")
+                raise InputError(
+                    f"{name}: the network has no node {asked!r}{_nearest(asked, known)}"
+                )
             return Method(name, make(**match.groupdict()), text)
     raise InputError(
         f"method {name!r} is unknown{_nearest(name, [*METHODS, *PATTERNS])}; "

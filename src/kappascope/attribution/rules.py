@@ -98,6 +98,8 @@ class Derivative:
     """R_in = (∂z/∂a)ᵀ R; ReLU has derivative 0 at 0, max pooling passes to the winner."""
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
+
         def evaluate(*inputs: Array) -> Array:
             return apply_node(step.node, step.parameters, *inputs)
 
@@ -109,6 +111,7 @@ class PassThrough:
     """R_in = R."""
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         return (relevance,)
 
 
@@ -117,6 +120,7 @@ class GuidedRectifier:
     """ReLU of guided backpropagation: R_in = R [R > 0] [z > 0] (Springenberg et al. 2015)."""
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         return (jnp.where(step.inputs[0] > 0, jnp.maximum(relevance, 0), 0),)
 
 
@@ -125,6 +129,7 @@ class DeconvnetRectifier:
     """ReLU of the deconvnet: R_in = max(R, 0), whatever came forward (Zeiler & Fergus 2014)."""
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         return (jnp.maximum(relevance, 0),)
 
 
@@ -138,6 +143,7 @@ class RescaleRectifier:
     smallest: float = 1e-10
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         assert step.baseline is not None
         change = step.inputs[0] - step.baseline[0][0]
         steep = jnp.abs(change) < self.smallest
@@ -162,6 +168,7 @@ class Epsilon:
             raise InputError(f"epsilon: got {self.epsilon}; give 0 or more")
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         share = divide(relevance, step.output + self.epsilon * _sign(step.output))
         return (step.inputs[0] * step.transposed(step.kernel, share),)
 
@@ -195,6 +202,7 @@ class AlphaBeta:
             raise InputError(f"bias: got {self.bias!r}, allowed are sign, both, ignore")
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         a = step.inputs[0]
         above, below = _split(step.kernel)
         parts = {"sign": _split(step.bias), "both": (step.bias,) * 2, "ignore": (0.0, 0.0)}
@@ -235,6 +243,7 @@ class Gamma:
             raise InputError(f"gamma: got {self.gamma}; give 0 or more")
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         a, z, kernel = step.inputs[0], step.output, step.kernel
         above, below = _split(kernel)
         high, low = (a, None) if step.nonnegative else _split(a)
@@ -259,6 +268,7 @@ class SquaredWeights:
     """w² rule: R_in = (W²)ᵀ[R / Σ W²], blind to the input (Montavon et al. 2017, eq. 12)."""
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         return (_by_weight(step, step.kernel**2, relevance),)
 
 
@@ -267,6 +277,7 @@ class Flat:
     """Flat rule: relevance spread evenly over what the output reads (Lapuschkin et al. 2017)."""
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         return (_by_weight(step, jnp.ones_like(step.kernel), relevance),)
 
 
@@ -290,6 +301,7 @@ class Box:
             raise InputError(f"low, high: got {self.low} and {self.high}; low must be less")
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         a = step.inputs[0]
         above, below = _split(step.kernel)
         low, high = (jnp.full_like(a, value) for value in (self.low, self.high))
@@ -307,6 +319,7 @@ class Proportional:
     """
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         slopes = Derivative()(step, divide(relevance, step.output))
         return tuple(a * slope for a, slope in zip(step.inputs, slopes, strict=True))
 
@@ -321,6 +334,7 @@ class Refused:
     method: str
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
         raise InputError(
             f"node {step.node['name']!r}: {self.method} has no rule for {step.node['kind']}; "
             "use another method for this network"

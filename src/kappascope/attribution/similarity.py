@@ -67,6 +67,14 @@ def correlations(first: np.ndarray, second: np.ndarray) -> Correlations:
     return Correlations(*[float(value) for test in tests for value in test(*flat)])
 
 
+def pearson(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the linear correlation of two signed maps (y, x)."""
+    first, second = _pair(first, second)
+    if not (_varies(first) and _varies(second)):
+        return float("nan")
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
 def shift_p_values(
     first: np.ndarray, second: np.ndarray, generator: np.random.Generator, kendall_shifts: int = 99
 ) -> ShiftPValues:

@@ -86,3 +86,46 @@ def linear_model(rows: Sequence[Mapping[str, Any]]) -> str:
                 lines.append(" & ".join([*lead, symbol, *entries]) + r" \\")
     lines.append(r"\hline")
     return _tabular("lllrr", lines)
+
+
+def table2(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out the randomization test (matilla2020 Table II).
+
+    Parameters
+    ----------
+    rows : rows of ``table2.csv``, numbers or their text.
+
+    Returns
+    -------
+    LaTeX text; each coefficient as mean and scatter, the median p-value as in the paper, and the
+    one against shifted maps.
+
+    """
+    cells = {(row["data_set"], row["method"], row["coefficient"]): row for row in rows}
+    names = {row["method"]: row["label"] for row in rows}
+    coefficients = ("pearson", "spearman", "kendall")
+    heads = [
+        head for name in coefficients for head in (name.capitalize(), "$p$", r"$p_\mathrm{shift}$")
+    ]
+    lines = [r"\hline", " & ".join(["Data set", "Method", *heads]) + r" \\"]
+    for data_set in dict.fromkeys(row["data_set"] for row in rows):
+        lines.append(r"\hline")
+        lead = _NAMES.get(data_set, data_set)
+        for method, name in names.items():
+            entries = []
+            for coefficient in coefficients:
+                row = cells[data_set, method, coefficient]
+                entries.append(_number(_float(row["mean"]), _float(row["scatter"]), 3))
+                entries += [
+                    _number(_float(row[key]), math.nan, 3) for key in ("p_paper", "p_shift")
+                ]
+            told = name.replace("×", r"$\times$").replace("ε", r"$\epsilon$")
+            told = told.replace("αβ", r"$\alpha\beta$").replace("_", r"\_")
+            lines.append(" & ".join([lead, told, *entries]) + r" \\")
+            lead = ""
+    lines.append(r"\hline")
+    return _tabular("ll" + "r" * len(heads), lines)
+
+
+def _float(cell: Any) -> float:
+    return math.nan if cell in (None, "") else float(cell)

@@ -17,7 +17,9 @@ BLOCKS: tuple[tuple[tuple[int, float], ...], ...] = (
 """(window, multiple of the width) of the 18 convolutions, block by block (Ribli et al. 2019)."""
 
 
-def convergence_cnn(pixels: int, width: int, padding: str, outputs: int = 2) -> Network:
+def convergence_cnn(
+    pixels: int, width: int, padding: str, outputs: int = 2, blocks: int = len(BLOCKS)
+) -> Network:
     """Return the 18-convolution network of matilla2020 §II.
 
     Each convolution is followed by batch normalization (but the last) and ReLU; blocks end in 2×2
@@ -28,6 +30,7 @@ def convergence_cnn(pixels: int, width: int, padding: str, outputs: int = 2) -> 
     pixels : side of the maps.
     width : channels of the first block, 32 in the paper.
     padding : ``VALID`` as published, which needs at least 348 pixels, or ``SAME``.
+    blocks : how many of the six blocks to keep; a smaller network for small tasks.
 
     Raises
     ------
@@ -45,7 +48,8 @@ def convergence_cnn(pixels: int, width: int, padding: str, outputs: int = 2) -> 
         nodes.append({"name": name, "kind": kind, "inputs": [previous], **fields})
         previous = name
 
-    for index, block in enumerate(BLOCKS, start=1):
+    kept = BLOCKS[:blocks]
+    for index, block in enumerate(kept, start=1):
         for window, multiple in block:
             number += 1
             margin = window // 2 if padding == "SAME" else 0
@@ -59,7 +63,7 @@ def convergence_cnn(pixels: int, width: int, padding: str, outputs: int = 2) -> 
                 padding=[[margin, margin], [margin, margin]],
                 params={"kernel": f"conv{number}.kernel", "bias": f"conv{number}.bias"},
             )
-            if number < sum(map(len, BLOCKS)):
+            if number < sum(map(len, kept)):
                 names = ("scale", "bias", "mean", "var")
                 add(
                     f"bn{number}",
@@ -68,16 +72,17 @@ def convergence_cnn(pixels: int, width: int, padding: str, outputs: int = 2) -> 
                     params={name: f"bn{number}.{name}" for name in names},
                 )
             add(f"relu{number}", "relu")
-        if index < len(BLOCKS):
+        if index < blocks:
             nothing = [[0, 0], [0, 0]]
             add(f"pool{index}", "avg_pool", window=[2, 2], strides=[2, 2], padding=nothing)
             side = math.floor(side / 2)
     if side < 1:
+        least = 348 if padding == "VALID" else 2 ** (blocks - 1)
         raise InputError(
-            f"network.padding: {padding} needs maps of at least "
-            f"{348 if padding == 'VALID' else 32} pixels, got {pixels}; use SAME or larger maps"
+            f"network.padding: {padding} needs maps of at least {least} pixels, got {pixels}; "
+            "use SAME or larger maps"
         )
-    add("pool6", "global_avg_pool")
+    add(f"pool{blocks}", "global_avg_pool")
     add(
         "dense",
         "dense",

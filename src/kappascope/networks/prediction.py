@@ -131,6 +131,19 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray
     return np.asarray(observer(0.0, sigma_pixels, maps.mask)(jnp.asarray(kappa), None))
 
 
+def evaluate_in_batches(
+    network: Network, parameters: Parameters, maps: np.ndarray, batch: int = 32
+) -> np.ndarray:
+    """Apply a network to maps (map, y, x): (map, output) in units of its target scale."""
+    function = jax.jit(functools.partial(forward, network))
+    outputs = []
+    for start in range(0, len(maps), batch):
+        piece = maps[start : start + batch]
+        padded = np.pad(piece, ((0, batch - len(piece)), (0, 0), (0, 0)))[..., None]
+        outputs.append(np.asarray(function(parameters, padded))[: len(piece)])
+    return np.concatenate(outputs)
+
+
 def predict_dataset(
     paths: Sequence[str | Path],
     networks: Sequence[tuple[Network, Parameters, np.ndarray]],

@@ -1,0 +1,25 @@
+"""Explain maps with the trained networks of one data set and with networks drawn anew."""
+
+from kappascope.attribution import experiments, tables
+from kappascope.files import write_arrays, write_csv
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    section, data_set, seed = spec["saliency"], spec["data_set"], spec["seed"]
+    models = experiments.load_models(inputs.networks)
+    maps, pixel_arcmin = experiments.fiducial_maps(inputs.maps, data_set, spec, section["maps"])
+    curves, full = experiments.randomization_test(models, maps, data_set, section, seed)
+    few = maps[: section["curve_maps"]]
+    sensitivity = experiments.sensitivity_rows(models[0], few, data_set, section, seed)
+    agreement = experiments.agreement_rows(models, maps, data_set, section, seed)
+    examples = experiments.example_maps(models[0], maps[:1], pixel_arcmin, section, seed)
+    write_csv(outputs.curves, curves, tables.CURVE_COLUMNS)
+    write_csv(outputs.full, full, tables.TABLE2_MAP_COLUMNS)
+    write_csv(outputs.agreement, agreement, tables.AGREEMENT_COLUMNS)
+    write_csv(outputs.sensitivity, sensitivity, tables.SENSITIVITY_COLUMNS)
+    write_arrays(outputs.examples, examples)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,16 @@
+"""Sort the squared saliency of one data set by convergence, at every cosmology."""
+
+from kappascope.attribution import experiments, relevance
+from kappascope.files import write_csv
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    models = experiments.load_models(inputs.networks)
+    bins, shares = experiments.relevance_by_convergence(inputs.maps, models, spec["data_set"], spec)
+    write_csv(outputs.bins, bins, relevance.RELEVANCE_COLUMNS)
+    write_csv(outputs.shares, shares, relevance.SHARE_COLUMNS)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)
