@@ -35,6 +35,10 @@ RUNS: dict[str, list[tuple[str, list[str]]]] = {
         ("training.py", ["--processes", "1"]),
         ("training.py", ["--processes", "2"]),
     ],
+    "attribution": [
+        ("attribution.py", ["--threads", "1"]),
+        ("attribution.py", ["--threads", "2"]),
+    ],
     "workflow_overhead": [("workflow_overhead.py", [])],
 }
 

@@ -10,10 +10,9 @@ def main(inputs, outputs, spec):
     models = experiments.load_models(inputs.networks)
     maps, pixel_arcmin = experiments.fiducial_maps(inputs.maps, data_set, spec, section["maps"])
     curves, full = experiments.randomization_test(models, maps, data_set, section, seed)
-    few = maps[: section["curve_maps"]]
-    sensitivity = experiments.sensitivity_rows(models[0], few, data_set, section, seed)
+    sensitivity = experiments.sensitivity_rows(models[0], maps, data_set, section, seed)
     agreement = experiments.agreement_rows(models, maps, data_set, section, seed)
-    examples = experiments.example_maps(models[0], maps[:1], pixel_arcmin, section, seed)
+    examples = experiments.example_maps(models[0], maps, pixel_arcmin, section, seed)
     write_csv(outputs.curves, curves, tables.CURVE_COLUMNS)
     write_csv(outputs.full, full, tables.TABLE2_MAP_COLUMNS)
     write_csv(outputs.agreement, agreement, tables.AGREEMENT_COLUMNS)

@@ -65,6 +65,15 @@ jitters of the parameters in the last float32 digit leave of relevance on these 
 pytestmark = pytest.mark.realdata
 
 
+@pytest.fixture(autouse=True, scope="module")
+def quick_compilation() -> Iterator[None]:
+    # Every map is compiled once and evaluated once: optimizing it would take most of the time.
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(params=["float64", "float32"])
 def precision(request: pytest.FixtureRequest) -> Iterator[str]:
     with jax.enable_x64(request.param == "float64"):

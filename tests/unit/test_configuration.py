@@ -18,7 +18,7 @@ from kappascope import configuration
 from kappascope.errors import InputError
 
 TIERS = ("default", "smoke", "desk", "paper")
-VARIANTS = ("noise_10_per_arcmin2", "smoothing_2arcmin")
+VARIANTS = ("initial_batch_norm", "noise_10_per_arcmin2", "smoothing_2arcmin")
 LEAVES = [(key, option) for key, option in configuration.options() if "properties" not in option]
 
 

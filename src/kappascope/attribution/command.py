@@ -56,6 +56,10 @@ def _run(options: argparse.Namespace) -> None:
     for name in ("network", "method", "output"):
         if getattr(options, name) is None:
             raise InputError(f"--{name}: missing; see kappascope attribute --help")
+    if options.output.is_dir():
+        raise InputError(f"--output: {options.output} is a folder; name the file to write")
+    if options.seed < 0:
+        raise InputError(f"--seed: got {options.seed}; give 0 or more")
     from kappascope.networks import description
 
     network, stored, extra = description.load(options.network)
@@ -66,16 +70,14 @@ def _run(options: argparse.Namespace) -> None:
 
     method = methods.find(options.method, network)
     parameters = {name: value.astype(dtype) for name, value in stored.items()}
-    found = []
-    with progress.bar(len(x), options.method, unit="input") as shown:
-        for rows, relevance in methods.in_batches(
-            method,
-            (network, parameters),
-            x,
-            options.outputs,
-            options.seed,
-            min(BATCH, max(len(x), 1)),
-        ):
+    batches = methods.in_batches(
+        method, (network, parameters), x, options.outputs, options.seed, min(BATCH, len(x))
+    )
+    # Most of what can be wrong shows in the first batch: no bar stands above that message.
+    rows, relevance = next(batches)
+    found = [relevance]
+    with progress.bar(len(x), options.method, initial=rows.stop, unit="input") as shown:
+        for rows, relevance in batches:
             found.append(relevance)
             shown.update(rows.stop - rows.start)
     write_json(options.output.with_suffix(".conventions.json"), method.conventions())
@@ -84,22 +86,25 @@ def _run(options: argparse.Namespace) -> None:
 
 def _inputs(options: argparse.Namespace, extra: Any, dimensions: int) -> np.ndarray:
     if options.inputs is None:
+        path = options.network / "network.npz"
         if "x" not in extra:
+            raise InputError(f"{path}: holds no array x to explain; give --inputs")
+        x, path = extra["x"], f"{path}, array x"
+    else:
+        path = options.inputs
+        try:
+            with open(path, "rb") as handle:
+                x = np.load(handle)
+        except (OSError, ValueError, EOFError) as error:
             raise InputError(
-                f"{options.network / 'network.npz'}: holds no array x to explain; give --inputs"
-            )
-        return extra["x"]
-    try:
-        with open(options.inputs, "rb") as handle:
-            x = np.load(handle)
-        if not isinstance(x, np.ndarray) or not np.issubdtype(x.dtype, np.number):
-            raise ValueError("it holds no numbers")
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(
-            f"{options.inputs}: not a whole NPY file ({error}); save inputs with numpy.save"
-        ) from error
-    if not len(np.atleast_1d(x)):
-        raise InputError(f"{options.inputs}: holds no inputs")
+                f"{path}: not a whole NPY file ({error}); save inputs with numpy.save"
+            ) from error
+    kinds = (np.integer, np.floating)
+    if not isinstance(x, np.ndarray) or not any(np.issubdtype(x.dtype, kind) for kind in kinds):
+        raise InputError(f"{path}: holds no real numbers; save inputs with numpy.save")
+    if not x.size:
+        raise InputError(f"{path}: holds no inputs")
+    x = np.atleast_1d(x)
     return x[..., None] if dimensions == 3 and x.ndim == 3 else x
 
 

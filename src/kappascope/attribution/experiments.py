@@ -81,6 +81,7 @@ def randomization_test(
             statistics,
             f"layers {data_set} {number}",
             section["curve_maps"],
+            maps,
         ):
             curves.append({**named, **randomization.curve_row(comparison)})
         for comparison in randomization.compare(
@@ -134,13 +135,14 @@ def agreement_rows(
 
 
 def example_maps(
-    model: Model, kappa: np.ndarray, pixel_arcmin: float, section: Mapping[str, Any], seed: int
+    model: Model, maps: np.ndarray, pixel_arcmin: float, section: Mapping[str, Any], seed: int
 ) -> dict[str, np.ndarray]:
     """Return the maps of Figure 4 and of the sensitivity figure, cut to a patch.
 
     Parameters
     ----------
-    kappa : (1, y, x, 1) one map; relevance is that of the whole map, shown in its middle.
+    maps : (map, y, x, 1), of which the first is explained; relevance is that of the whole map,
+        shown in its middle.
 
     Returns
     -------
@@ -149,6 +151,7 @@ def example_maps(
     with ``alpha_beta_values`` and ``epsilon_values``; ``pixel_arcmin``.
 
     """
+    kappa = maps[:1]
     side = min(section["patch_pixels"], kappa.shape[1])
     start = (kappa.shape[1] - side) // 2
     patch = (slice(start, start + side),) * 2
@@ -165,17 +168,18 @@ def example_maps(
         section["batch_norm_statistics"],
         "examples",
         section["curve_maps"],
+        maps,
     )
-    maps: dict[str, list[np.ndarray]] = {method.name: [] for method in methods}
+    panels: dict[str, list[np.ndarray]] = {method.name: [] for method in methods}
     for comparison in found:
-        mine = maps[comparison.method]
+        mine = panels[comparison.method]
         if not mine:
             mine.append(comparison.trained[patch])
         mine.append(comparison.randomized[patch])
     arrays = {
         "kappa": kappa[(0, *patch, 0)],
-        "methods": np.array(list(maps)),
-        "maps": np.array(list(maps.values()), np.float32),
+        "methods": np.array(list(panels)),
+        "maps": np.array(list(panels.values()), np.float32),
         "pixel_arcmin": np.array(pixel_arcmin),
     }
     for rule, settings in sensitivity_settings(section).items():
@@ -217,20 +221,21 @@ def sensitivity_rows(
 
     Parameters
     ----------
-    maps : (map, y, x, 1).
+    maps : (map, y, x, 1); the first ``curve_maps`` are explained.
 
     """
     rows = []
+    few = maps[: section["curve_maps"]]
     last = len(randomization.layers(model[0]))
     for rule, settings in sensitivity_settings(section).items():
         default = "inn_lrp_alpha1beta0_bn_z" if rule == "alpha_beta" else "inn_lrp_epsilon_bn_z"
         batch = section["curve_maps"]
-        usual = randomization.explained(METHODS[default], model, maps, seed, batch)
+        usual = randomization.explained(METHODS[default], model, few, seed, batch)
         for value, method in settings.items():
             like, survives = [], []
             for comparison in randomization.compare(
                 model,
-                maps,
+                few,
                 [method],
                 [("cascading", last)],
                 section["curve_repeats"],
@@ -238,6 +243,7 @@ def sensitivity_rows(
                 section["batch_norm_statistics"],
                 f"{rule} {value:g} {data_set}",
                 batch,
+                maps,
             ):
                 if comparison.repeat == 0:
                     other = usual[comparison.realization]

@@ -97,22 +97,43 @@ def reinitialized(
     return out
 
 
-def with_estimated_statistics(network: Network, parameters: Parameters, x: Array) -> Parameters:
+def with_estimated_statistics(
+    network: Network, parameters: Parameters, x: Array, chosen: Iterable[int] | None = None
+) -> Parameters:
     """Return parameters whose batch normalizations have the means and variances of ``x``.
 
     Parameters
     ----------
     x : (batch, *input_shape) what to average over.
+    chosen : indices of :func:`layers` to do this for; None for all.
 
     """
-    out, values = dict(parameters), {"x": jnp.asarray(x)}
+    found = layers(network)
+    indices = range(len(found)) if chosen is None else chosen
+    names = {node["name"] for index in indices for node in found[index]}
+    flags = {
+        node["name"]: node["name"] in names
+        for node in network.nodes
+        if node["kind"] == "batch_norm"
+    }
+    estimated = _estimated(network, parameters, x, flags)
+    return {**parameters, **{name: np.asarray(value) for name, value in estimated.items()}}
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _estimated(
+    network: Network, parameters: Any, x: Array, flags: dict[str, bool]
+) -> dict[str, Array]:
+    values, out = {"x": x}, {}
     for node in network.nodes:
         inputs = [values[name] for name in node["inputs"]]
         if node["kind"] == "batch_norm":
             axes = tuple(range(inputs[0].ndim - 1))
-            out[node["params"]["mean"]] = np.asarray(inputs[0].mean(axes))
-            out[node["params"]["var"]] = np.asarray(inputs[0].var(axes))
-        values[node["name"]] = apply_node(node, out, *inputs)
+            for field, moment in (("mean", jnp.mean), ("var", jnp.var)):
+                name = node["params"][field]
+                here = moment(inputs[0], axes)
+                out[name] = jnp.where(flags[node["name"]], here, parameters[name])
+        values[node["name"]] = apply_node(node, {**parameters, **out}, *inputs)
     return out
 
 
@@ -174,6 +195,7 @@ def compare(
     statistics: str,
     label: str,
     batch: int,
+    seen: np.ndarray | None = None,
 ) -> Iterator[Comparison]:
     """Attribute maps with the trained and with re-initialised networks.
 
@@ -182,7 +204,7 @@ def compare(
     maps : (map, y, x, channel) as the network sees them.
     stages : (mode, stage) pairs; see :func:`chosen_layers`.
     statistics : of batch normalization in layers drawn anew: ``initial`` (mean 0, variance 1) or
-        ``estimated`` from the maps.
+        ``estimated`` from ``seen``, the maps themselves unless given.
     label : of the progress bar.
     batch : maps at a time; the same everywhere saves compilation.
 
@@ -198,7 +220,8 @@ def compare(
                 chosen = chosen_layers(mode, stage)
                 weights = reinitialized(network, dict(parameters), chosen, seed, repeat)
                 if statistics == "estimated":
-                    weights = with_estimated_statistics(network, weights, maps)
+                    examples = maps if seen is None else seen
+                    weights = with_estimated_statistics(network, weights, examples, chosen)
                 after = _outputs(network, weights, maps)
                 for method in methods:
                     found = explained(method, (network, weights), maps, seed, batch)

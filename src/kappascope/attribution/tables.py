@@ -46,6 +46,9 @@ TABLE2_COLUMNS = (
     "mean",
     "scatter",
     "error",
+    "mean_positive",
+    "scatter_positive",
+    "positive",
     "p_paper",
     "p_shift",
     "rejected_paper",
@@ -67,8 +70,11 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
     -------
     A row for each data set, method and coefficient: mean and standard deviation over maps and
     draws; standard error of the mean from the draws (maps share the weights of a draw, so they are
-    not independent); median p-values and fractions below 0.05, as in the paper and against shifted
-    maps; how many comparisons are defined and how many maps were zero everywhere.
+    not independent); the same mean and scatter where the randomized network's output is positive,
+    which that of the paper's one draw was (its deep Taylor map is not empty, and maps that start
+    from the output change sign with it), and how many there are; median p-values and fractions
+    below 0.05, as in the paper and against shifted maps; how many comparisons are defined and how
+    many maps were zero everywhere.
 
     """
     out = []
@@ -79,6 +85,7 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
             seen = _numbers(mine, "pearson_input")
             for name in (*CORRELATIONS, "ssim"):
                 values = _numbers(mine, name)
+                positive = _numbers([r for r in mine if float(r["output_randomized"]) > 0], name)
                 paper, shift = _numbers(mine, f"{name}_p"), _numbers(mine, f"{name}_shift_p")
                 out.append(
                     {
@@ -89,6 +96,11 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
                         "mean": _or_none(values.mean() if len(values) else None),
                         "scatter": _or_none(values.std(ddof=1) if len(values) > 1 else None),
                         "error": _error_of_draws(mine, name),
+                        "mean_positive": _or_none(positive.mean() if len(positive) else None),
+                        "scatter_positive": _or_none(
+                            positive.std(ddof=1) if len(positive) > 1 else None
+                        ),
+                        "positive": len(positive),
                         "p_paper": _or_none(np.median(paper) if len(paper) else None),
                         "p_shift": _or_none(np.median(shift) if len(shift) else None),
                         "rejected_paper": _rejected(paper),
