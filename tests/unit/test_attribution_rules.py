@@ -585,7 +585,7 @@ def test_a_network_without_relu_has_closed_forms() -> None:
             ("input_x_gradient", "integrated_gradients", "deep_lift", "lrp_0"), every * x
         ),
     }
-    for window, stride in ((1, 1), (2, 2), (3, 1), (3, 2), (4, 3), (6, 1)):
+    for window, stride in ((2, 2), (3, 2), (4, 3), (6, 1)):
         wanted[f"occlusion_w{window}s{stride}"] = np.stack(
             [[occluded(one[..., 0], window, stride) for one in each] for each in every * x]
         )[..., None]
@@ -630,6 +630,7 @@ def test_walking_back_is_differentiating_with_another_relu(name: str, rectifier:
     model = residual()
     x = inputs(model)
 
+    @jax.jit
     def evaluate(x: Array) -> Array:
         values = {"x": x}
         for node in model[0].nodes:
@@ -652,28 +653,31 @@ def test_the_gradient_is_the_quotient_of_differences() -> None:
     close(found, difference.T, 1e-6)
 
 
-@pytest.mark.parametrize("name", ["lrp_alpha1beta0", "lrp_alpha2beta1", "lrp_gamma", "deep_taylor"])
+@pytest.mark.parametrize("name", ["lrp_alpha2beta1", "lrp_gamma", "deep_taylor"])
 @pytest.mark.usefixtures("double")
 def test_the_short_cut_for_nonnegative_inputs_changes_nothing(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = residual(kind="avg_pool")
     x = inputs(model)
-    procedure = METHODS[name].procedure
     steps: list[rules.Step] = []
 
     def noted(*fields: Any) -> rules.Step:
         steps.append(rules.Step(*fields))
         return steps[-1]
 
+    def relevance() -> Array:
+        procedure = functools.partial(METHODS[name].procedure, model[0], outputs=(0, 1), keys=None)
+        return jax.jit(lambda parameters, x: procedure(parameters, x))(model[1], x)
+
     monkeypatch.setattr(walk, "Step", noted)
-    short = procedure(*model, x, (0, 1, 2), None)
+    short = relevance()
     taken = {step.nonnegative for step in steps if step.node["kind"] == "conv"}
     assert taken == {True, False}
     steps.clear()
     monkeypatch.setattr(walk, "nonnegative_nodes", lambda network: frozenset())
-    close(procedure(*model, x, (0, 1, 2), None), short)
-    assert not any(step.nonnegative for step in steps)
+    close(relevance(), short)
+    assert steps and not any(step.nonnegative for step in steps)
 
 
 def test_the_nodes_that_cannot_be_negative() -> None:
@@ -726,7 +730,7 @@ def random_chains(draw: Any, biases: str, normed: bool = False) -> Model:
     return build.model(np.float64)
 
 
-RANDOMLY = settings(deadline=None, max_examples=8, derandomize=True, database=None)
+RANDOMLY = settings(deadline=None, max_examples=6, derandomize=True, database=None)
 
 
 def with_positive_head(model: Model, x: np.ndarray) -> np.ndarray:
@@ -831,7 +835,7 @@ def test_deep_taylor_is_positive_and_holds_at_most_the_output() -> None:
 # Folding.
 
 
-@settings(RANDOMLY, max_examples=5)
+@settings(RANDOMLY, max_examples=4)
 @given(model=random_chains("any", normed=True))
 def test_folding_leaves_outputs_as_they_were(model: Model) -> None:
     network, parameters = model

@@ -66,7 +66,7 @@ def rows(
     low, high = planted or (-np.inf, 0.0)
     for name, found in told.items():
         row: dict[str, Any] = dict.fromkeys(COLUMNS)
-        row.update(control=control, method=name, label=_label(name), r_squared=r_squared)
+        row.update(control=control, method=name, label=label(name), r_squared=r_squared)
         row.update(range_low=low, range_high=high, maps=len(patches))
         row.update(_shares(patches, found, low, high))
         if planted is not None:
@@ -79,10 +79,6 @@ def rows(
                 row.update(pearson_trained=values.mean(), pearson_trained_scatter=values.std())
         out.append(row)
     return out
-
-
-def _label(name: str) -> str:
-    return "True gradient of the label" if name == "true_gradient" else label(name)
 
 
 def _shares(

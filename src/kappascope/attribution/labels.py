@@ -13,6 +13,7 @@ LABELS = {
     "inn_lrp_alpha2beta1_bn_z": "LRP-αβ, α = 2",
     "integrated_gradients": "Integrated gradients",
     "smoothgrad": "SmoothGrad",
+    "true_gradient": "True gradient",
 }
 
 

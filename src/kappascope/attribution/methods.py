@@ -104,9 +104,17 @@ GRADIENT = Propagation()
 
 @dataclasses.dataclass(frozen=True)
 class IntegratedGradients:
-    """x times the mean gradient along the straight path from an input of zero."""
+    """x times the mean gradient along the straight path from an input of zero.
+
+    Attributes
+    ----------
+    nodes : gradients along the path.
+    times : False leaves out the factor x.
+
+    """
 
     nodes: int = 50
+    times: bool = True
 
     def __call__(
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
@@ -120,7 +128,8 @@ class IntegratedGradients:
             return total + point[1] * there, None
 
         empty = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        return x * jax.lax.scan(add, empty, path)[0]
+        mean = jax.lax.scan(add, empty, path)[0]
+        return x * mean if self.times else mean
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
@@ -564,11 +573,12 @@ def attribute(
     outputs = _outputs(graph, output)
     x = jnp.asarray(x)
     _check(graph, parameters, x)
-    keys = jnp.stack(
-        [randomness.key(seed, "smoothgrad", name) for name in names or range(x.shape[0])]
-    )
+    keys = None
+    if isinstance(found.procedure, SmoothGrad):
+        named = names or range(x.shape[0])
+        keys = jnp.stack([randomness.key(seed, "smoothgrad", name) for name in named])
     relevance = _compiled(found.procedure, graph, dict(parameters), x, outputs, keys)
-    sound = np.asarray(jnp.isfinite(relevance).all(tuple(range(2, relevance.ndim))))
+    sound = np.isfinite(np.asarray(relevance)).all(tuple(range(2, relevance.ndim)))
     if not sound.all():
         bad = np.argwhere(~sound)[0]
         raise InputError(
@@ -627,6 +637,6 @@ def _check(network: Network, parameters: Mapping[str, Array], x: Array) -> None:
     for name in network.parameter_names:
         if not np.isfinite(np.asarray(parameters[name])).all():
             raise InputError(f"network {network.name!r}: parameter {name} is not finite")
-    finite = np.asarray(jnp.isfinite(x).all(tuple(range(1, x.ndim))))
+    finite = np.isfinite(np.asarray(x)).all(tuple(range(1, x.ndim)))
     if not finite.all():
         raise InputError(f"inputs: number {int(np.flatnonzero(~finite)[0])} has NaN or infinity")

@@ -241,6 +241,7 @@ def randomization_curves(rows: Rows, data_set: str) -> Figure:
                     _similarity(axes, values[mode, coefficient, method], look, number)
                 _layer_axis(axes, layers)
                 axes.set_xlabel(_MODES[mode], fontsize=8)
+                axes.set_ylim(-1.05, 1.05)  # bands of a sign that flips would reach beyond
             row[0].set_ylabel(f"similarity, {mode}", fontsize=9.5)
         for axes, name in zip(grid[0], COEFFICIENTS.values(), strict=True):
             axes.set_title(name, fontsize=10)
