@@ -296,6 +296,23 @@ def test_estimated_statistics_standardize_what_batch_normalization_gives(make: A
         assert (start[name] == start[name][0]).all(), "the given parameters were changed"
 
 
+def test_statistics_are_estimated_for_the_chosen_layers_only() -> None:
+    """Each with what the layers before it give, trained or not."""
+    network, trained = chain(2)
+    seen = 2 * inputs(6) + 1
+    found = randomization.with_estimated_statistics(network, trained, seen, [0, 2, 4])
+    changed = {name for name, value in found.items() if not np.array_equal(value, trained[name])}
+    assert changed == {f"bn{k}.{field}" for k in (1, 3) for field in ("mean", "var")}
+    values = activations(network, found, seen)
+    for number in (1, 3):
+        before = np.asarray(values[f"conv{number}"], np.float64)
+        np.testing.assert_allclose(found[f"bn{number}.mean"], before.mean((0, 1, 2)), atol=1e-4)
+        np.testing.assert_allclose(found[f"bn{number}.var"], before.var((0, 1, 2)), rtol=1e-4)
+    nothing = randomization.with_estimated_statistics(network, trained, seen, [])
+    for name, value in nothing.items():
+        np.testing.assert_array_equal(value, trained[name], err_msg=name)
+
+
 # Methods as the config asks for them.
 
 
@@ -343,20 +360,32 @@ def test_comparisons_come_in_order_and_none_is_missing() -> None:
     assert told == [(repeat, *stage, name, number) for repeat, stage, name, number in expected]
 
 
+@pytest.mark.parametrize("mode", randomization.MODES)
+@pytest.mark.parametrize("statistics", ["initial", "estimated", "estimated from others"])
 @pytest.mark.parametrize("make", [chain, residual])
-@pytest.mark.parametrize("statistics", ["initial", "estimated"])
-def test_maps_and_outputs_are_those_of_the_two_networks(make: Any, statistics: str) -> None:
+def test_maps_and_outputs_are_those_of_the_two_networks(
+    make: Any, statistics: str, mode: str
+) -> None:
     network, trained = make()
     before = {name: value.copy() for name, value in trained.items()}
     maps = inputs(3)
+    others = 3 * inputs(4, seed=7) if "others" in statistics else None
     last = len(whole(network))
-    found = compared((network, trained), maps, stages=[("cascading", last)], statistics=statistics)
+    found = compared(
+        (network, trained),
+        maps,
+        stages=[(mode, last)],
+        statistics=statistics.split()[0],
+        seen=others,
+    )
     usual = np.asarray(attribute("gradient", (network, trained), maps, 0))[..., 0]
     told = np.asarray(forward(network, trained, maps))[:, 0]
     for repeat in range(2):
-        weights = randomization.reinitialized(network, trained, range(last), 1, repeat)
-        if statistics == "estimated":
-            weights = randomization.with_estimated_statistics(network, weights, maps)
+        chosen = randomization.chosen_layers(mode, last)
+        weights = randomization.reinitialized(network, trained, chosen, 1, repeat)
+        if statistics != "initial":
+            seen = maps if others is None else others
+            weights = randomization.with_estimated_statistics(network, weights, seen, chosen)
         drawn_anew = np.asarray(attribute("gradient", (network, weights), maps, 0))[..., 0]
         outputs = np.asarray(forward(network, weights, maps))[:, 0]
         for each in found[3 * repeat : 3 * repeat + 3]:
@@ -466,17 +495,21 @@ def test_the_same_again(rows: Any) -> None:
     assert again[1] == rows[1]
 
 
-def test_last_stage_of_the_cascade_is_the_full_randomization(rows: Any) -> None:
-    curves, full = rows
+@pytest.mark.parametrize("statistics", ["initial", "estimated"])
+def test_last_stage_of_the_cascade_is_the_full_randomization(statistics: str) -> None:
+    """Also where curves have fewer maps: statistics are those of all maps."""
+    methods = ["gradient", "inn_lrp_epsilon_bn_z"]
+    section = {**SECTION, "methods": methods, "batch_norm_statistics": statistics}
+    curves, full = experiments.randomization_test([chain()], inputs(5), "noisy", section, SEED)
     key = ("method", "realization", "repeat")
     complete = {tuple(row[name] for name in key): row for row in full}
     last = [row for row in curves if row["mode"] == "cascading" and row["stage"] == 3]
-    assert last
+    assert len(last) == 4
     for row in last:
         other = complete[tuple(row[name] for name in key)]
-        assert row["output"] == other["output_randomized"]
+        assert row["output"] == pytest.approx(other["output_randomized"], rel=1e-5)
         for name in (*tables.CORRELATIONS, "ssim"):
-            assert row[name] == other[name]
+            assert row[name] == pytest.approx(other[name], abs=1e-3)
 
 
 def test_both_modes_begin_with_the_output_layer(rows: Any) -> None:
@@ -501,6 +534,7 @@ def test_deep_taylor_maps_of_negative_outputs_are_empty_counted_and_left_out(row
         assert row["mean"] == pytest.approx(np.mean(defined))
     others = {row["method"]: row for row in tables.table2(rows[1])}
     assert others["gradient"]["empty"] == 0
+    assert others["gradient"]["positive"] == len(mine) - sum(negative)
 
 
 # Beside the test: settings of the rules, agreement of the methods, maps to look at.
@@ -521,7 +555,7 @@ def test_sensitivity_varies_one_setting_and_keeps_the_conventions() -> None:
 
 def test_sensitivity_rows() -> None:
     section = {**SECTION, "curve_repeats": 2}
-    found = experiments.sensitivity_rows(chain(), inputs(2), "noiseless", section, 2)
+    found = experiments.sensitivity_rows(chain(), inputs(3), "noiseless", section, 2)
     assert [(row["rule"], row["value"]) for row in found] == [
         ("alpha_beta", 0.0), ("alpha_beta", 1.0), ("epsilon", 1e-3), ("epsilon", 0.1),
     ]  # fmt: skip
@@ -556,9 +590,11 @@ def test_agreement_has_a_row_for_each_pair() -> None:
     assert found[2]["pearson"] == pytest.approx(1, abs=1e-3), "LRP-0 is input times gradient"
 
 
-def test_examples_are_cut_from_the_middle() -> None:
-    section = {**SECTION, "methods": ["gradient", "deep_taylor_bn_identity"]}
-    model, maps = chain(), inputs(1)
+@pytest.mark.parametrize("statistics", ["initial", "estimated"])
+def test_examples_are_cut_from_the_middle(statistics: str) -> None:
+    methods = ["gradient", "deep_taylor_bn_identity"]
+    section = {**SECTION, "methods": methods, "batch_norm_statistics": statistics}
+    model, maps = chain(), inputs(2)
     found = experiments.example_maps(model, maps, 0.8, section, 2)
     middle = slice(2, 10)
     np.testing.assert_array_equal(found["kappa"], maps[0, middle, middle, 0])
@@ -570,6 +606,8 @@ def test_examples_are_cut_from_the_middle() -> None:
     network, trained = model
     for place, layers in enumerate((range(0), range(1), range(3))):
         weights = randomization.reinitialized(network, trained, layers, 2, 0)
+        if statistics == "estimated":
+            weights = randomization.with_estimated_statistics(network, weights, maps, layers)
         whole_map = np.asarray(attribute("gradient", (network, weights), maps, 0))[0, ..., 0]
         assert_close(found["maps"][0, place], whole_map[middle, middle])
 
@@ -597,10 +635,16 @@ UNDEFINED: dict[str, Any] = {
 
 
 def by_hand() -> list[dict[str, Any]]:
-    """Two maps and two draws; one map of the second draw is empty."""
+    """Two maps and two draws; one map of the second draw is empty, one output is negative."""
     return [
         made_up(pearson=0.1, pearson_p=0.01, pearson_shift_p=0.20, pearson_input=0.1),
-        made_up(pearson=0.3, pearson_p=0.02, pearson_shift_p=0.04, realization=1),
+        made_up(
+            pearson=0.3,
+            pearson_p=0.02,
+            pearson_shift_p=0.04,
+            realization=1,
+            output_randomized=-1.0,
+        ),
         made_up(pearson=-0.2, pearson_p=0.30, pearson_shift_p=0.60, repeat=1, pearson_input=0.3),
         made_up(repeat=1, realization=1, **UNDEFINED),
     ]
@@ -623,6 +667,9 @@ def test_table2_by_hand(tmp_path: Path) -> None:
         assert row["mean"] == pytest.approx(0.2 / 3)
         assert row["scatter"] == pytest.approx(np.sqrt(0.19 / 3))  # (1/900 + 49/900 + 64/900)/2
         assert row["error"] == pytest.approx(0.2)  # draws have means 0.2 and -0.2
+        assert row["mean_positive"] == pytest.approx(-0.05)  # 0.1 and -0.2
+        assert row["scatter_positive"] == pytest.approx(0.3 / np.sqrt(2))
+        assert row["positive"] == 2
         assert row["p_paper"] == pytest.approx(0.02)
         assert row["p_shift"] == pytest.approx(0.20)
         assert row["rejected_paper"] == pytest.approx(2 / 3)
@@ -670,8 +717,9 @@ def test_table2_of_empty_maps_only_has_a_row_and_no_numbers() -> None:
     row = tables.table2([made_up(**UNDEFINED, pearson_input=None)])[0]
     assert (row["comparisons"], row["empty"]) == (0, 1)
     numbers = set(tables.TABLE2_COLUMNS) - {
-        "data_set", "method", "label", "coefficient", "comparisons", "empty",
+        "data_set", "method", "label", "coefficient", "comparisons", "empty", "positive",
     }  # fmt: skip
+    assert row["positive"] == 0
     assert all(row[name] is None for name in numbers)
 
 

@@ -38,9 +38,9 @@ def test_bins_are_those_of_the_paper() -> None:
 
 
 def spike() -> tuple[np.ndarray, np.ndarray]:
-    """36 pixels: four at -1, one at 4, the others at 0.1, and a saliency of whole numbers."""
-    kappa = np.full((6, 6), 0.1)
-    kappa[0, :4], kappa[5, 5] = -1.0, 4.0
+    """36 pixels: four at -1, one at 6, the others at 0.55, and a saliency of whole numbers."""
+    kappa = np.full((6, 6), 0.55)
+    kappa[0, :4], kappa[5, 5] = -1.0, 6.0
     saliency = np.ones((6, 6))
     saliency[0, :4], saliency[5, 5] = 5.0, 49.0  # sums: 20, 49, 31
     return kappa[None], saliency[None]
@@ -49,9 +49,9 @@ def spike() -> tuple[np.ndarray, np.ndarray]:
 def test_shares_by_hand() -> None:
     kappa, saliency = spike()
     found = relevance.sorted_by_convergence(kappa, saliency)
-    sigma = math.sqrt((4 * 1 + 16 + 31 * 0.01) / 36)  # about the origin, not about the mean
-    assert 4 / sigma > 5.0, "the highest pixel lies beyond the last edge"
-    low, middle = (np.searchsorted(relevance.EDGES, x / sigma) - 1 for x in (-1.0, 0.1))
+    sigma = math.sqrt((4 * 1 + 36 + 31 * 0.55**2) / 36)  # about the origin, not about the mean
+    assert 6 / sigma > 5.0, "the highest pixel lies beyond the last edge"
+    low, middle = (np.searchsorted(relevance.EDGES, x / sigma) - 1 for x in (-1.0, 0.55))
     expected = np.zeros(BINS)
     expected[[low, middle]] = 0.20, 0.31
     np.testing.assert_allclose(found["share"], expected[None], atol=1e-12)
@@ -111,6 +111,10 @@ def test_even_saliency_has_the_shares_of_the_pixels() -> None:
     found = relevance.sorted_by_convergence(kappa, np.full(kappa.shape, 7.0))
     for region in relevance.REGIONS:
         np.testing.assert_allclose(found[region], found[f"{region}_pixels"])
+    u = kappa / np.sqrt(np.square(kappa).mean((1, 2), keepdims=True))
+    for region, inside in {"negative": u < 0, "above_3_sigma": u > 3}.items():
+        np.testing.assert_allclose(found[region], inside.mean((1, 2)))
+        assert inside.any()
     occupied = np.isfinite(found["per_pixel"])
     assert occupied.sum() > BINS
     np.testing.assert_allclose(found["per_pixel"][occupied], 1.0)
@@ -182,7 +186,7 @@ def test_squares_are_added_over_outputs_and_channels() -> None:
     maps = np.concatenate([maps, 2 * maps], -1)  # and 2 channels
     np.testing.assert_array_equal(relevance.squared(maps), [[[50.0, 20.0]]])
     tiny = np.full((1, 1, 1, 1, 1), 1e-30, np.float32)
-    assert relevance.squared(tiny) == pytest.approx(1e-60), "squares must not underflow"
+    assert relevance.squared(tiny).item() / 1e-60 == pytest.approx(1), "squares must not underflow"
 
 
 # Averages by hand.

@@ -944,6 +944,18 @@ def test_noise_follows_the_seed_and_the_maps_name() -> None:
     close(swapped, first[::-1], 1e-6)
 
 
+@pytest.mark.usefixtures("double")
+def test_noise_is_drawn_for_each_sample_and_scaled_by_the_inputs_range() -> None:
+    """y = ReLU(x₁ + 0.3) at x = (0, 2): open for noise above -1 σ, σ = 0.15 · 2; Φ(1) = 0.8413."""
+    network, parameters = dense_network([[1], [0]], [[1]])
+    node = {**network.nodes[0], "params": {**network.nodes[0]["params"], "bias": "bias"}}
+    network = dataclasses.replace(network, nodes=(node, *network.nodes[1:]))
+    model = network, {**parameters, "bias": np.array([0.3])}
+    many = Method("many", methods.SmoothGrad(samples=4000), "")
+    found = attribute(many, model, np.array([[0.0, 2.0]]), 0)
+    np.testing.assert_allclose(found, [[0.8413, 0]], rtol=0, atol=0.02)
+
+
 def extremes(model: Model, x: np.ndarray) -> Iterator[tuple[str, Model, np.ndarray]]:
     network, parameters = model
     tiny = np.float32(1e-30)

@@ -80,6 +80,9 @@ class Propagation:
             )
 
         found = jax.vmap(one)(hot * start)
+        # Masks can hide an overflow on the way: a map of an output that is no number is none.
+        sound = jnp.isfinite(last).all(-1).reshape(-1, *[1] * (found.ndim - 2))
+        found = jnp.where(sound, found, jnp.nan)
         return found * values[self.target] if self.times_input else found
 
     def conventions(self) -> dict[str, Any]:
@@ -572,20 +575,22 @@ def attribute(
     found = find(method, graph) if isinstance(method, str) else method
     outputs = _outputs(graph, output)
     x = jnp.asarray(x)
-    _check(graph, parameters, x)
+    x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
+    named = np.arange(len(x)) if names is None else np.asarray(names)
+    _check(graph, parameters, x, named)
+    weights = {name: jnp.asarray(parameters[name], x.dtype) for name in graph.parameter_names}
     keys = None
     if isinstance(found.procedure, SmoothGrad):
-        named = names or range(x.shape[0])
-        keys = jnp.stack([randomness.key(seed, "smoothgrad", name) for name in named])
-    relevance = _compiled(found.procedure, graph, dict(parameters), x, outputs, keys)
+        keys = jnp.stack([randomness.key(seed, "smoothgrad", int(name)) for name in named])
+    relevance = _compiled(found.procedure, graph, weights, x, outputs, keys)
     sound = np.isfinite(np.asarray(relevance)).all(tuple(range(2, relevance.ndim)))
     if not sound.all():
         bad = np.argwhere(~sound)[0]
         raise InputError(
-            f"{found.name}: the relevance of input {bad[1]} for output {outputs[bad[0]]} is not "
-            "finite; the network's values overflow, use --x64 or scale its inputs"
+            f"{found.name}: the relevance of input {named[bad[1]]} for output {outputs[bad[0]]} is "
+            "not finite; the network's values overflow, use --x64 or scale its inputs"
         )
-    return relevance[0] if isinstance(output, int) else relevance
+    return relevance if _several(output) else relevance[0]
 
 
 def in_batches(
@@ -613,13 +618,19 @@ def in_batches(
         names = [min(start + i, len(maps) - 1) for i in range(batch)]
         found = np.asarray(attribute(method, network, maps[names], output, seed, names))
         kept = rows.stop - rows.start
-        yield rows, found[:kept] if isinstance(output, int) else found[:, :kept]
+        yield rows, found[:, :kept] if _several(output) else found[:kept]
+
+
+def _several(output: int | Sequence[int] | None) -> bool:
+    return output is None or np.ndim(output) > 0
 
 
 def _outputs(network: Network, output: int | Sequence[int] | None) -> tuple[int, ...]:
     if output is None:
         return tuple(range(network.outputs))
-    asked = (output,) if isinstance(output, int) else tuple(int(k) for k in output)
+    asked = tuple(map(int, np.atleast_1d(np.asarray(output, int))))
+    if not asked:
+        raise InputError(f"output: none given; network {network.name!r} has {network.outputs}")
     for k in asked:
         if not 0 <= k < network.outputs:
             raise InputError(
@@ -628,15 +639,23 @@ def _outputs(network: Network, output: int | Sequence[int] | None) -> tuple[int,
     return asked
 
 
-def _check(network: Network, parameters: Mapping[str, Array], x: Array) -> None:
+def _check(network: Network, parameters: Mapping[str, Array], x: Array, names: np.ndarray) -> None:
     if x.shape[1:] != network.input_shape or not len(x):
         raise InputError(
             f"inputs of shape {x.shape}: network {network.name!r} reads "
             f"(batch, {', '.join(map(str, network.input_shape))})"
         )
     for name in network.parameter_names:
+        if name not in parameters:
+            raise InputError(f"network {network.name!r}: parameter {name} is missing")
         if not np.isfinite(np.asarray(parameters[name])).all():
             raise InputError(f"network {network.name!r}: parameter {name} is not finite")
+    for node in network.nodes:
+        if node["kind"] == "batch_norm":
+            var = node["params"]["var"]
+            if (np.asarray(parameters[var]) + node["eps"] <= 0).any():
+                raise InputError(f"network {network.name!r}: {var} + eps is not positive")
     finite = np.isfinite(np.asarray(x)).all(tuple(range(1, x.ndim)))
     if not finite.all():
-        raise InputError(f"inputs: number {int(np.flatnonzero(~finite)[0])} has NaN or infinity")
+        bad = names[np.flatnonzero(~finite)[0]]
+        raise InputError(f"inputs: number {bad} has NaN or infinity")

@@ -76,10 +76,12 @@ class Rule(Protocol):
 
 
 def divide(p: Array, q: Array) -> Array:
-    """Return p/q, and 0 where q is too small for the quotient to be a number."""
+    """Return p/q, 0 where q is too small for the quotient to be a number, NaN for an infinite q."""
     # Relevance may be 1e19 times larger than float32's smallest number before this overflows.
-    sound = jnp.abs(q) > jnp.finfo(q.dtype).tiny ** 0.5
-    return jnp.where(sound, p / jnp.where(sound, q, 1.0), 0.0)
+    vanishing = jnp.abs(q) <= jnp.finfo(q.dtype).tiny ** 0.5
+    quotient = jnp.where(vanishing, 0.0, p / jnp.where(vanishing, 1.0, q))
+    # A sum that overflowed would pass for one without relevance.
+    return jnp.where(jnp.isinf(q), jnp.nan, quotient)
 
 
 def _sign(z: Array) -> Array:
@@ -193,7 +195,7 @@ class AlphaBeta:
     bias: str = "sign"
 
     def __post_init__(self) -> None:
-        if abs(self.alpha - self.beta - 1) > 1e-9 or self.alpha < 1:
+        if not (abs(self.alpha - self.beta - 1) <= 1e-9 and 1 <= self.alpha < float("inf")):
             raise InputError(
                 f"alpha, beta: got {self.alpha:g} and {self.beta:g}; alpha - beta must be 1 and "
                 "alpha at least 1, or relevance is not conserved; (1, 0) and (2, 1) are customary"

@@ -196,7 +196,7 @@ def transformed(
     coefficients = transform.forward(x)
     _, transpose = jax.vjp(transform.inverse, coefficients)
     slopes, times = _slopes(found, model, x, output, seed)
-    one_output = isinstance(output, int)
+    one_output = output is not None and np.ndim(output) == 0
     each = slopes[None] if one_output else slopes
     back = jnp.stack([transpose(slope)[0] for slope in each])
     back = back * coefficients if times else back

@@ -1,5 +1,6 @@
 """Through a network with relevance rules, and batch normalization folded into convolutions."""
 
+import collections
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,19 +72,25 @@ def backward(
 
 @functools.lru_cache(maxsize=64)
 def _foldings(network: Network) -> tuple[tuple[str, str], ...]:
-    """(convolution, batch normalization) pairs that can be one convolution."""
+    """(convolution, batch normalization) pairs that can be one convolution.
+
+    Not those that share a parameter with another node: folding would change that node as well.
+    """
     nodes = {node["name"]: node for node in network.nodes}
     readers: dict[str, list[str]] = {}
     for node in network.nodes:
         for source in node["inputs"]:
             readers.setdefault(source, []).append(node["name"])
+    used = collections.Counter(network.parameter_names)
     pairs = []
     for node in network.nodes:
-        if node["kind"] == "batch_norm":
-            source = nodes.get(node["inputs"][0])
-            alone = readers[node["inputs"][0]] == [node["name"]]
-            if source is not None and source["kind"] in ("conv", "dense") and alone:
-                pairs.append((source["name"], node["name"]))
+        source = nodes.get(node["inputs"][0]) if node["kind"] == "batch_norm" else None
+        if source is None or source["kind"] not in ("conv", "dense"):
+            continue
+        alone = readers[source["name"]] == [node["name"]]
+        own = (*source["params"].values(), *node["params"].values())
+        if alone and all(used[name] == 1 for name in own):
+            pairs.append((source["name"], node["name"]))
     return tuple(pairs)
 
 

@@ -32,6 +32,7 @@ import numpy as np
 
 from kappascope.errors import InputError
 from kappascope.files import atomic_path, write_json
+from kappascope.networks.checking import check_node, check_shapes
 
 KINDS = (
     "conv",
@@ -74,6 +75,7 @@ class Network:
                 raise InputError(
                     f"{where}: kind {node.get('kind')!r} is not one of {', '.join(KINDS)}"
                 )
+            check_node(where, node)
             for source in node["inputs"]:
                 if source not in known:
                     raise InputError(f"{where}: input {source!r} is no earlier node")
@@ -149,7 +151,7 @@ def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]
             int(content["outputs"]),
             tuple(content["nodes"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{described}: not a network description ({error})") from error
     try:
         # NumPy leaves a damaged file open when it opens it itself.
@@ -160,9 +162,14 @@ def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]
     missing = [name for name in network.parameter_names if name not in loaded]
     if missing:
         raise InputError(f"{stored}: lacks {', '.join(missing)}, which {described.name} names")
-    parameters = {name: loaded.pop(name) for name in network.parameter_names}
+    parameters = {name: loaded[name] for name in network.parameter_names}
+    extra = {name: array for name, array in loaded.items() if name not in parameters}
+    try:
+        check_shapes(network.name, network.input_shape, network.outputs, network.nodes, parameters)
+    except InputError as error:
+        raise InputError(f"{folder}: description and parameters do not fit ({error})") from error
     nodes = tuple(_with_sizes(node, parameters) for node in network.nodes)
-    return dataclasses.replace(network, nodes=nodes), parameters, loaded
+    return dataclasses.replace(network, nodes=nodes), parameters, extra
 
 
 def _with_sizes(node: Mapping[str, Any], parameters: Parameters) -> Mapping[str, Any]:

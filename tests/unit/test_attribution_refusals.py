@@ -1,0 +1,193 @@
+"""What attribution refuses, and what it must not get silently wrong."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from test_attribute_command import small_network, some_inputs
+from test_attribution_rules import Builder, chain, inputs
+
+from kappascope.attribution import rules, walk
+from kappascope.attribution.methods import attribute, in_batches
+from kappascope.errors import InputError
+from kappascope.networks import description
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.module import forward
+
+
+def with_shared_parameters(norms: tuple[str, str]) -> tuple[Network, Parameters]:
+    """Two convolutions with one kernel, and batch normalizations of the given names."""
+    generator = np.random.default_rng(0)
+
+    def conv(name: str, source: str) -> dict[str, Any]:
+        fields = {"strides": [1, 1], "padding": [[1, 1], [1, 1]], "params": {"kernel": "k"}}
+        return {"name": name, "kind": "conv", "inputs": [source], **fields}
+
+    def norm(name: str, source: str, prefix: str) -> dict[str, Any]:
+        params = {field: f"{prefix}.{field}" for field in ("scale", "bias", "mean", "var")}
+        fields = {"eps": 1e-3, "params": params}
+        return {"name": name, "kind": "batch_norm", "inputs": [source], **fields}
+
+    nodes = (
+        conv("conv1", "x"),
+        norm("norm1", "conv1", norms[0]),
+        {"name": "relu", "kind": "relu", "inputs": ["norm1"]},
+        conv("conv2", "relu"),
+        norm("norm2", "conv2", norms[1]),
+        {"name": "pool", "kind": "global_avg_pool", "inputs": ["norm2"]},
+        {"name": "dense", "kind": "dense", "inputs": ["pool"], "params": {"kernel": "d"}},
+    )
+    parameters = {"k": generator.normal(size=(3, 3, 1, 1)), "d": generator.normal(size=(1, 2))}
+    for prefix in sorted(set(norms)):
+        for field in ("scale", "bias", "mean", "var"):
+            parameters[f"{prefix}.{field}"] = generator.uniform(0.5, 2, 1)
+    single = {name: value.astype(np.float32) for name, value in parameters.items()}
+    return Network("shared", (6, 6, 1), 2, nodes), single
+
+
+@pytest.mark.parametrize("norms", [("a", "b"), ("a", "a")])
+def test_folding_leaves_shared_parameters_alone(norms: tuple[str, str], tmp_path: Path) -> None:
+    network, parameters = with_shared_parameters(norms)
+    description.save(tmp_path, network, parameters)
+    network, parameters, _ = description.load(tmp_path)
+    x = np.random.default_rng(1).normal(size=(2, 6, 6, 1)).astype(np.float32)
+    folded = forward(*walk.fold(network, parameters), x)
+    np.testing.assert_allclose(folded, forward(network, parameters, x), rtol=1e-4)
+
+
+@pytest.mark.parametrize("denominator", [np.nan, np.inf])
+def test_quotients_do_not_hide_what_is_no_number(denominator: float) -> None:
+    assert np.isnan(rules.divide(jnp.ones(1), jnp.full(1, denominator)))[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["gradient", "input_x_gradient", "integrated_gradients", "guided_backprop", "lrp_0"]
+)
+def test_a_map_of_an_output_that_is_no_number_is_refused(name: str) -> None:
+    network, parameters = small_network()
+    parameters = {**parameters, "conv.kernel": np.full((3, 3, 1, 4), 1e38, np.float32)}
+    assert not np.isfinite(forward(network, parameters, some_inputs())).all()
+    with pytest.raises(InputError, match=f"{name}: the relevance of input 0 for output 0"):
+        attribute(name, (network, parameters), some_inputs())
+
+
+def test_outputs_inputs_and_names_of_any_sensible_kind() -> None:
+    model = chain()
+    x = inputs(model)
+    one = attribute("gradient", model, x, 1)
+    np.testing.assert_array_equal(attribute("gradient", model, x, np.int64(1)), one)
+    np.testing.assert_array_equal(attribute("gradient", model, x, np.array([1]))[0], one)
+    assert attribute("smoothgrad", model, x, 0, names=np.arange(len(x))).shape == x.shape
+    assert attribute("gradient", model, np.ones((1, *x.shape[1:]), int), 0).dtype == np.float32
+    with jax.enable_x64(True):
+        assert attribute("gradient", model, x.astype(float), 0).dtype == np.float64
+
+
+def test_no_output_at_all_is_refused() -> None:
+    model = chain()
+    with pytest.raises(InputError, match="output: none given"):
+        attribute("gradient", model, inputs(model), [])
+
+
+def test_a_missing_parameter_is_named() -> None:
+    network, parameters = chain()
+    name = network.parameter_names[0]
+    short = {key: value for key, value in parameters.items() if key != name}
+    with pytest.raises(InputError, match=f"parameter {re.escape(name)} is missing"):
+        attribute("gradient", (network, short), inputs((network, parameters)))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_alpha_and_beta_must_be_numbers(value: float) -> None:
+    with pytest.raises(InputError, match="alpha, beta"):
+        rules.AlphaBeta(value, value)
+
+
+def test_inputs_are_numbered_through_all_batches() -> None:
+    model = chain()
+    x = inputs(model, 20)
+    x[17] = np.nan
+    with pytest.raises(InputError, match="inputs: number 17 "):
+        list(in_batches("gradient", model, x, batch=16))
+
+
+def test_a_negative_variance_is_named() -> None:
+    builder = Builder((6, 6, 1), 0)
+    builder.conv(2)
+    norm = builder.norm()
+    builder.add("global_avg_pool")
+    builder.dense(2)
+    network, parameters = builder.model(np.float32)
+    parameters = {**parameters, f"{norm}.var": -parameters[f"{norm}.var"]}
+    with pytest.raises(InputError, match=r"var \+ eps is not positive"):
+        attribute("gradient", (network, parameters), np.ones((1, 6, 6, 1), np.float32))
+
+
+# ---- descriptions as people may write them -------------------------------------------------------
+
+
+def drop(index: int, field: str) -> Callable[[Any], Any]:
+    return lambda content: content["nodes"][index].pop(field)
+
+
+def put(index: int, field: str, value: Any) -> Callable[[Any], Any]:
+    return lambda content: content["nodes"][index].__setitem__(field, value)
+
+
+DESCRIPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "no strides": (drop(0, "strides"), "conv needs 'strides'"),
+    "no padding": (drop(0, "padding"), "conv needs 'padding'"),
+    "no params": (drop(0, "params"), "conv needs 'params'"),
+    "no kernel": (put(0, "params", {"bias": "conv.bias"}), "params of conv need 'kernel'"),
+    "one stride": (put(0, "strides", 2), "strides must be two numbers from 1 on, got 2"),
+    "padding by name": (put(0, "padding", "SAME"), "padding must be"),
+    "a pool without strides": (drop(2, "strides"), "needs 'strides'"),
+    "no inputs": (put(1, "inputs", []), "inputs must be a list of names"),
+    "inputs as text": (put(1, "inputs", "conv"), "inputs must be a list of names, got 'conv'"),
+    "a ReLU of two": (put(1, "inputs", ["conv", "conv"]), "relu takes one input, got 2"),
+    "dense on a map": (put(4, "inputs", ["pool"]), "put global_avg_pool before it"),
+    "more outputs than there are": (lambda content: content.update(outputs=5), "outputs is 5"),
+    "fewer outputs": (lambda content: content.update(outputs=1), "outputs is 1"),
+    "a map at the end": (
+        lambda content: content.update(nodes=content["nodes"][:3]),
+        "but the last node",
+    ),
+    "a pool larger than the map": (put(2, "window", [9, 9]), "9×9 does not fit"),
+}
+
+
+@pytest.mark.parametrize("case", DESCRIPTIONS)
+def test_a_description_that_cannot_work_is_one_line(tmp_path: Path, case: str) -> None:
+    change, told = DESCRIPTIONS[case]
+    description.save(tmp_path, *small_network())
+    path = tmp_path / "network.json"
+    content = json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=re.escape(told)) as caught:
+        description.load(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+PARAMETERS = {
+    "channels": ("conv.kernel", np.ones((3, 3, 2, 4), np.float32), "with 1 in"),
+    "axes": ("conv.kernel", np.ones((3, 3), np.float32), "kernel of shape 3×3"),
+    "text": ("conv.kernel", np.array(["a"]), "not real numbers"),
+    "bias": ("conv.bias", np.ones(3, np.float32), "bias of shape 3, needs 4 values"),
+    "complex": ("conv.bias", np.ones(4, np.complex64), "not real numbers"),
+}
+
+
+@pytest.mark.parametrize("case", PARAMETERS)
+def test_parameters_that_do_not_fit_are_one_line(tmp_path: Path, case: str) -> None:
+    name, value, told = PARAMETERS[case]
+    network, parameters = small_network()
+    description.save(tmp_path, network, {**parameters, name: value})
+    with pytest.raises(InputError, match=re.escape(told)):
+        description.load(tmp_path)
