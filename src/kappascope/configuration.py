@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from kappascope.attribution import labels
 from kappascope.errors import InputError
 from kappascope.files import write_text
 
@@ -306,6 +307,7 @@ def _cross_checks(config: Mapping[str, Any], root: Path) -> Iterator[tuple[str, 
     yield from _check_ranges(config)
     yield from _check_maps(config)
     yield from _check_network(config)
+    yield from _check_saliency(config)
     yield from _check_data_vector(config, root)
     if config["maps"]["source"] == "simulation":
         yield from _check_simulation(config)
@@ -366,6 +368,17 @@ def _check_network(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             "network.batch",
             f"got {network['batch']}, more than the {total} training maps; lower it",
         )
+
+
+def _check_saliency(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name in config["saliency"]["methods"]:
+        if name not in labels.NAMES and not re.fullmatch(labels.PATTERN, name):
+            hint = _nearest(name, labels.NAMES)
+            yield (
+                "saliency.methods",
+                f"got {_shown(name)}; kappascope attribute --list has the methods that give every "
+                f"pixel a value{hint}",
+            )
 
 
 def _check_data_vector(config: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]:

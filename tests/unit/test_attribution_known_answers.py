@@ -146,9 +146,9 @@ def test_permuted_labels_are_those_of_other_maps(maps: Path) -> None:
     true, permuted = task("true_labels", maps), task("permuted_labels", maps)
     for split in ("training", "testing"):
         patches = [getattr(each, split) for each in (true, permuted)]
-        np.testing.assert_array_equal(*patches)
+        np.testing.assert_array_equal(patches[0], patches[1])
         labels = [getattr(each, f"{split}_labels") for each in (true, permuted)]
-        np.testing.assert_array_equal(*(np.sort(each, 0) for each in labels))
+        np.testing.assert_array_equal(np.sort(labels[0], 0), np.sort(labels[1], 0))
         assert (labels[0] == labels[1]).mean() < 0.3
         size = len(labels[0]) ** -0.5
         assert abs(np.corrcoef(labels[0][:, 0], labels[1][:, 0])[0, 1]) < 4 * size
@@ -435,7 +435,7 @@ def test_all_controls_start_from_the_same_weights(maps: Path, tmp_path: Path) ->
         given = task(control, maps)
         _, parameters, _ = known_answers.train(control, given, SECTION, still, tmp_path / control)
         kernels.append(parameters["conv2.kernel"])
-    np.testing.assert_allclose(*kernels, atol=1e-7)
+    np.testing.assert_allclose(kernels[0], kernels[1], atol=1e-7)
 
 
 def test_relevance_maps_are_those_of_the_methods(trained: Any) -> None:

@@ -453,7 +453,8 @@ def test_a_row_holds_the_coefficients_of_the_pair() -> None:
 def test_a_map_of_zeros_is_kept_and_has_no_coefficients() -> None:
     one, _, kappa = inputs(3)[..., 0]
     empty = comparison(one, np.zeros_like(one))
-    assert empty.empty and not comparison(np.zeros_like(one), one).empty
+    assert empty.empty and comparison(np.zeros_like(one), one).empty
+    assert not comparison(one, one).empty
     row = randomization.curve_row(empty)
     full = randomization.table2_row(empty, kappa, 1, 19)
     assert row["empty"] == full["empty"] == 1
@@ -554,7 +555,7 @@ def test_sensitivity_varies_one_setting_and_keeps_the_conventions() -> None:
 
 
 def test_sensitivity_rows() -> None:
-    section = {**SECTION, "curve_repeats": 2}
+    section = {**SECTION, "curve_repeats": 2, "batch_norm_statistics": "estimated"}
     found = experiments.sensitivity_rows(chain(), inputs(3), "noiseless", section, 2)
     assert [(row["rule"], row["value"]) for row in found] == [
         ("alpha_beta", 0.0), ("alpha_beta", 1.0), ("epsilon", 1e-3), ("epsilon", 0.1),
@@ -565,12 +566,15 @@ def test_sensitivity_rows() -> None:
         assert usual["similarity"] == pytest.approx(1, abs=1e-9)
         assert usual["similarity_scatter"] == pytest.approx(0, abs=1e-9)
         assert other["similarity"] < 0.9999
-    last = [("cascading", 3)]
     method = experiments.sensitivity_settings(section)["alpha_beta"][1.0]
-    pairs = randomization.compare(chain(), inputs(2), [method], last, 2, 2, "initial", "test", 2)
+    stages = [("cascading", 3)]
+    pairs = randomization.compare(
+        chain(), inputs(2), [method], stages, 2, 2, "estimated", "test", 2, inputs(3)
+    )
     values = [similarity.pearson(each.trained, each.randomized) for each in pairs]
-    assert found[1]["randomized"] == pytest.approx(np.mean(values))
-    assert found[1]["randomized_scatter"] == pytest.approx(np.std(values, ddof=1))
+    values = [value for value in values if np.isfinite(value)]
+    assert found[1]["randomized"] == pytest.approx(np.mean(values), abs=1e-4)
+    assert found[1]["randomized_scatter"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)
 
 
 def test_agreement_has_a_row_for_each_pair() -> None:
@@ -802,7 +806,7 @@ def test_table2_as_latex() -> None:
     assert len(head) == 11 and len(body) == 10
     assert [row[0] for row in body] == ["Noiseless", "", "", "", "", "Noisy", "", "", "", ""]
     assert [row[1] for row in body[:5]] == [
-        "Gradient", r"LRP-$\epsilon$", r"LRP-$\alpha\beta$", r"Input$\times$gradient", r"lrp\_0",
+        "Gradient", r"LRP-$\epsilon$", r"LRP-$\alpha$$\beta$", r"Input$\times$gradient", r"lrp\_0",
     ]  # fmt: skip
     assert body[0][2:5] == [r"$0.067 \pm 0.252$", "$0.020$", "$0.200$"]
     assert body[1][2:5] == ["$0.000$", "$0.000$", "$0.500$"]  # one map: no scatter
@@ -817,12 +821,7 @@ def test_latex_of_a_file_is_latex_of_the_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "method",
-    [
-        pytest.param(name, marks=pytest.mark.xfail(reason="a lone α is not escaped", strict=True))
-        if name == "inn_lrp_alpha2beta1_bn_z"
-        else name
-        for name in sorted(LABELS)
-    ],
+    sorted(LABELS),
 )
 def test_every_label_is_text_that_latex_can_set(method: str) -> None:
     cells_of(latex.table2(tables.table2([made_up(method=method)])))

@@ -258,6 +258,8 @@ IMPOSSIBLE = [
     ("statistics.names", [], "at least one"),
     ("statistics.names", ["v0", "v0"], "none twice"),
     ("statistics.names", ["power"], "the registry holds power_spectrum"),
+    ("saliency.methods", ["gradent"], "did you mean gradient?"),
+    ("saliency.methods", ["grad_cam.relu1"], "give every pixel a value"),
     ("statistics.beyond", ["v0"], "which statistics.names already holds"),
     ("constraints.data_sets", ["noisey"], "did you mean noisy?"),
     ("constraints.mcmc_walkers", 7, "even"),

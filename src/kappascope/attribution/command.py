@@ -11,7 +11,7 @@ import numpy as np
 
 from kappascope import progress
 from kappascope.errors import InputError
-from kappascope.files import write_array, write_json
+from kappascope.files import write_array, write_arrays, write_json
 from kappascope.runtime import available_cores, configure
 
 BATCH = 16
@@ -25,7 +25,10 @@ def add_parser(subcommands: Any) -> None:
         description="Explain the outputs of a network (network.json and network.npz in a folder) "
         "by one attribution method, in float32, and write the relevance of every pixel as NPY, "
         "(output, batch, ...). What the method does by convention is written beside it, to "
-        "OUT.conventions.json.",
+        "OUT.conventions.json. With --transform fft the relevance of frequencies instead: "
+        "(output, batch, band). The method cd (contextual decomposition) says what part of the "
+        "outputs comes from a part of the input, --relevant or bands, and writes an NPZ with "
+        "relevant and irrelevant, (batch, output) or (band, batch, output).",
     )
     parser.add_argument("--list", action="store_true", help="print all methods and stop")
     parser.add_argument("--network", type=Path, metavar="DIR", help="folder of the network")
@@ -36,6 +39,18 @@ def add_parser(subcommands: Any) -> None:
         metavar="X.npy",
         help="(batch, y, x, channel), or (batch, y, x) for one channel "
         "(default: the array x of network.npz)",
+    )
+    parser.add_argument(
+        "--relevant", type=Path, metavar="R.npy", help="part of the inputs that cd follows"
+    )
+    parser.add_argument(
+        "--transform", choices=["fft"], help="explain Fourier coefficients instead of pixels"
+    )
+    parser.add_argument(
+        "--bands",
+        metavar="LO:HI,...",
+        help="frequency bands in units of the Nyquist frequency, lower edge included; vectors can "
+        "go without and get every coefficient, (output, batch, frequency, real and imaginary)",
     )
     parser.add_argument(
         "--outputs", type=int, nargs="+", metavar="K", help="outputs to explain (default: all)"
@@ -66,10 +81,22 @@ def _run(options: argparse.Namespace) -> None:
     dtype = np.float64 if options.x64 else np.float32
     x = _inputs(options, extra, len(network.input_shape)).astype(dtype)
     configure(threads=available_cores(), x64=options.x64)
+    parameters = {name: value.astype(dtype) for name, value in stored.items()}
+    if options.method == "cd":
+        _decompose(options, network, parameters, x)
+        return
     from kappascope.attribution import methods
 
     method = methods.find(options.method, network)
-    parameters = {name: value.astype(dtype) for name, value in stored.items()}
+    if options.relevant is not None:
+        raise InputError("--relevant: only --method cd follows a part of the input; leave it out")
+    if options.transform is not None:
+        relevance = _transformed(options, method, network, parameters, x)
+        write_json(options.output.with_suffix(".conventions.json"), method.conventions())
+        write_array(options.output, relevance)
+        return
+    if options.bands is not None:
+        raise InputError("--bands: needs --transform fft")
     batches = methods.in_batches(
         method, (network, parameters), x, options.outputs, options.seed, min(BATCH, len(x))
     )
@@ -84,27 +111,85 @@ def _run(options: argparse.Namespace) -> None:
     write_array(options.output, np.concatenate(found, 1))
 
 
+def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np.ndarray) -> None:
+    """Follow a part of the inputs, or each band of them, through the network."""
+    from kappascope.attribution import contextual, transforms
+
+    if (options.relevant is None) == (options.transform is None):
+        raise InputError("--method cd: give either --relevant R.npy or --transform fft --bands ...")
+    if options.relevant is not None:
+        relevant = _loaded(options.relevant).astype(x.dtype)
+        relevant = relevant[..., None] if relevant.ndim == x.ndim - 1 else relevant
+        if relevant.shape != x.shape:
+            raise InputError(
+                f"{options.relevant}: of shape {relevant.shape}, the inputs are {x.shape}; a part "
+                "of the inputs has their shape"
+            )
+        scores = contextual.scores(network, parameters, x, relevant)
+    else:
+        scores = transforms.decomposed_bands((network, parameters), x, _bands(options))
+    outputs = range(network.outputs) if options.outputs is None else options.outputs
+    for k in outputs:
+        if not 0 <= k < network.outputs:
+            raise InputError(f"output {k}: the network has outputs 0 to {network.outputs - 1}")
+    parts = [np.asarray(part)[..., list(outputs)] for part in scores]
+    if not np.isfinite(parts).all():
+        raise InputError("cd: a score is not finite; the network's values overflow, use --x64")
+    write_arrays(options.output, dict(zip(("relevant", "irrelevant"), parts, strict=True)))
+
+
+def _bands(options: argparse.Namespace) -> tuple[tuple[float, float], ...]:
+    from kappascope.attribution.transforms import parse_bands
+
+    if options.bands is None:
+        raise InputError("--bands: missing; write LO:HI,... in units of the Nyquist frequency")
+    return parse_bands(options.bands)
+
+
+def _transformed(
+    options: argparse.Namespace, method: Any, network: Any, parameters: Any, x: np.ndarray
+) -> np.ndarray:
+    from kappascope.attribution import transforms
+
+    outputs = list(range(network.outputs)) if options.outputs is None else options.outputs
+    model = (network, parameters)
+    if options.bands is None and len(network.input_shape) == 1:
+        transform = transforms.RealFourier(network.input_shape[0])
+        found = transforms.transformed(method, model, x, transform, outputs, options.seed)
+        return np.asarray(found)
+    return np.asarray(
+        transforms.band_relevance(method, model, x, _bands(options), outputs, options.seed)
+    )
+
+
+def _loaded(path: Path) -> np.ndarray:
+    try:
+        with open(path, "rb") as handle:
+            x = np.load(handle)
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(
+            f"{path}: not a whole NPY file ({error}); save inputs with numpy.save"
+        ) from error
+    return _real(x, str(path))
+
+
+def _real(x: Any, name: str) -> np.ndarray:
+    kinds = (np.integer, np.floating)
+    if not isinstance(x, np.ndarray) or not any(np.issubdtype(x.dtype, kind) for kind in kinds):
+        raise InputError(f"{name}: holds no real numbers; save inputs with numpy.save")
+    if not x.size:
+        raise InputError(f"{name}: holds no inputs")
+    return np.atleast_1d(x)
+
+
 def _inputs(options: argparse.Namespace, extra: Any, dimensions: int) -> np.ndarray:
     if options.inputs is None:
         path = options.network / "network.npz"
         if "x" not in extra:
             raise InputError(f"{path}: holds no array x to explain; give --inputs")
-        x, path = extra["x"], f"{path}, array x"
+        x = _real(extra["x"], f"{path}, array x")
     else:
-        path = options.inputs
-        try:
-            with open(path, "rb") as handle:
-                x = np.load(handle)
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"{path}: not a whole NPY file ({error}); save inputs with numpy.save"
-            ) from error
-    kinds = (np.integer, np.floating)
-    if not isinstance(x, np.ndarray) or not any(np.issubdtype(x.dtype, kind) for kind in kinds):
-        raise InputError(f"{path}: holds no real numbers; save inputs with numpy.save")
-    if not x.size:
-        raise InputError(f"{path}: holds no inputs")
-    x = np.atleast_1d(x)
+        x = _loaded(options.inputs)
     return x[..., None] if dimensions == 3 and x.ndim == 3 else x
 
 
@@ -119,4 +204,9 @@ def _listing() -> str:
         lines += [method.name, f"    {method.text}", f"    [{told}]"]
     for name, (_, _, text) in PATTERNS.items():
         lines += [name, f"    {text}"]
+    lines += [
+        "cd",
+        "    Contextual decomposition (Murdoch et al. 2018; Singh et al. 2019): the part of the "
+        "outputs that comes from a part of the input; relevant + irrelevant = output.",
+    ]
     return "\n".join(lines)

@@ -17,6 +17,19 @@ LABELS = {
 }
 
 
+NAMES = (
+    *("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "deep_lift"),
+    *("guided_backprop", "deconvnet", "inn_guided_backprop", "inn_deconvnet"),
+    *("lrp_0", "lrp_epsilon", "lrp_alpha1beta0", "lrp_alpha2beta1", "lrp_zplus"),
+    *("lrp_zplus_nobias", "lrp_gamma", "lrp_composite", "inn_lrp_epsilon_bn_z"),
+    *("inn_lrp_alpha1beta0_bn_z", "inn_lrp_alpha2beta1_bn_z", "deep_taylor"),
+    *("deep_taylor_bn_identity", "deep_taylor_bn_gradient", "deep_taylor_folded"),
+)
+"""Names of ``methods.METHODS``, for those who must not import jax."""
+PATTERN = r"guided_grad_cam\..+|occlusion_w\d+s\d+"
+"""Further names of methods that give every pixel a value."""
+
+
 def label(method: str) -> str:
     """Return what to call a method; a method without a label goes by its own name."""
     return LABELS.get(method, method)

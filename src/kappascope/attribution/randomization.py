@@ -19,6 +19,7 @@ import numpy as np
 from kappascope import progress, randomness
 from kappascope.attribution import similarity, tables
 from kappascope.attribution.methods import (
+    GradCam,
     IntegratedGradients,
     Method,
     Model,
@@ -26,6 +27,7 @@ from kappascope.attribution.methods import (
     find,
     in_batches,
 )
+from kappascope.errors import InputError
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import apply_node, forward
 
@@ -38,6 +40,10 @@ MODES = ("cascading", "independent")
 def configured(name: str, section: Mapping[str, Any], network: Network | None = None) -> Method:
     """Return a method with the path nodes and samples of the config's ``saliency`` section."""
     method = find(name, network)
+    if isinstance(method.procedure, GradCam) and not method.procedure.guided:
+        raise InputError(
+            f"saliency.methods: {name} has no value for every pixel; take guided_{name} instead"
+        )
     if isinstance(method.procedure, IntegratedGradients):
         return dataclasses.replace(method, procedure=IntegratedGradients(section["path_nodes"]))
     if isinstance(method.procedure, SmoothGrad):
@@ -49,17 +55,18 @@ def configured(name: str, section: Mapping[str, Any], network: Network | None = 
 
 
 def layers(network: Network) -> list[tuple[Mapping[str, Any], ...]]:
-    """Return the layers from the output inwards: a conv or dense node and its normalization."""
-    found = []
-    for node in reversed(network.nodes):
+    """Return the layers from the output inwards: a conv or dense node and its normalizations.
+
+    A normalization belongs to the node it reads, or else to the last conv or dense node before it.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for node in network.nodes:
         if node["kind"] in ("conv", "dense"):
-            norms = [
-                other
-                for other in network.nodes
-                if other["kind"] == "batch_norm" and other["inputs"] == [node["name"]]
-            ]
-            found.append((node, *norms))
-    return found
+            found[node["name"]] = [node]
+        elif node["kind"] == "batch_norm" and found:
+            source = node["inputs"][0]
+            found[source if source in found else list(found)[-1]].append(node)
+    return [tuple(nodes) for nodes in reversed(found.values())]
 
 
 def chosen_layers(mode: str, stage: int) -> range:
@@ -166,8 +173,8 @@ class Comparison:
 
     @property
     def empty(self) -> bool:
-        """Whether the randomized network's map is zero everywhere."""
-        return not self.randomized.any()
+        """Whether one of the maps is zero everywhere."""
+        return not (self.randomized.any() and self.trained.any())
 
 
 def explained(method: Method, model: Model, maps: np.ndarray, seed: int, batch: int) -> np.ndarray:

@@ -76,6 +76,7 @@ def sorted_by_convergence(kappa: np.ndarray, saliency: np.ndarray) -> dict[str, 
     for number, (place, mine) in enumerate(zip(u, weight, strict=True)):
         share[number] = np.histogram(place, EDGES, weights=mine)[0]
         count[number] = np.histogram(place, EDGES)[0]
+    share[total == 0] = np.nan  # a histogram of NaN is zero where no pixel lies
     per_pixel = np.where(count > 0, share / np.maximum(count, 1), np.nan) * flat.shape[1]
     out = {"share": share, "per_pixel": per_pixel}
     for name, where in (("negative", u < 0), ("above_3_sigma", u > HIGH)):
@@ -126,32 +127,37 @@ def share_rows(
     rows = []
     for region in REGIONS:
         values = 100 * shares[region]
-        networks, cosmologies, maps = values.shape
-        of_maps = np.nanmean(values, (0, 1))
+        networks, cosmologies, _ = values.shape
+        of_maps, of_networks, of_cosmologies = (_finite_means(values, axis) for axis in (2, 0, 1))
         error = _standard_error(of_maps)
-        of_networks = np.nanmean(values, (1, 2))
-        spread = float(of_networks.std(ddof=1)) if networks > 1 else None
-        parts = [error or 0.0, 0.0 if spread is None else spread / math.sqrt(networks)]
-        of_cosmologies = np.nanmean(values, (0, 2))
+        spread = float(of_networks.std(ddof=1)) if len(of_networks) > 1 else None
+        parts = [error or 0.0, 0.0 if spread is None else spread / math.sqrt(len(of_networks))]
+        sound = np.isfinite(values)
         rows.append(
             {
                 "data_set": data_set,
                 "method": method,
                 "region": region,
-                "share_percent": float(np.nanmean(values)),
+                "share_percent": float(values[sound].mean()) if sound.any() else None,
                 "error": error,
                 "scatter_cosmologies": float(of_cosmologies.std(ddof=1))
-                if cosmologies > 1
+                if len(of_cosmologies) > 1
                 else None,
                 "scatter_networks": spread,
-                "uncertainty": math.hypot(*parts),
+                "uncertainty": math.hypot(*parts) if sound.any() else None,
                 "pixel_percent": float(100 * shares[f"{region}_pixels"].mean()),
                 "networks": networks,
                 "cosmologies": cosmologies,
-                "maps": maps,
+                "maps": int(sound.any((0, 1)).sum()),
             }
         )
     return rows
+
+
+def _finite_means(values: np.ndarray, axis: int) -> np.ndarray:
+    """Means of what is finite, along one axis; places without anything finite are left out."""
+    turned = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1)
+    return np.array([row[np.isfinite(row)].mean() for row in turned if np.isfinite(row).any()])
 
 
 def stacked(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kappascope.attribution import contextual
 from kappascope.attribution.methods import (
     IntegratedGradients,
     Method,
@@ -24,6 +25,7 @@ from kappascope.attribution.methods import (
     attribute,
     find,
 )
+from kappascope.attribution.rules import divide
 from kappascope.errors import InputError
 
 Array = Any
@@ -154,15 +156,89 @@ def multipole_of_band(band: float, pixel_arcmin: float) -> float:
     return band * 180 * 60 / pixel_arcmin
 
 
-@functools.partial(jax.jit, static_argnames="axes")
-def filtered(x: Array, masks: Array, axes: tuple[int, int] = (1, 2)) -> Array:
-    """Return the parts of maps in bands: (batch, y, x, channel) → (band, batch, y, x, channel)."""
-    modes = jnp.fft.fft2(x, axes=axes)
+def band_masks(shape: tuple[int, ...], bands: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Return masks of an input's transform: (band, y, x) for maps, (band, frequency) for vectors.
 
-    def one(mask: Array) -> Array:
-        return jnp.fft.ifft2(modes * mask[None, :, :, None], axes=axes).real.astype(x.dtype)
+    Raises
+    ------
+    InputError
+        When maps are not square.
 
-    return jax.lax.map(one, jnp.asarray(masks))
+    """
+    if len(shape) == 1:
+        return ring_masks(shape[0], bands)[:, 0]
+    if shape[0] != shape[1]:
+        raise InputError(f"--transform fft: maps of {shape[0]}×{shape[1]} pixels are not square")
+    return ring_masks(shape[0], bands)
+
+
+@jax.jit
+def filtered(x: Array, mask: Array) -> Array:
+    """Return the part of inputs in a band.
+
+    Parameters
+    ----------
+    x : (batch, y, x, channel) or (batch, feature).
+    mask : (y, x) or (frequency) in the order of the transform.
+
+    """
+    axes = (1, 2) if x.ndim == 4 else (1,)
+    shape = (1, *mask.shape, *[1] * (x.ndim - 1 - mask.ndim))
+    modes = jnp.fft.fftn(x, axes=axes) * mask.reshape(shape)
+    return jnp.fft.ifftn(modes, axes=axes).real.astype(x.dtype)
+
+
+def decomposed_bands(
+    model: Model, x: Array, bands: Sequence[tuple[float, float]]
+) -> tuple[Array, Array]:
+    """Follow each band of the inputs through a network by contextual decomposition.
+
+    Returns
+    -------
+    Relevant and irrelevant part of the outputs, (band, batch, output) each.
+
+    """
+    network, parameters = model
+    x = jnp.asarray(x)
+    return _decomposed(network, dict(parameters), x, jnp.asarray(band_masks(x.shape[1:], bands)))
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _decomposed(network: Any, parameters: Any, x: Array, masks: Array) -> tuple[Array, Array]:
+    def one(mask: Array) -> tuple[Array, Array]:
+        return contextual.scores(network, parameters, x, filtered(x, mask))
+
+    return jax.lax.map(one, masks)
+
+
+def band_relevance(
+    method: str | Method,
+    model: Model,
+    x: Array,
+    bands: Sequence[tuple[float, float]],
+    output: Sequence[int],
+    seed: int = 0,
+) -> Array:
+    """Attribute outputs to bands: relevance of their coefficients, added up.
+
+    With r the part of the input in a band and m what the method multiplies the input with, the
+    relevance is Σ r ⊙ m, as attribution through the inverse transform gives it. A method that does
+    not multiply by the input (the gradient) tells how the output changes as the band grows.
+
+    Returns
+    -------
+    (output, batch, band).
+
+    """
+    found = find(method, model[0]) if isinstance(method, str) else method
+    x = jnp.asarray(x)
+    slopes, _ = _slopes(found, model, x, output, seed)
+    axes = tuple(range(2, slopes.ndim))
+    scores = [
+        (filtered(x, jnp.asarray(mask)) * slopes).sum(axes)
+        for mask in band_masks(x.shape[1:], bands)
+    ]
+    return jnp.stack(scores, -1)
 
 
 # ---- attribution in the transformed space --------------------------------------------------------
@@ -221,8 +297,6 @@ def _slopes(
         )
         return attribute(plain, model, x, output, seed), True
     if isinstance(procedure, Propagation) and procedure.target == "x":
-        from kappascope.attribution.rules import divide
-
         return divide(attribute(method, model, x, output, seed), x), True
     raise InputError(
         f"{method.name}: has no map over input pixels to transform; use a gradient or LRP method"

@@ -88,6 +88,16 @@ def linear_model(rows: Sequence[Mapping[str, Any]]) -> str:
     return _tabular("lllrr", lines)
 
 
+_LETTERS = {
+    "×": r"$\times$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "ε": r"$\epsilon$",
+    "_": r"\_",
+}
+
+
 def table2(rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay out the randomization test (matilla2020 Table II).
 
@@ -114,13 +124,12 @@ def table2(rows: Sequence[Mapping[str, Any]]) -> str:
         for method, name in names.items():
             entries = []
             for coefficient in coefficients:
-                row = cells[data_set, method, coefficient]
-                entries.append(_number(_float(row["mean"]), _float(row["scatter"]), 3))
+                row = cells.get((data_set, method, coefficient), {})
+                entries.append(_number(_float(row.get("mean")), _float(row.get("scatter")), 3))
                 entries += [
-                    _number(_float(row[key]), math.nan, 3) for key in ("p_paper", "p_shift")
+                    _number(_float(row.get(key)), math.nan, 3) for key in ("p_paper", "p_shift")
                 ]
-            told = name.replace("×", r"$\times$").replace("ε", r"$\epsilon$")
-            told = told.replace("αβ", r"$\alpha\beta$").replace("_", r"\_")
+            told = "".join(_LETTERS.get(letter, letter) for letter in name)
             lines.append(" & ".join([lead, told, *entries]) + r" \\")
             lead = ""
     lines.append(r"\hline")

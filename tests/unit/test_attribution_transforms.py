@@ -1,0 +1,273 @@
+"""Contextual decomposition, and attribution to a transformation of the input."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_attribution_rules import Builder, chain, inputs
+
+from kappascope.attribution import contextual, transforms
+from kappascope.attribution.methods import attribute
+from kappascope.command_line import main
+from kappascope.errors import InputError
+from kappascope.networks import description
+from kappascope.networks.module import activations, forward
+
+BANDS = ((0.0, 0.3), (0.3, 0.7), (0.7, 1.5))
+
+
+def stored(reference: Path, name: str, dtype: Any) -> tuple[Any, np.ndarray, Any]:
+    folder = reference / "attribution" / name
+    network, parameters, extra = description.load(folder)
+    model = network, {key: value.astype(dtype) for key, value in parameters.items()}
+    return model, extra["x"].astype(dtype), np.load(folder / "reference.npz")
+
+
+def difference(ours: Any, theirs: np.ndarray) -> float:
+    return float(np.abs(np.asarray(ours) - theirs).max() / np.abs(theirs).max())
+
+
+@pytest.mark.parametrize("x64", [True, False])
+@pytest.mark.parametrize("name", ["residual", "mlp"])
+def test_decomposition_agrees_with_acd(reference: Path, name: str, x64: bool) -> None:
+    with jax.enable_x64(x64):
+        model, x, arrays = stored(reference, name, np.float64 if x64 else np.float32)
+        parts = {f"band{k}": band for k, band in enumerate(arrays.get("cd.band_inputs", []))}
+        mask = arrays["cd.pixel_mask"][..., None] if name == "residual" else arrays["cd.index_mask"]
+        parts["mask"] = x * mask
+        compared = 0
+        for case, part in parts.items():
+            values = contextual.decompose(*model, x, np.asarray(part, x.dtype))
+            for key in arrays.files:
+                if not key.startswith(f"cd.{case}."):
+                    continue
+                *node, which = key.split(".")[2:]
+                at = node[0] if node else model[0].nodes[-1]["name"]
+                ours = values[at][0 if which == "relevant" else 1]
+                assert difference(ours, arrays[key]) < (1e-9 if x64 else 1e-4), key
+                compared += 1
+        assert compared == (32 if name == "residual" else 2)
+
+
+def a_residual_network(seed: int) -> Any:
+    """Convolutions, normalization, both poolings and an addition, random parameters."""
+    builder = Builder((12, 12, 1), seed)
+    builder.conv(3, pad=1)
+    builder.norm()
+    start = builder.add("relu")
+    builder.conv(3, pad=1)
+    end = builder.norm()
+    builder.add("add", start, end)
+    builder.add("relu")
+    builder.pool("max_pool")
+    builder.pool("avg_pool")
+    builder.add("global_avg_pool")
+    builder.dense(2)
+    return builder.model(np.float32)
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6), share=st.floats(0, 1))
+def test_parts_add_up_to_the_activation_everywhere(seed: int, share: float) -> None:
+    network, parameters = a_residual_network(seed)
+    x = inputs((network, parameters))
+    part = (x * np.random.default_rng(seed).uniform(0, share, x.shape)).astype(x.dtype)
+    values = contextual.decompose(network, parameters, x, part)
+    for name, whole in activations(network, parameters, x).items():
+        relevant, irrelevant = values[name]
+        scale = np.abs(np.asarray(whole)).max() + 1e-30
+        assert np.abs(np.asarray(relevant + irrelevant - whole)).max() < 1e-5 * scale, name
+
+
+def test_the_numbers_of_a_hand_worked_layer() -> None:
+    node = {"name": "d", "kind": "dense", "inputs": ["x"], "params": {"kernel": "w", "bias": "b"}}
+    relu = {"name": "r", "kind": "relu", "inputs": ["d"]}
+    network = description.Network("hand", (2,), 2, (node, relu))
+    weights = np.array([[1.0, -2.0], [3.0, 1.0]], np.float32).T
+    parameters = {"w": weights, "b": np.array([0.5, -1.0], np.float32)}
+    x, part = np.array([[1.0, 2.0]], np.float32), np.array([[1.0, 0.0]], np.float32)
+    values = contextual.decompose(network, parameters, x, part)
+    np.testing.assert_allclose(values["d"][0], [[1.1, 2.4]], rtol=1e-6)
+    np.testing.assert_allclose(values["d"][1], [[-3.6, 1.6]], rtol=1e-6)
+    np.testing.assert_allclose(values["r"][0], [[1.1, 2.4]], rtol=1e-6)
+    np.testing.assert_allclose(values["r"][1], [[-1.1, 1.6]], rtol=1e-6)
+
+
+# ---- transforms ----------------------------------------------------------------------------------
+
+
+def test_masks_and_filtered_maps_are_the_stored_ones(reference: Path) -> None:
+    with jax.enable_x64(True):
+        _, x, arrays = stored(reference, "residual", np.float64)
+        bands = [(0.0, 0.3), (0.3, 0.6), (0.6, 2.0)]
+        masks = transforms.ring_masks(32, bands)
+        np.testing.assert_array_equal(masks, arrays["cd.ring_masks"].astype(bool))
+        for mask, band in zip(masks, arrays["cd.band_inputs"], strict=True):
+            assert difference(transforms.filtered(x, mask), band) < 1e-12
+
+
+def test_a_wave_lies_in_the_band_of_its_frequency() -> None:
+    pixels, wave = 32, 8  # half of Nyquist
+    x = np.cos(2 * np.pi * wave * np.arange(pixels) / pixels)
+    map_ = np.broadcast_to(x, (1, pixels, pixels))[..., None].astype(np.float32)
+    masks = transforms.ring_masks(pixels, [(0, 0.45), (0.45, 0.55), (0.55, 1.5)])
+    kept = [np.abs(np.asarray(transforms.filtered(map_, mask))).max() for mask in masks]
+    assert kept[1] == pytest.approx(1, abs=1e-5) and max(kept[0], kept[2]) < 1e-5
+    np.testing.assert_array_equal(transforms.ring_masks(pixels, BANDS).sum(0), 1)
+
+
+def test_nyquist_is_13500_for_pixels_of_08_arcmin() -> None:
+    assert transforms.multipole_of_band(1.0, 0.8) == pytest.approx(13_500, rel=1e-15)
+
+
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "deep_lift"])
+def test_attribution_to_coefficients_agrees_with_captum(reference: Path, method: str) -> None:
+    with jax.enable_x64(True):
+        model, x, arrays = stored(reference, "mlp", np.float64)
+        ours = transforms.transformed(method, model, x, transforms.RealFourier(100))
+        assert difference(ours, arrays[f"trim.{method}"]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    "method", ["input_x_gradient", "integrated_gradients", "deep_lift", "lrp_epsilon"]
+)
+def test_bands_that_share_out_all_frequencies_share_out_all_relevance(method: str) -> None:
+    model = chain()
+    x = inputs(model)
+    bands = transforms.band_relevance(method, model, x, BANDS, [0, 1])
+    whole = np.asarray(attribute(method, model, x)).sum((2, 3, 4))
+    np.testing.assert_allclose(np.asarray(bands).sum(-1), whole, rtol=2e-3, atol=1e-5)
+
+
+def test_bands_are_sums_of_coefficients() -> None:
+    with jax.enable_x64(True):
+        network, parameters = chain()
+        parameters = {name: value.astype(float) for name, value in parameters.items()}
+        x = inputs((network, parameters)).astype(float)
+        each = transforms.transformed(
+            "input_x_gradient", (network, parameters), x, transforms.Fourier(), 0
+        )
+        masks = transforms.ring_masks(x.shape[1], BANDS)
+        bands = transforms.band_relevance("input_x_gradient", (network, parameters), x, BANDS, [0])[
+            0
+        ]
+        for k, mask in enumerate(masks):
+            summed = np.asarray(each)[:, mask].sum((1, 2, 3))
+            np.testing.assert_allclose(bands[:, k], summed, rtol=1e-9, atol=1e-14)
+
+
+@settings(max_examples=10, deadline=None, derandomize=True)
+@given(seed=st.integers(0, 10**6))
+def test_an_orthogonal_basis_keeps_the_sum(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    builder = Builder((6,), seed)
+    builder.dense(5)
+    builder.add("relu")
+    builder.dense(2)
+    model = builder.model(np.float32)
+    x = generator.normal(size=(3, 6)).astype(np.float32)
+    basis = np.linalg.qr(generator.normal(size=(6, 6)))[0]
+    transform = transforms.Matrix(basis, (6,))
+    ours = transforms.transformed("input_x_gradient", model, x, transform, 0)
+    plain = attribute("input_x_gradient", model, x, 0)
+    np.testing.assert_allclose(ours.sum(-1), plain.sum(-1), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(transform.inverse(transform.forward(x)), x, atol=1e-5)
+
+
+def test_what_a_basis_cannot_hold_gets_nothing() -> None:
+    model = chain_of_sums()
+    transform = transforms.Matrix(np.eye(4)[:2], (4,))
+    x = np.array([[1.0, 2.0, 3.0, 4.0]], np.float32)
+    ours = transforms.transformed("input_x_gradient", model, x, transform, 0)
+    np.testing.assert_allclose(ours, [[1.0, 2.0]], rtol=1e-6)
+
+
+def chain_of_sums() -> Any:
+    node = {"name": "d", "kind": "dense", "inputs": ["x"], "params": {"kernel": "w"}}
+    return description.Network("sum", (4,), 1, (node,)), {"w": np.ones((4, 1), np.float32)}
+
+
+@pytest.mark.parametrize("text", ["", "0.1", "0.3:0.1", "-1:2", "a:b", "0:nan"])
+def test_bands_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match="--bands: got"):
+        transforms.parse_bands(text)
+
+
+# ---- from the shell ------------------------------------------------------------------------------
+
+
+def saved(folder: Path) -> tuple[Any, np.ndarray]:
+    network, parameters = chain()
+    model = network, {name: value.astype(np.float32) for name, value in parameters.items()}
+    x = inputs(model)
+    description.save(folder, *model, x=x)
+    return model, x
+
+
+def run(folder: Path, *arguments: Any) -> int:
+    return main(["attribute", "--network", str(folder), *map(str, arguments)])
+
+
+def test_the_command_follows_a_part(tmp_path: Path) -> None:
+    (network, parameters), x = saved(tmp_path)
+    np.save(tmp_path / "r.npy", x * 0.5)
+    out = tmp_path / "out.npz"
+    assert run(tmp_path, "--method", "cd", "--relevant", tmp_path / "r.npy", "-o", out) == 0
+    with np.load(out) as parts:
+        assert sorted(parts.files) == ["irrelevant", "relevant"]
+        total = parts["relevant"] + parts["irrelevant"]
+    np.testing.assert_allclose(total, forward(network, parameters, x), rtol=1e-5)
+
+
+def test_the_command_follows_bands(tmp_path: Path) -> None:
+    model, x = saved(tmp_path)
+    bands = ("--transform", "fft", "--bands", "0:0.3,0.3:0.7,0.7:1.5")
+    assert run(tmp_path, "--method", "cd", *bands, "-o", tmp_path / "cd.npz") == 0
+    with np.load(tmp_path / "cd.npz") as parts:
+        assert parts["relevant"].shape == (3, len(x), 2)
+        whole = forward(*model, x)
+        for total in parts["relevant"] + parts["irrelevant"]:
+            np.testing.assert_allclose(total, whole, rtol=1e-4)
+    out = tmp_path / "bands.npy"
+    assert run(tmp_path, "--method", "input_x_gradient", *bands, "-o", out) == 0
+    assert np.load(out).shape == (2, len(x), 3)
+    assert json.loads((tmp_path / "bands.conventions.json").read_text())["times_input"]
+
+
+def test_the_command_gives_every_coefficient_of_vectors(reference: Path, tmp_path: Path) -> None:
+    folder = reference / "attribution/mlp"
+    out = tmp_path / "trim.npy"
+    arguments = ("--method", "deep_lift", "--transform", "fft", "-o", out)
+    assert run(folder, *arguments) == 0
+    with np.load(folder / "reference.npz") as arrays:
+        assert difference(np.load(out), arrays["trim.deep_lift"]) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--method", "cd"), "give either --relevant"),
+        (("--method", "cd", "--transform", "fft"), "--bands: missing"),
+        (("--method", "cd", "--transform", "fft", "--bands", "1:0"), "edges must rise"),
+        (("--method", "cd", "--transform", "fft", "--bands", "0:1", "--outputs", "7"), "output 7"),
+        (("--method", "gradient", "--bands", "0:1"), "needs --transform fft"),
+        (("--method", "gradient", "--transform", "fft"), "--bands: missing"),
+        (("--method", "gradient", "--relevant", "r.npy"), "only --method cd"),
+        (("--method", "grad_cam.relu1", "--transform", "fft", "--bands", "0:1"), "no map over"),
+        (("--method", "cd", "--relevant", "none.npy"), "not a whole NPY file"),
+    ],
+)
+def test_bad_options_are_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path)
+    before = sorted(tmp_path.iterdir())
+    assert run(tmp_path, *arguments, "-o", tmp_path / "out.npz") == 1
+    error = capsys.readouterr().err
+    assert told in error and error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
