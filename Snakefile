@@ -62,6 +62,12 @@ rule table1:
         matilla("table1.tex"),
 
 
+rule table2:
+    input:
+        matilla("table2.csv"),
+        matilla("table2.tex"),
+
+
 rule fig1:
     input:
         matilla("fig1.pdf"),

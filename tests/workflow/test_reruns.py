@@ -30,6 +30,20 @@ AFTER_STATISTICS = {
 }
 
 
+SALIENCY = {
+    "randomize",
+    "relevance",
+    "gather_table2",
+    "known_answers",
+    "judge_methods",
+    "plot_saliency_examples",
+    "plot_randomization",
+    "plot_relevance",
+    "plot_sensitivity",
+    "plot_known_answers",
+}
+
+
 def add(checkout: Checkout, file: str, text: str) -> None:
     place = checkout.root / file
     place.write_text(place.read_text(encoding="utf-8") + text, encoding="utf-8")
@@ -58,15 +72,31 @@ def test_a_moved_and_touched_checkout_does_nothing(rerun: Checkout) -> None:
     assert not rerun.planned(*SMOKE)
 
 
-@pytest.mark.parametrize("file", ["statistics/kernels.py", "statistics/minima.py"])
+@pytest.mark.parametrize(
+    ("file", "measuring"),
+    [
+        # The maps' power against theory is measured with the same kernels.
+        ("statistics/kernels.py", {"measure_statistics", "validate_maps", "plot_maps"}),
+        ("statistics/minima.py", {"measure_statistics"}),
+    ],
+)
 def test_a_kernel_reruns_what_measures_with_it(
-    rerun: Checkout, has_real_data: bool, file: str
+    rerun: Checkout, has_real_data: bool, file: str, measuring: set[str]
 ) -> None:
     add(rerun, f"src/kappascope/{file}", CODE)
     planned = set(rerun.planned(*SMOKE))
-    # The maps' power against theory is measured with the same kernels.
-    measuring = {"measure_statistics", "validate_maps", "plot_maps"}
     assert planned == without_real_data(measuring | AFTER_STATISTICS, has_real_data)
+
+
+def test_relevance_rules_rerun_saliency_only(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/attribution/rules.py", CODE)
+    assert set(rerun.planned(*SMOKE)) == SALIENCY | {"write_claims", "build_paper"}
+
+
+def test_similarity_measures_rerun_what_compares(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/attribution/similarity.py", CODE)
+    planned = set(rerun.planned(*SMOKE))
+    assert {"randomize", "judge_methods"} <= planned and "train_network" not in planned
 
 
 def test_comments_and_docstrings_rerun_nothing(rerun: Checkout) -> None:
@@ -86,7 +116,8 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
     planned = set(rerun.planned(*SMOKE))
     networks = {"train_network", "predict", "plot_networks"}
     maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
-    assert planned == without_real_data(maps | networks | AFTER_STATISTICS, has_real_data)
+    expected = maps | networks | SALIENCY | AFTER_STATISTICS
+    assert planned == without_real_data(expected, has_real_data)
 
 
 def test_a_figure_reruns_itself_and_the_paper(rerun: Checkout) -> None:

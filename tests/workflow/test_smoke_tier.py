@@ -18,7 +18,15 @@ FIGURES = (
     "fig1",
     "fig2",
     "fig3",
+    "fig4_noiseless",
+    "fig4_noisy",
+    "fig5",
+    "fig6",
     "fig7",
+    "known_answers",
+    "randomization_noiseless",
+    "randomization_noisy",
+    "sensitivity",
     "gallery",
     "validation",
     "statistics",
@@ -31,10 +39,15 @@ ALIASES = {
     "statistics": "measure_statistics",
     "networks": "train_network",
     "constraints": "constrain",
+    "saliency": "judge_methods",
     "table1": "gather_table1",
+    "table2": "gather_table2",
     "fig1": "plot_fig1",
     "fig2": "plot_fig2",
     "fig3": "plot_fig3",
+    "fig4": "plot_saliency_examples",
+    "fig5": "plot_relevance",
+    "fig6": "plot_relevance",
     "fig7": "plot_fig7",
     "linear_model": "fit_linear_model",
     "published_network_contour": "plot_published_network",
@@ -64,6 +77,21 @@ def test_table1_holds_24_finite_numbers(finished: Checkout) -> None:
         assert len(numbers) >= 7
         for name, value in numbers.items():
             assert math.isfinite(float(value)), (row["statistic"], name)
+
+
+def test_table2_has_every_method_coefficient_and_data_set(finished: Checkout) -> None:
+    rows = rows_of(finished.root / "results/smoke/matilla2020/table2.csv")
+    section = configuration.load("smoke")["saliency"]
+    keys = {(row["data_set"], row["method"], row["coefficient"]) for row in rows}
+    assert len(rows) == len(keys) == 2 * len(section["methods"]) * 4
+    for row in rows:
+        assert int(row["comparisons"]) + int(row["empty"]) == section["maps"] * section["repeats"]
+
+
+def test_relevance_shares_are_percentages_of_every_region(finished: Checkout) -> None:
+    rows = rows_of(finished.root / "results/smoke/matilla2020/relevance_shares.csv")
+    assert len(rows) == 8
+    assert all(0 <= float(row["share_percent"]) <= 100 for row in rows)
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -110,7 +138,7 @@ def test_the_report_has_every_caption(rerun: Checkout) -> None:
     ended = rerun.run("--report", "report.html", "--cores", "1", *SMOKE)
     assert ended.status == 0, ended.text
     report = (rerun.root / "report.html").read_text(encoding="utf-8")
-    for category in ("Maps", "Networks", "Constraints", "Claims", "Paper"):
+    for category in ("Maps", "Networks", "Constraints", "Saliency", "Claims", "Paper"):
         assert f'"{category}"' in report, category
     assert "table1.csv" in report and "fig1.png" in report
 

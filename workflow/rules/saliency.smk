@@ -91,7 +91,7 @@ rule relevance:
         "../../scripts/relevance.py"
 
 
-rule table2:
+rule gather_table2:
     input:
         **{
             name: expand(f"{SALIENCY}/{file}.csv", data_set=DATA_SETS)
@@ -123,7 +123,7 @@ rule table2:
             category="Saliency",
         ),
     log:
-        log_of("table2"),
+        log_of("gather_table2"),
     conda:
         "../../envs/environment.yaml"
     params:

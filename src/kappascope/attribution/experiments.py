@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -146,9 +147,10 @@ def example_maps(
 
     Returns
     -------
-    ``kappa`` (y, x), ``methods`` (method), ``maps`` (method, 3, y, x) for the trained network, the
-    last layer drawn anew, all layers drawn anew; ``alpha_beta`` and ``epsilon`` (setting, y, x)
-    with ``alpha_beta_values`` and ``epsilon_values``; ``pixel_arcmin``.
+    ``kappa`` (y, x); ``methods`` (method) and their ``conventions`` (method) as JSON; ``maps``
+    (method, 3, y, x) for the trained network, the last layer drawn anew, all layers drawn anew;
+    ``alpha_beta`` and ``epsilon`` (setting, y, x) with ``alpha_beta_values`` and
+    ``epsilon_values``; ``pixel_arcmin``.
 
     """
     kappa = maps[:1]
@@ -179,6 +181,7 @@ def example_maps(
     arrays = {
         "kappa": kappa[(0, *patch, 0)],
         "methods": np.array(list(panels)),
+        "conventions": np.array([json.dumps(method.conventions()) for method in methods]),
         "maps": np.array(list(panels.values()), np.float32),
         "pixel_arcmin": np.array(pixel_arcmin),
     }
