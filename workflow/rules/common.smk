@@ -8,6 +8,11 @@ from pathlib import Path
 from kappascope import configuration, provenance
 from kappascope.errors import InputError
 
+# One core a job, as for JAX: threads of two jobs that wait for each other's cores slow small matrix
+# products down three times.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 ROOT = Path(workflow.basedir)
 try:
     config = configuration.from_command_line(config, ROOT)
