@@ -11,6 +11,7 @@ k is the explained output and y_k its value, x the input, S the map.
 
 import dataclasses
 import functools
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -105,6 +106,25 @@ def _told(rule: rules.Rule) -> str:
 GRADIENT = Propagation()
 
 
+# Methods of many passes loop outside the compiler: inside its loops XLA's convolutions are three
+# times slower on a CPU, and so every pass is the compiled gradient that others use as well.
+
+
+@jax.jit
+def _noisy(x: Array, keys: Array, sample: int, level: float) -> Array:
+    """Add noise of ``level`` times each input's range, from each input's own key."""
+    axes = tuple(range(1, x.ndim))
+    sigma = level * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
+    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+    return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _outputs_of(network: Network, parameters: Any, x: Array) -> Array:
+    with jax.default_matmul_precision("highest"):
+        return forward(network, parameters, x)
+
+
 @dataclasses.dataclass(frozen=True)
 class IntegratedGradients:
     """x times the mean gradient along the straight path from an input of zero.
@@ -124,14 +144,10 @@ class IntegratedGradients:
     ) -> Array:
         """Return (explained, batch, ...)."""
         places, weights = np.polynomial.legendre.leggauss(self.nodes)
-        path = jnp.asarray(np.stack([(places + 1) / 2, weights / 2], -1), x.dtype)
-
-        def add(total: Array, point: Array) -> tuple[Array, None]:
-            there = GRADIENT(network, parameters, point[0] * x, outputs, keys)
-            return total + point[1] * there, None
-
-        empty = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        mean = jax.lax.scan(add, empty, path)[0]
+        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
+            there = _compiled(GRADIENT, network, parameters, place * x, tuple(outputs), None)
+            mean = mean + weight * there
         return x * mean if self.times else mean
 
     def conventions(self) -> dict[str, Any]:
@@ -150,18 +166,11 @@ class SmoothGrad:
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
     ) -> Array:
         """Return (explained, batch, ...)."""
-        axes = tuple(range(1, x.ndim))
-        sigma = self.level * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
-
-        def add(total: Array, sample: Array) -> tuple[Array, None]:
-            # A key for each map: the noise does not depend on what else is in the batch.
-            mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-            noise = jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
-            noisy = x + sigma * noise
-            return total + GRADIENT(network, parameters, noisy, outputs, keys), None
-
-        empty = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        return jax.lax.scan(add, empty, jnp.arange(self.samples))[0] / self.samples
+        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        for sample in range(self.samples):
+            noisy = _noisy(x, keys, sample, self.level)
+            mean = mean + _compiled(GRADIENT, network, parameters, noisy, tuple(outputs), None)
+        return mean / self.samples
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
@@ -238,27 +247,22 @@ class Occlusion:
                 f"{'x'.join(map(str, sides))} and the stride be 1 or more"
             )
         chosen = np.asarray(outputs)
-        before = forward(network, parameters, x)[:, chosen]
-        steps = [-(-(side - self.window) // self.stride) + 1 for side in sides]
-        corners = np.stack(np.meshgrid(*map(np.arange, steps), indexing="ij"), -1)
-        corners = corners.reshape(-1, len(sides)) * self.stride
-
-        def add(sums: tuple[Array, Array], corner: Array) -> tuple[tuple[Array, Array], None]:
-            hidden = jnp.ones(sides, bool)
-            for axis, side in enumerate(sides):
-                place = jnp.arange(side) - corner[axis]
-                inside = (place >= 0) & (place < self.window)
-                hidden = hidden & inside.reshape(
-                    [-1 if a == axis else 1 for a in range(len(sides))]
-                )
-            hidden = hidden[..., None] if x.ndim == 4 else hidden
-            after = forward(network, parameters, jnp.where(hidden, 0, x))[:, chosen]
+        before = _outputs_of(network, parameters, x)[:, chosen]
+        starts = [
+            [k * self.stride for k in range(-(-(side - self.window) // self.stride) + 1)]
+            for side in sides
+        ]
+        total = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        count = np.zeros((*sides, 1) if x.ndim == 4 else sides, np.float32)
+        for corner in itertools.product(*starts):
+            window = tuple(slice(at, at + self.window) for at in corner)
+            hidden = np.zeros_like(count)
+            hidden[window] = 1
+            after = _outputs_of(network, parameters, jnp.where(hidden > 0, 0, x))[:, chosen]
             change = (before - after).T.reshape(len(chosen), x.shape[0], *[1] * (x.ndim - 1))
-            return (sums[0] + hidden * change, sums[1] + hidden), None
-
-        empty = jnp.zeros((len(outputs), *x.shape), x.dtype), jnp.zeros(x.shape[1:], x.dtype)
-        total, count = jax.lax.scan(add, empty, jnp.asarray(corners))[0]
-        return total / jnp.maximum(count, 1)
+            total = total + jnp.asarray(hidden, x.dtype) * change
+            count += hidden
+        return total / jnp.asarray(np.maximum(count, 1), x.dtype)
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
@@ -582,7 +586,9 @@ def attribute(
     keys = None
     if isinstance(found.procedure, SmoothGrad):
         keys = jnp.stack([randomness.key(seed, "smoothgrad", int(name)) for name in named])
-    relevance = _compiled(found.procedure, graph, weights, x, outputs, keys)
+    one_pass = isinstance(found.procedure, Propagation | GradCam)
+    run = functools.partial(_compiled, found.procedure) if one_pass else found.procedure
+    relevance = run(graph, weights, x, outputs, keys)
     sound = np.isfinite(np.asarray(relevance)).all(tuple(range(2, relevance.ndim)))
     if not sound.all():
         bad = np.argwhere(~sound)[0]

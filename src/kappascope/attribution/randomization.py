@@ -188,7 +188,12 @@ def _compiled_outputs(network: Network, parameters: Any, maps: Array) -> Array:
     return forward(network, parameters, maps)[:, EXPLAINED]
 
 
-def _outputs(network: Network, parameters: Parameters, maps: np.ndarray) -> np.ndarray:
+def _on_device(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    # Once, and not for every method.
+    return {name: jnp.asarray(value) for name, value in parameters.items()}
+
+
+def _outputs(network: Network, parameters: Mapping[str, Any], maps: np.ndarray) -> np.ndarray:
     return np.asarray(_compiled_outputs(network, parameters, maps))
 
 
@@ -217,6 +222,7 @@ def compare(
 
     """
     network, parameters = model
+    model = network, _on_device(parameters)
     names = [nodes[0]["name"] for nodes in layers(network)]
     trained = {method.name: explained(method, model, maps, seed, batch) for method in methods}
     before = _outputs(network, dict(parameters), maps)
@@ -229,6 +235,7 @@ def compare(
                 if statistics == "estimated":
                     examples = maps if seen is None else seen
                     weights = with_estimated_statistics(network, weights, examples, chosen)
+                weights = _on_device(weights)
                 after = _outputs(network, weights, maps)
                 for method in methods:
                     found = explained(method, (network, weights), maps, seed, batch)

@@ -7,7 +7,6 @@ input that they stand for is T⁻¹(M ⊙ T(x)).
 """
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -200,15 +199,12 @@ def decomposed_bands(
     """
     network, parameters = model
     x = jnp.asarray(x)
-    return _decomposed(network, dict(parameters), x, jnp.asarray(band_masks(x.shape[1:], bands)))
-
-
-@functools.partial(jax.jit, static_argnames="network")
-def _decomposed(network: Any, parameters: Any, x: Array, masks: Array) -> tuple[Array, Array]:
-    def one(mask: Array) -> tuple[Array, Array]:
-        return contextual.scores(network, parameters, x, filtered(x, mask))
-
-    return jax.lax.map(one, masks)
+    scores = [
+        contextual.scores(network, dict(parameters), x, filtered(x, jnp.asarray(mask)))
+        for mask in band_masks(x.shape[1:], bands)
+    ]
+    relevant, irrelevant = zip(*scores, strict=True)
+    return jnp.stack(relevant), jnp.stack(irrelevant)
 
 
 def band_relevance(
