@@ -1,10 +1,8 @@
 """What is known of saliency maps of networks that learned nothing, and of mirrored inputs."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -15,16 +13,10 @@ from kappascope.networks import architectures
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SIDE, MARGIN, NETWORKS, MAPS = 48, 8, 6, 6
 TAYLOR, ALPHA_BETA = "deep_taylor_bn_identity", "inn_lrp_alpha1beta0_bn_z"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 def empty_parameters(network: Network) -> Parameters:

@@ -3,13 +3,11 @@
 import dataclasses
 import math
 import runpy
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import hypothesis.strategies as st
-import jax
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -23,6 +21,8 @@ from kappascope.files import read_rows
 from kappascope.maps.dataset import MapSet, read_maps, write_maps
 from kappascope.networks import description
 from kappascope.networks.module import forward
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 PIXEL_ARCMIN = 0.5
 SECTION: dict[str, Any] = {
@@ -54,15 +54,6 @@ SPEC: dict[str, Any] = {
         "smoothgrad_samples": 2,
     },
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    # Small networks: optimizing their code would take most of the time.
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 # Maps to learn from.

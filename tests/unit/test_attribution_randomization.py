@@ -2,11 +2,10 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -19,6 +18,8 @@ from kappascope.inference import latex
 from kappascope.networks import architectures, description
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import activations, forward
+
+pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 PAPER = (
     "gradient",
@@ -48,15 +49,6 @@ SECTION: dict[str, Any] = {
 }
 SIDE = 12
 SEED = 12
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    # Small networks: optimizing their code would take most of the time.
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 # Networks.

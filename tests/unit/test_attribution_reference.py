@@ -62,16 +62,7 @@ In float64 the rules agree to rounding (occlusion to Captum's single precision);
 jitters of the parameters in the last float32 digit leave of relevance on these networks.
 """
 
-pytestmark = pytest.mark.realdata
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    # Every map is compiled once and evaluated once: optimizing it would take most of the time.
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
+pytestmark = [pytest.mark.realdata, pytest.mark.usefixtures("quick_compilation")]
 
 
 @pytest.fixture(params=["float64", "float32"])

@@ -20,16 +20,9 @@ from kappascope.errors import InputError
 from kappascope.networks.description import Network
 from kappascope.networks.module import activations, apply_node, forward
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 Array = Any
-
-
-@pytest.fixture(autouse=True, scope="module")
-def quick_compilation() -> Iterator[None]:
-    # Each test compiles small networks of its own: optimizing them would take most of the time.
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
 
 
 @pytest.fixture

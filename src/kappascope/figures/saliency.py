@@ -29,6 +29,9 @@ from kappascope.figures.style import (
     VERMILION,
     YELLOW,
     figure_style,
+    s8_bar,
+    s8_colours,
+    s8_of,
 )
 
 Rows = Sequence[Mapping[str, str]]
@@ -327,12 +330,10 @@ def relevance_by_convergence(rows: Rows, data_set: str) -> Figure:
     """
     mine = [row for row in rows if row["data_set"] == data_set]
     methods = list(dict.fromkeys(row["method"] for row in mine))
-    s8 = [_s8(row) for row in mine]
     with figure_style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 5.2), layout="constrained")
         grid = figure.subplots(2, max(len(methods), 1), sharex=True, sharey="row", squeeze=False)
-        # A single cosmology has no range to colour.
-        colours = ScalarMappable(Normalize(min(s8), max(max(s8), min(s8) + 1e-3)), "viridis")
+        colours = s8_colours(mine)
         for (upper, lower), method in zip(grid.T, methods, strict=True):
             selected = [row for row in mine if row["method"] == method]
             _cosmology_lines(upper, selected, "share", 100.0, colours)
@@ -349,19 +350,8 @@ def relevance_by_convergence(rows: Rows, data_set: str) -> Figure:
         grid[0, 0].set_xlim(*_ends(mine))
         grid[0, 0].set_ylabel("share of squared saliency [%]")
         grid[1, 0].set_ylabel("squared saliency of a pixel /\nmean over the map", linespacing=1.0)
-        if max(s8) > min(s8):
-            figure.colorbar(
-                colours,
-                ax=grid.ravel().tolist(),
-                label=r"$S_8=\sigma_8(\Omega_\mathrm{m}/0.3)^{0.6}$",
-                aspect=40,
-                pad=0.01,
-            )
+        s8_bar(figure, grid, mine, aspect=40)
     return figure
-
-
-def _s8(row: Mapping[str, str]) -> float:
-    return float(row["sigma_8"]) * (float(row["omega_matter"]) / 0.3) ** 0.6
 
 
 def _ends(rows: Rows) -> tuple[float, float]:
@@ -375,7 +365,7 @@ def _cosmology_lines(axes: Axes, rows: Rows, name: str, unit: float, colours: An
     for group in groups.values():
         centre = 0.5 * (_column(group, "bin_low") + _column(group, "bin_high"))
         mean, error = unit * _column(group, name), unit * _column(group, f"{name}_error")
-        colour = colours.to_rgba(_s8(group[0]))
+        colour = colours.to_rgba(s8_of(group[0]))
         axes.plot(centre, mean, color=colour, linewidth=0.7 if len(groups) > _MOST_BANDS else 1.3)
         if len(groups) <= _MOST_BANDS:
             # A band that reaches zero has no place on a logarithmic axis.

@@ -5,11 +5,16 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from kappascope.figures.style import DOUBLE_COLUMN_INCHES, LABELS, figure_style
+from kappascope.figures.style import (
+    DOUBLE_COLUMN_INCHES,
+    LABELS,
+    figure_style,
+    s8_bar,
+    s8_colours,
+    s8_of,
+)
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -29,9 +34,7 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
         figure, axes = plt.subplots(
             lines, 4, figsize=(DOUBLE_COLUMN_INCHES, 0.5 + 1.5 * lines), squeeze=False
         )
-        s8 = [_s8(row) for row in rows]
-        # Maps of one cosmology only have no range to colour.
-        colours = ScalarMappable(Normalize(min(s8), max(max(s8), min(s8) + 1e-3)), "viridis")
+        colours = s8_colours(rows)
         for panel in axes.ravel()[len(panels) :]:
             panel.set_axis_off()
         for panel, (name, data_set) in zip(axes.ravel(), panels, strict=False):
@@ -39,19 +42,8 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
             _lines(panel, mine, colours)
             panel.set_title(f"{name}, {data_set}", fontsize=8.5)
             panel.tick_params(labelsize=7)
-        if max(s8) > min(s8):
-            figure.colorbar(
-                colours,
-                ax=axes.ravel().tolist(),
-                label=r"$S_8=\sigma_8(\Omega_\mathrm{m}/0.3)^{0.6}$",
-                aspect=60,
-                pad=0.01,
-            )
+        s8_bar(figure, axes, rows, aspect=60)
     return figure
-
-
-def _s8(row: Mapping[str, Any]) -> float:
-    return float(row["sigma_8"]) * (float(row["omega_matter"]) / 0.3) ** 0.6
 
 
 def _lines(axes: Any, rows: Rows, colours: Any) -> None:
@@ -63,7 +55,7 @@ def _lines(axes: Any, rows: Rows, colours: Any) -> None:
         y = np.array([float(row["mean"]) for row in mine])
         if rows[0]["statistic"] == "PS":
             y = np.where(y > 0, y * x * (x + 1) / (2 * np.pi), np.nan)
-        axes.plot(x, y, color=colours.to_rgba(_s8(mine[0])), lw=0.7)
+        axes.plot(x, y, color=colours.to_rgba(s8_of(mine[0])), lw=0.7)
     name = rows[0]["statistic"]
     if name == "PS":
         axes.set(xscale="log", yscale="log")

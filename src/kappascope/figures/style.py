@@ -14,6 +14,8 @@ from typing import Any
 
 import matplotlib
 from cycler import cycler
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from kappascope.files import atomic_path
@@ -104,6 +106,28 @@ _PARAMETERS: Any = {
     "pdf.compression": 6,
     "svg.hashsalt": "kappascope",
 }
+
+
+def s8_of(row: Mapping[str, Any]) -> float:
+    """Return S8 = σ8 (Ω_m/0.3)^0.6 of a row with ``sigma_8`` and ``omega_matter``."""
+    return float(row["sigma_8"]) * (float(row["omega_matter"]) / 0.3) ** 0.6
+
+
+def s8_colours(rows: Iterable[Mapping[str, Any]]) -> ScalarMappable:
+    """Return the colours of cosmologies by S8, from the lowest to the highest of the rows."""
+    s8 = [s8_of(row) for row in rows]
+    # Maps of one cosmology only have no range to colour.
+    return ScalarMappable(Normalize(min(s8), max(max(s8), min(s8) + 1e-3)), "viridis")
+
+
+def s8_bar(figure: Figure, axes: Any, rows: Iterable[Mapping[str, Any]], aspect: int) -> None:
+    """Draw the colour bar of :func:`s8_colours` where there is more than one cosmology."""
+    listed = list(rows)
+    s8 = [s8_of(row) for row in listed]
+    if max(s8) > min(s8):
+        label = r"$S_8=\sigma_8(\Omega_\mathrm{m}/0.3)^{0.6}$"
+        colours = s8_colours(listed)
+        figure.colorbar(colours, ax=axes.ravel().tolist(), label=label, aspect=aspect, pad=0.01)
 
 
 @contextlib.contextmanager
