@@ -116,6 +116,18 @@ def training_spec(wildcards):
     return {**content, "scratch": f"results/.training/{name}"}
 
 
+def known_answers_spec(wildcards):
+    """What one control depends on, and where its checkpoint lies, named after that."""
+    content = spec(
+        "known_answers",
+        ["seed", "maps", "noise", "network", "known_answers"],
+        control=wildcards.control,
+        jax=True,
+    )
+    name = f"{wildcards.control}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
+
+
 def everything():
     """All results of a run, the paper last."""
     return [result("paper.pdf"), result("claims.csv"), result("config.yaml")] + (

@@ -221,18 +221,6 @@ rule plot_sensitivity:
         "../../scripts/plot_sensitivity.py"
 
 
-def known_answers_spec(wildcards):
-    """What one control depends on, and where its checkpoint lies, named after that."""
-    content = spec(
-        "known_answers",
-        ["seed", "maps", "noise", "network", "known_answers"],
-        control=wildcards.control,
-        jax=True,
-    )
-    name = f"{wildcards.control}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
 rule known_answers:
     input:
         MAPS,
