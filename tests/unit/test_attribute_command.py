@@ -192,7 +192,7 @@ def test_every_method_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--list") == 0
     lines = capsys.readouterr().out.splitlines()
     names = [line for line in lines if not line.startswith(" ")]
-    assert names == [*METHODS, *PATTERNS]
+    assert names == [*METHODS, *PATTERNS, "cd"]
     for name, method in METHODS.items():
         place = lines.index(name)
         assert lines[place + 1].strip() == method.text
@@ -402,7 +402,7 @@ def tables(page: str) -> list[list[list[str]]]:
 def test_the_reference_names_every_method_once() -> None:
     *described, conventions = tables("reference/attribution.md")
     names = [row[0].strip("`") for table in described for row in table]
-    assert names == [*METHODS, *PATTERNS]
+    assert names == [*METHODS, *PATTERNS, "cd"]
     assert all(cell for table in described for row in table for cell in row)
     told = {row[0].strip("`"): row[1:] for row in conventions}
     known = {name: method.conventions() for name, method in METHODS.items()}
