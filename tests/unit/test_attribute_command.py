@@ -402,7 +402,7 @@ def tables(page: str) -> list[list[list[str]]]:
 def test_the_reference_names_every_method_once() -> None:
     *described, conventions = tables("reference/attribution.md")
     names = [row[0].strip("`") for table in described for row in table]
-    assert names == [*METHODS, *PATTERNS, "cd"]
+    assert names == [*METHODS, *PATTERNS]
     assert all(cell for table in described for row in table for cell in row)
     told = {row[0].strip("`"): row[1:] for row in conventions}
     known = {name: method.conventions() for name, method in METHODS.items()}
