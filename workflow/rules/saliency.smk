@@ -183,7 +183,7 @@ rule plot_relevance:
         pdf=matilla("{figure}.pdf"),
         png=report(
             matilla("{figure}.png"),
-            caption="../report/{figure}.rst",
+            caption="../report/relevance.rst",
             category="Saliency",
         ),
     log:
