@@ -22,6 +22,7 @@ include: "workflow/rules/statistics.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/constraints.smk"
 include: "workflow/rules/saliency.smk"
+include: "workflow/rules/trim.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -107,6 +108,48 @@ rule saliency:
     input:
         [matilla(f"{name}.pdf") for name in SALIENCY_FIGURES],
         [matilla(f"{name}.csv") for name in SALIENCY_TABLES],
+
+
+rule trim:
+    input:
+        [singh(f"{name}.pdf") for name in TRIM_FIGURES],
+        [singh(f"{name}.csv") for name in TRIM_TABLES],
+
+
+rule trim_table1:
+    input:
+        singh("table1.csv"),
+        singh("table1.tex"),
+
+
+rule trim_fig2:
+    input:
+        singh("fig2.pdf"),
+
+
+rule trim_fig3:
+    input:
+        singh("fig3.pdf"),
+
+
+rule trim_fig4:
+    input:
+        singh("fig4.pdf"),
+
+
+rule trim_figS1:
+    input:
+        singh("figS1.pdf"),
+
+
+rule trim_figS2:
+    input:
+        singh("figS2.pdf"),
+
+
+rule trim_figS3:
+    input:
+        singh("figS3.pdf"),
 
 
 rule linear_model:

@@ -1,4 +1,4 @@
-"""Explain the networks whose answer is known: which method finds it."""
+"""Explain networks whose answer is known: which method finds it."""
 
 from pathlib import Path
 
@@ -9,20 +9,22 @@ from kappascope.workflow_script import run
 
 
 def main(inputs, outputs, spec):
-    rows, truth = [], None
-    for path in inputs:  # the network of the true labels first: others are compared with it
-        control = Path(path).parent.name
+    judged, truth = {}, {}
+    for path in inputs:  # those of the true labels first: others are compared with them
+        number, control = Path(path).parent.name, Path(path).parent.parent.name
         network, parameters, extra = description.load(Path(path).parent)
         patches = extra["x"][..., 0]
         maps = known_answers.relevance_maps(
             network, parameters, patches, spec["saliency"], spec["seed"]
         )
-        truth = maps if truth is None else truth
-        compared = truth if control in known_answers.SHUFFLED else None
-        rows += judging.rows(
+        truth.setdefault(number, maps)
+        compared = truth[number] if control in known_answers.SHUFFLED else None
+        rows = judging.rows(
             control, float(extra["r_squared"]), patches, maps, spec["seed"], compared
         )
-    write_csv(outputs[0], rows, judging.COLUMNS)
+        judged.setdefault(control, []).append(rows)
+    averaged = [row for each in judged.values() for row in judging.over_networks(each)]
+    write_csv(outputs[0], averaged, judging.COLUMNS)
 
 
 if "snakemake" in globals():

@@ -1,4 +1,4 @@
-"""Train a network on a task whose answer is known; the patches to explain lie beside it."""
+"""Train networks on a task whose answer is known; the patches to explain lie beside each."""
 
 import shutil
 from pathlib import Path
@@ -11,16 +11,20 @@ from kappascope.workflow_script import run
 
 
 def main(inputs, outputs, spec):
-    section, control, scratch = spec["known_answers"], spec["control"], Path(spec["scratch"])
+    section, control = spec["known_answers"], spec["control"]
     given = known_answers.task(control, list(inputs), section, spec)
-    network, parameters, r_squared = known_answers.train(control, given, section, spec, scratch)
     shown = given.testing
     if control == "noise_only":
         # Judged on convergence, as the network of the true labels.
         shown = known_answers.task("true_labels", list(inputs), section, spec).testing
-    folder = Path(outputs.network).parent
-    description.save(folder, network, parameters, x=shown[..., None], r_squared=np.array(r_squared))
-    shutil.rmtree(scratch, ignore_errors=True)
+    for number, path in enumerate(outputs.networks):
+        scratch = Path(spec["scratch"]) / str(number)
+        network, parameters, r_squared = known_answers.train(
+            control, given, section, spec, scratch, number
+        )
+        described = {"x": shown[..., None], "r_squared": np.array(r_squared)}
+        description.save(Path(path).parent, network, parameters, **described)
+    shutil.rmtree(spec["scratch"], ignore_errors=True)
 
 
 if "snakemake" in globals():

@@ -14,7 +14,7 @@ from kappascope.workflow_script import run
 def main(inputs, outputs, spec):
     section, data_set = spec["network"], spec["data_set"]
     maps = prediction.SplitMaps(inputs, "training")
-    network = architectures.convergence_cnn(maps.pixels, section["width"], section["padding"])
+    network = architectures.regressor(maps.pixels, section)
     testing = prediction.SplitMaps(inputs, "testing")
     some = np.linspace(0, len(testing) - 1, min(section["held_out_maps"], len(testing))).astype(int)
     pixel = maps.columns.pixel_arcmin

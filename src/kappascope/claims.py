@@ -96,11 +96,18 @@ def load_claims(path: str | Path) -> list[Claim]:
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:
         raise InputError(f"{file}: the id {twice[0]} stands twice; rename one")
-    for claim in claims:
-        unknown = sorted(set(claim.setup) - set(ids))
-        if unknown:
-            raise InputError(f"{file}: {claim.id}: setup names {unknown[0]}, which is no claim")
-    return claims
+    return [_with_setup(file, claim, ids) for claim in claims]
+
+
+def _with_setup(file: Path, claim: Claim, ids: Sequence[str]) -> Claim:
+    """Give the set-up's claims their full ids: the paper's own, or those of the first paper."""
+    found = []
+    for item in claim.setup:
+        own, shared = f"{claim.paper}.{item}", f"matilla2020.{item}"
+        if own not in ids and shared not in ids:
+            raise InputError(f"{file}: {claim.id}: setup names {item}, which is no claim")
+        found.append(own if own in ids else shared)
+    return dataclasses.replace(claim, setup=tuple(found))
 
 
 def _claim(file: Path, paper: str, group: str, entry: Mapping[str, Any]) -> Claim:
@@ -122,9 +129,7 @@ def _claim(file: Path, paper: str, group: str, entry: Mapping[str, Any]) -> Clai
     strange = sorted(set(entry.get("select") or {}) - SELECT_KEYS)
     if strange:
         raise InputError(f"{file}: {name}: select has the unknown key {strange[0]}")
-    setup = tuple(f"{paper}.{item}" for item in entry.get("setup", ()))
-    if paper != "matilla2020":  # the set-up is told once, with the first paper
-        setup = tuple(f"matilla2020.{item}" for item in entry.get("setup", ()))
+    setup = tuple(entry.get("setup", ()))
     return Claim(**{**entry, "id": name, "paper": paper, "setup": setup})
 
 

@@ -307,7 +307,8 @@ def _cross_checks(config: Mapping[str, Any], root: Path) -> Iterator[tuple[str, 
     yield from _check_ranges(config)
     yield from _check_maps(config)
     yield from _check_network(config)
-    yield from _check_saliency(config)
+    yield from _check_methods(config)
+    yield from _check_transformations(config)
     yield from _check_data_vector(config, root)
     if config["maps"]["source"] == "simulation":
         yield from _check_simulation(config)
@@ -356,7 +357,8 @@ def _check_maps(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _check_network(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     network, maps = config["network"], config["maps"]
-    if network["padding"] == "VALID" and maps["pixels"] < MINIMUM_PIXELS_VALID:
+    convolutions = "convergence_cnn" in (network["architecture"], config["trim"]["architecture"])
+    if convolutions and network["padding"] == "VALID" and maps["pixels"] < MINIMUM_PIXELS_VALID:
         yield (
             "network.padding",
             f"got VALID with maps of {maps['pixels']} pixels, which shrink to nothing in 18 "
@@ -370,15 +372,32 @@ def _check_network(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         )
 
 
-def _check_saliency(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in config["saliency"]["methods"]:
-        if name not in labels.NAMES and not re.fullmatch(labels.PATTERN, name):
-            hint = _nearest(name, labels.NAMES)
-            yield (
-                "saliency.methods",
-                f"got {_shown(name)}; kappascope attribute --list has the methods that give every "
-                f"pixel a value{hint}",
-            )
+def _check_methods(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for section, more in (("saliency", ()), ("trim", ()), ("sounds", ("cd",))):
+        for name in config[section]["methods"]:
+            known = (*labels.NAMES, *more)
+            if name not in known and not re.fullmatch(labels.PATTERN, name):
+                yield (
+                    f"{section}.methods",
+                    f"got {_shown(name)}; kappascope attribute --list has the methods that give "
+                    f"every pixel a value{_nearest(name, known)}",
+                )
+
+
+def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    low, high = config["trim"]["band_range"]
+    if not low < high:
+        yield "trim.band_range", f"got [{low:g}, {high:g}], the first must be the smaller"
+    sounds = config["sounds"]
+    if sounds["source"] == "urbansound8k" and sounds["path"] is None:
+        yield "sounds.path", "got null, but sounds.source is urbansound8k: give its folder"
+    smoothing, pixel = config["trim"]["smoothing_arcmin"], config["maps"]["pixel_arcmin"]
+    if 0 < smoothing < MINIMUM_PIXELS_PER_SMOOTHING * pixel:
+        yield (
+            "trim.smoothing_arcmin",
+            f"got {smoothing:g}, {smoothing / pixel:.2f} pixels; use 0 (as they are) or at least "
+            f"{MINIMUM_PIXELS_PER_SMOOTHING} pixels",
+        )
 
 
 def _check_data_vector(config: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]:

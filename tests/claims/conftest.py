@@ -216,10 +216,13 @@ def _saliency() -> dict[str, list[dict[str, Any]]]:
                 "pixel_percent": 30.0,
                 "enrichment": 2.0 if control == "planted_low" else "",
                 "enrichment_error": 0.1 if control == "planted_low" else "",
-                "found": 1 if control == "planted_low" else "",
+                "margin": 0.5 if control == "planted_low" else "",
+                "margin_error": 0.1 if control == "planted_low" else "",
+                "found": "yes" if control == "planted_low" else "",
                 "pearson_trained": "" if control != "permuted_labels" else 0.1,
                 "pearson_trained_scatter": "" if control != "permuted_labels" else 0.1,
                 "maps": 100,
+                "networks": 5,
             }
             for control, method in itertools.product(controls, names)
         ],

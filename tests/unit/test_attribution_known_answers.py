@@ -44,6 +44,7 @@ SPEC: dict[str, Any] = {
         "momentum": 0.9,
         "kernel_l2": 5e-5,
         "batch_norm_momentum": 0.9,
+        "output_bias": "mean",
         "checkpoint_every_seconds": 1e9,
         "epochs": 30,
         "width": 32,
@@ -278,7 +279,7 @@ def test_the_true_gradient_is_found_wholly_inside(control: str) -> None:
     assert truth["pixel_percent"] == pytest.approx(100 * fraction)
     assert truth["enrichment"] == pytest.approx(1 / fraction)
     assert truth["enrichment_error"] < 0.2 * truth["enrichment"]
-    assert truth["found"] == 1
+    assert truth["margin"] == math.inf, "no other range has any"
     assert (truth["range_low"], truth["range_high"]) == (low, high)
     assert (truth["control"], truth["r_squared"], truth["maps"]) == (control, 0.5, 6)
     even = only(rows, "gradient")
@@ -297,7 +298,7 @@ def test_a_map_that_looks_elsewhere_is_not_found(control: str, sign: int) -> Non
     mostly = np.where(inside, 2.0 * sign, 0.1)
     rows = judging.rows(control, 0.5, seen, {"lrp_0": elsewhere, "deep_lift": mostly}, 1)
     missed, hit = only(rows, "lrp_0"), only(rows, "deep_lift")
-    assert (missed["found"], hit["found"]) == (0, 1)
+    assert missed["margin"] < 0 < hit["margin"]
     assert missed["enrichment"] < 1 < hit["enrichment"]
 
 
@@ -315,7 +316,7 @@ def test_more_relevance_elsewhere_a_pixel_is_not_found() -> None:
     assert row["enrichment"] == pytest.approx(256 / total)
     assert row["enrichment"] > 1
     assert row["enrichment_error"] == pytest.approx(0, abs=1e-12)  # both patches are the same
-    assert row["found"] == 0
+    assert row["margin"] == pytest.approx(-math.log(4))
 
 
 def test_shares_and_errors_by_hand() -> None:
@@ -359,7 +360,8 @@ def test_empty_maps_are_left_out() -> None:
     assert row["pixel_percent"] == pytest.approx(100 * inside.mean())
     none = judging.rows("planted_low", 0.5, seen, {"gradient": np.zeros_like(seen)}, 1)
     row = only(none, "gradient")
-    assert row["found"] == 0
+    assert row["margin"] is None
+    assert only(judging.over_networks([none, none]), "gradient")["found"] == "no"
     for name in ("relevance_percent", "error", "enrichment", "enrichment_error"):
         assert row[name] is None, name
     assert row["pixel_percent"] == pytest.approx(100 * inside.mean())
@@ -382,10 +384,33 @@ def test_shuffled_labels_are_compared_with_the_true_ones() -> None:
     assert same["pearson_trained"] == pytest.approx(1)
     assert empty["pearson_trained"] is None and empty["pearson_trained_scatter"] is None
     for row in rows:
-        assert row["enrichment"] is None and row["found"] is None
+        assert row["enrichment"] is None and row["margin"] is None
+    assert all(row["found"] is None for row in judging.over_networks([rows]))
     negative = np.square(found["lrp_0"]) * (seen < 0)
     share = negative.sum((1, 2)) / np.square(found["lrp_0"]).sum((1, 2))
     assert same["relevance_percent"] == pytest.approx(100 * share.mean())
+
+
+def test_verdicts_need_networks_that_agree() -> None:
+    seen = patches()
+    low, high = PLANTED["planted_low"]
+    inside = (seen > low) & (seen < high)
+    hit, missed = (np.where(inside, size, 1.0) for size in (2.0, 0.5))
+
+    def verdict(*maps: np.ndarray) -> dict[str, Any]:
+        each = [judging.rows("planted_low", 0.5, seen, {"gradient": one}, 1) for one in maps]
+        found = judging.over_networks(each)
+        assert only(found, "true_gradient")["found"] == "yes"
+        return only(found, "gradient")
+
+    assert verdict(hit)["found"] == "undecided", "one network says nothing"
+    assert verdict(hit, 1.1 * hit, hit + 0.01)["found"] == "yes"
+    assert verdict(missed, missed + 0.01, missed + 0.02)["found"] == "no"
+    mixed = verdict(hit, missed, hit)
+    assert mixed["found"] == "undecided" and mixed["networks"] == 3
+    margins = np.array([math.log(4), -math.log(4), math.log(4)])
+    assert mixed["margin"] == pytest.approx(margins.mean())
+    assert mixed["margin_error"] == pytest.approx(margins.std(ddof=1) / math.sqrt(3))
 
 
 # Training, small.
@@ -453,11 +478,15 @@ def test_scripts_train_and_judge(maps: Path, tmp_path: Path, root: Path) -> None
     networks = []
     for control in ("true_labels", "noise_only", "planted_low"):
         scratch = tmp_path / "scratch" / control
-        networks.append(tmp_path / control / "network.npz")
+        mine = [tmp_path / control / str(number) / "network.npz" for number in range(2)]
+        networks += mine
         spec = {**SPEC, "known_answers": SECTION, "control": control, "scratch": str(scratch)}
-        scripts["known_answers"]([maps], SimpleNamespace(network=networks[-1]), spec)
+        scripts["known_answers"]([maps], SimpleNamespace(networks=mine), spec)
         assert not scratch.exists()
-    shown = {path.parent.name: description.load(path.parent)[2]["x"] for path in networks}
+    firsts = [path.parent for path in networks[::2]]
+    shown = {path.parent.name: description.load(path)[2]["x"] for path in firsts}
+    one, other = (description.load(path.parent)[1]["conv1.kernel"] for path in networks[:2])
+    assert np.abs(one - other).max() > 0.01, "networks of their own"
     np.testing.assert_array_equal(shown["true_labels"][..., 0], task("true_labels", maps).testing)
     np.testing.assert_array_equal(shown["noise_only"], shown["true_labels"])
     np.testing.assert_array_equal(shown["planted_low"][..., 0], task("planted_low", maps).testing)
@@ -472,4 +501,4 @@ def test_scripts_train_and_judge(maps: Path, tmp_path: Path, root: Path) -> None
         assert set(row) == set(judging.COLUMNS)
         assert bool(row["pearson_trained"]) == (row["control"] == "noise_only")
         assert bool(row["enrichment"]) == (row["control"] == "planted_low")
-        assert float(row["r_squared"]) < 1
+        assert float(row["r_squared"]) < 1 and row["networks"] == "2"

@@ -1,6 +1,7 @@
 """Contextual decomposition, and attribution to a transformation of the input."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from kappascope.attribution.methods import attribute
 from kappascope.command_line import main
 from kappascope.errors import InputError
 from kappascope.networks import description
-from kappascope.networks.module import activations, forward
+from kappascope.networks.module import activations, apply_node, forward
 
 BANDS = ((0.0, 0.3), (0.3, 0.7), (0.7, 1.5))
 
@@ -42,7 +43,7 @@ def test_decomposition_agrees_with_acd(reference: Path, name: str, x64: bool) ->
         parts["mask"] = x * mask
         compared = 0
         for case, part in parts.items():
-            values = contextual.decompose(*model, x, np.asarray(part, x.dtype))
+            values = contextual.decompose(*model, activations(*model, x), np.asarray(part, x.dtype))
             for key in arrays.files:
                 if not key.startswith(f"cd.{case}."):
                     continue
@@ -71,17 +72,76 @@ def a_residual_network(seed: int) -> Any:
     return builder.model(np.float32)
 
 
+def both_parts(model: Any, relevant: np.ndarray, irrelevant: np.ndarray) -> dict[str, Any]:
+    """Contextual decomposition with each part carried by itself, as its inventors wrote it."""
+    network, parameters = model
+    values = {"x": (relevant, irrelevant)}
+    for node in network.nodes:
+        pairs = [values[name] for name in node["inputs"]]
+        apply = partial(apply_node, node, parameters)
+        r, i = (np.asarray(apply(*side)) for side in zip(*pairs, strict=True))
+        if node["kind"] in ("conv", "dense", "batch_norm"):
+            zero = np.asarray(apply(np.zeros_like(pairs[0][0][:1])))
+            r, i = r - zero, i - zero
+            share = np.abs(r) / np.maximum(np.abs(r) + np.abs(i), 1e-30)
+            r, i = r + share * zero, i + (1 - share) * zero
+        if node["kind"] == "relu":
+            i = np.asarray(apply(sum(pairs[0]))) - r
+        if node["kind"] == "max_pool":
+            r, i = (jax.jvp(apply, (sum(pairs[0]),), (part,))[1] for part in pairs[0])
+        values[node["name"]] = r, i
+    return values
+
+
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(seed=st.integers(0, 10**6), share=st.floats(0, 1))
 def test_parts_add_up_to_the_activation_everywhere(seed: int, share: float) -> None:
-    network, parameters = a_residual_network(seed)
-    x = inputs((network, parameters))
-    part = (x * np.random.default_rng(seed).uniform(0, share, x.shape)).astype(x.dtype)
-    values = contextual.decompose(network, parameters, x, part)
-    for name, whole in activations(network, parameters, x).items():
-        relevant, irrelevant = values[name]
-        scale = np.abs(np.asarray(whole)).max() + 1e-30
-        assert np.abs(np.asarray(relevant + irrelevant - whole)).max() < 1e-5 * scale, name
+    with jax.enable_x64(True):
+        network, single = a_residual_network(seed)
+        parameters = {name: value.astype(np.float64) for name, value in single.items()}
+        x = inputs((network, single)).astype(np.float64)
+        part = x * np.random.default_rng(seed).uniform(0, share, x.shape)
+        whole = activations(network, parameters, x)
+        values = contextual.decompose(network, parameters, whole, part)
+        apart = both_parts((network, parameters), part, x - part)
+        for name in whole:
+            scale = np.abs(np.asarray(whole[name])).max() + 1e-30
+            for ours, alone in zip(values[name], apart[name], strict=True):
+                assert np.abs(np.asarray(ours) - alone).max() < 1e-8 * scale, name
+            assert np.abs(sum(apart[name]) - whole[name]).max() < 1e-8 * scale, name
+
+
+def test_everything_gets_the_output_and_nothing_gets_none() -> None:
+    """But for biases of normalizations where a unit is silent, which go to the other part."""
+    builder = Builder((8, 8, 1), 3)
+    builder.conv(3, pad=1)
+    builder.add("relu")
+    builder.pool("max_pool")
+    builder.add("flatten")
+    builder.dense(4)
+    builder.add("relu")
+    builder.dense(2)
+    model = builder.model(np.float32)
+    x = inputs(model)
+    whole = activations(*model, x)
+    last = model[0].nodes[-1]["name"]
+    full = contextual.decompose(*model, whole, x)[last]
+    none = contextual.decompose(*model, whole, np.zeros_like(x))[last]
+    np.testing.assert_allclose(full[0], whole[last], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(none[0], 0, atol=1e-5)
+
+
+def test_a_sigmoid_has_no_rule() -> None:
+    builder = Builder((4,), 0)
+    builder.dense(1)
+    builder.add("sigmoid")
+    model = builder.model(np.float32)
+    x = inputs(model)
+    with pytest.raises(InputError, match="no rule for sigmoid"):
+        contextual.decompose(*model, activations(*model, x), x)
+    for method in ("lrp_epsilon", "deep_taylor"):
+        with pytest.raises(InputError, match="no rule for sigmoid"):
+            attribute(method, model, x, 0)
 
 
 def test_the_numbers_of_a_hand_worked_layer() -> None:
@@ -91,7 +151,7 @@ def test_the_numbers_of_a_hand_worked_layer() -> None:
     weights = np.array([[1.0, -2.0], [3.0, 1.0]], np.float32).T
     parameters = {"w": weights, "b": np.array([0.5, -1.0], np.float32)}
     x, part = np.array([[1.0, 2.0]], np.float32), np.array([[1.0, 0.0]], np.float32)
-    values = contextual.decompose(network, parameters, x, part)
+    values = contextual.decompose(network, parameters, activations(network, parameters, x), part)
     np.testing.assert_allclose(values["d"][0], [[1.1, 2.4]], rtol=1e-6)
     np.testing.assert_allclose(values["d"][1], [[-3.6, 1.6]], rtol=1e-6)
     np.testing.assert_allclose(values["r"][0], [[1.1, 2.4]], rtol=1e-6)
@@ -190,6 +250,84 @@ def test_what_a_basis_cannot_hold_gets_nothing() -> None:
 def chain_of_sums() -> Any:
     node = {"name": "d", "kind": "dense", "inputs": ["x"], "params": {"kernel": "w"}}
     return description.Network("sum", (4,), 1, (node,)), {"w": np.ones((4, 1), np.float32)}
+
+
+@pytest.mark.parametrize("name", ["haar", "db2"])
+def test_wavelets_are_orthogonal_and_split_by_scale(name: str) -> None:
+    generator = np.random.default_rng(4)
+    wavelet = transforms.Wavelet(name, 3)
+    for x in (generator.normal(size=(3, 32)), generator.normal(size=(2, 16, 16, 1))):
+        s = np.asarray(wavelet.forward(x.astype(np.float32)))
+        assert s.shape == x.shape
+        np.testing.assert_allclose(np.sum(s**2), np.sum(x**2), rtol=1e-5)
+        np.testing.assert_allclose(wavelet.inverse(s), x, atol=1e-5)
+    flat = np.asarray(wavelet.forward(np.ones((1, 32), np.float32)))
+    np.testing.assert_allclose(flat[0, :4], 8**0.5, rtol=1e-5)
+    np.testing.assert_allclose(flat[0, 4:], 0, atol=1e-6)
+
+
+def test_db2_has_no_details_on_a_straight_line() -> None:
+    line = np.arange(16, dtype=np.float32)[None]
+    details = np.asarray(transforms.Wavelet("db2", 1).forward(line))[0, 8:]
+    np.testing.assert_allclose(details[:-1], 0, atol=1e-5)  # the last one joins the edges
+    assert abs(details[-1]) > 1
+
+
+def test_wavelets_that_cannot_be_are_refused() -> None:
+    with pytest.raises(InputError, match="wavelet: got 'db9'"):
+        transforms.Wavelet("db9")
+    with pytest.raises(InputError, match="12 is no multiple of 8"):
+        transforms.Wavelet("haar", 3).forward(np.zeros((1, 12), np.float32))
+
+
+def test_starlet_scales_add_up_and_share_the_relevance() -> None:
+    builder = Builder((16, 16, 1), 5)
+    builder.conv(3, pad=1)
+    builder.add("relu")
+    builder.add("global_avg_pool")
+    builder.dense(2)
+    model = builder.model(np.float32)
+    x = inputs(model)
+    transform = transforms.Starlet(3)
+    scales = transform.forward(x)
+    assert scales.shape == (len(x), 4, 16, 16, 1)
+    np.testing.assert_allclose(transform.inverse(scales), x, atol=1e-5)
+    ours = transforms.transformed("input_x_gradient", model, x, transform, 0)
+    plain = attribute("input_x_gradient", model, x, 0)
+    np.testing.assert_allclose(ours.sum((1, 2, 3, 4)), plain.sum((1, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_any_transform_are_followed() -> None:
+    builder = Builder((6,), 2)
+    builder.dense(5)
+    builder.add("relu")
+    builder.dense(2)
+    model = builder.model(np.float32)
+    x = inputs(model)
+    basis = np.eye(6)[[4, 1]]
+    relevant, irrelevant = transforms.decomposed(model, x, transforms.Matrix(basis, (6,)))
+    assert relevant.shape == (2, len(x), 2)
+    for k, place in enumerate((4, 1)):
+        part = np.zeros_like(x)
+        part[:, place] = x[:, place]
+        expected = contextual.decompose(*model, activations(*model, x), part)
+        last = model[0].nodes[-1]["name"]
+        np.testing.assert_allclose(relevant[k], expected[last][0], atol=1e-5)
+        np.testing.assert_allclose(irrelevant[k], expected[last][1], atol=1e-5)
+    fitted = transforms.Matrix(basis, (6,), fit=lambda x: np.full((len(x), 2), 2.0))
+    np.testing.assert_array_equal(fitted.forward(x), 2.0)
+
+
+def test_bands_of_series_and_by_multipole() -> None:
+    series = np.cos(2 * np.pi * 0.25 * np.arange(64))[None, None, :, None].astype(np.float32)
+    masks = transforms.band_masks((1, 64, 1), [(0.0, 0.3), (0.4, 0.6)])
+    assert masks.shape == (2, 1, 64)
+    parts = [np.asarray(transforms.filtered(series, mask)) for mask in masks]
+    np.testing.assert_allclose(parts[0], 0, atol=1e-6)
+    np.testing.assert_allclose(parts[1], series, atol=1e-6)
+    ((low, high),) = transforms.parse_bands("1350:6750", 0.8)
+    assert (low, high) == pytest.approx((0.1, 0.5))
+    assert transforms.bands_around([0.1, 0.5], 0.3) == ((0.0, 0.25), (0.35, 0.65))
 
 
 @pytest.mark.parametrize("text", ["", "0.1", "0.3:0.1", "-1:2", "a:b", "0:nan"])

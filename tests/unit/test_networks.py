@@ -97,10 +97,12 @@ def residual_network() -> Network:
             "padding": [[0, 0], [0, 0]],
         },
         {"name": "all", "kind": "global_avg_pool", "inputs": ["average"]},
+        {"name": "flat", "kind": "flatten", "inputs": ["all"]},
+        {"name": "gate", "kind": "sigmoid", "inputs": ["flat"]},
         {
             "name": "dense",
             "kind": "dense",
-            "inputs": ["all"],
+            "inputs": ["gate"],
             "features": 3,
             "params": named("dense", "kernel", "bias"),
         },

@@ -42,6 +42,11 @@ def matilla(name):
     return result(f"matilla2020/{name}")
 
 
+def singh(name):
+    """Path of a table or figure of Singh et al. (2020)."""
+    return result(f"singh2020/{name}")
+
+
 def log_of(name):
     """Path of a rule's log."""
     return result(f"logs/{name}.log")
@@ -126,6 +131,29 @@ def known_answers_spec(wildcards):
     )
     name = f"{wildcards.control}-{provenance.digest(content)}"
     return {**content, "scratch": f"results/.training/{name}"}
+
+
+def band_network_spec():
+    """What the network that reads scales depends on: `network` with what `trim` says otherwise."""
+    content = spec(
+        "train_network",
+        ["seed", "noise"],
+        network=BAND_NETWORK,
+        maps=BAND_MAPS,
+        data_set="noiseless",
+        index=0,
+        jax=True,
+    )
+    return {
+        **content,
+        "scratch": f"results/.training/bands-{provenance.digest(content)}",
+    }
+
+
+def real_files(**names):
+    """Real data, by what they are called, below their folder; none unless all are there."""
+    paths = {name: REAL_DATA / file for name, file in names.items()}
+    return paths if all(path.exists() for path in paths.values()) else {}
 
 
 def everything():

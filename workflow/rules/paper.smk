@@ -4,27 +4,31 @@ needs   every table and figure
 makes   config.yaml (the effective config), claims.csv, paper.pdf
 """
 
-TABLES = [
-    matilla(f"{name}.csv")
-    for name in (
-        "table1",
-        "areas",
-        "correlations",
-        "linear_model",
-        "leave_one_out",
-        "emulator_check",
-        "covariance_convergence",
-        "network_accuracy",
-        "map_properties",
-        *SALIENCY_TABLES,
-    )
-] + (
+TABLES = (
     [
-        matilla("published_network_accuracy.csv"),
-        matilla("published_network_leave_one_out.csv"),
+        matilla(f"{name}.csv")
+        for name in (
+            "table1",
+            "areas",
+            "correlations",
+            "linear_model",
+            "leave_one_out",
+            "emulator_check",
+            "covariance_convergence",
+            "network_accuracy",
+            "map_properties",
+            *SALIENCY_TABLES,
+        )
     ]
-    if PUBLISHED_NETWORK.exists()
-    else []
+    + (
+        [
+            matilla("published_network_accuracy.csv"),
+            matilla("published_network_leave_one_out.csv"),
+        ]
+        if PUBLISHED_NETWORK.exists()
+        else []
+    )
+    + [singh(f"{name}.csv") for name in TRIM_TABLES]
 )
 FIGURES = [
     matilla(f"{name}.png")
@@ -42,7 +46,7 @@ FIGURES = [
     ]
     + SALIENCY_FIGURES
     + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
-]
+] + [singh(f"{name}.png") for name in TRIM_FIGURES]
 
 
 rule effective_config:
@@ -84,6 +88,10 @@ rule build_paper:
         TABLES,
         FIGURES,
         collect("paper/{name}", name=glob_wildcards("paper/{name,.+[.]typ}").name),
+        collect(
+            "paper/published/{name}",
+            name=glob_wildcards("paper/published/{name,.+[.]csv}").name,
+        ),
         config=result("config.yaml"),
         claims=result("claims.csv"),
         ledger="paper/claims.yaml",

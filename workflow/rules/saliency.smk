@@ -15,6 +15,8 @@ CONTROLS = [
     "planted_low",
     "planted_high",
 ]
+KNOWN = result("saliency/known_answers/{control}/{number}/network.npz")
+KNOWN_NUMBERS = list(range(config["known_answers"]["networks"]))
 SALIENCY_FIGURES = (
     [f"fig4_{name}" for name in DATA_SETS]
     + [figure for figure, name in RELEVANCE_FIGURES.items() if name in DATA_SETS]
@@ -225,8 +227,12 @@ rule known_answers:
     input:
         MAPS,
     output:
-        network=result("saliency/known_answers/{control}/network.npz"),
-        description=result("saliency/known_answers/{control}/network.json"),
+        networks=expand(KNOWN, number=KNOWN_NUMBERS, allow_missing=True),
+        descriptions=expand(
+            result("saliency/known_answers/{control}/{number}/network.json"),
+            number=KNOWN_NUMBERS,
+            allow_missing=True,
+        ),
     log:
         log_of("known_answers_{control}"),
     benchmark:
@@ -246,7 +252,7 @@ rule known_answers:
 
 rule judge_methods:
     input:
-        expand(result("saliency/known_answers/{control}/network.npz"), control=CONTROLS),
+        expand(KNOWN, control=CONTROLS, number=KNOWN_NUMBERS),
     output:
         report(
             matilla("known_answers.csv"),

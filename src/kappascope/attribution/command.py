@@ -125,7 +125,8 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
                 f"{options.relevant}: of shape {relevant.shape}, the inputs are {x.shape}; a part "
                 "of the inputs has their shape"
             )
-        scores = contextual.scores(network, parameters, x, relevant)
+        values = contextual.evaluated(network, parameters, x)
+        scores = contextual.scores(network, parameters, values, relevant)
     else:
         scores = transforms.decomposed_bands((network, parameters), x, _bands(options))
     outputs = range(network.outputs) if options.outputs is None else options.outputs

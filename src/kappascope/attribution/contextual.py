@@ -6,78 +6,102 @@ of its code for convolutional networks). The score of the part is r at the outpu
 """
 
 import functools
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
-from kappascope.networks.module import apply_kernel, apply_node
+from kappascope.networks.module import activations, apply_kernel, apply_node
 
 Array = Any
 Pair = tuple[Array, Array]
 _TINY = 1e-20
 
 
-def _linear(node: Mapping[str, Any], parameters: Mapping[str, Array], r: Array, i: Array) -> Pair:
+class _Split(NamedTuple):
+    """A node of an evaluated network, and the relevant part of its inputs.
+
+    Attributes
+    ----------
+    whole : its inputs.
+    output : its output.
+    relevant : part of the inputs; the rest of them is irrelevant.
+
+    """
+
+    node: Mapping[str, Any]
+    parameters: Mapping[str, Array]
+    whole: tuple[Array, ...]
+    output: Array
+    relevant: tuple[Array, ...]
+
+
+def _linear(at: _Split) -> Array:
     """Split a conv or dense node: the bias in proportion to abs(Wr) and abs(Wi)."""
-    kernel = parameters[node["params"]["kernel"]]
-    r, i = apply_kernel(node, kernel, r), apply_kernel(node, kernel, i)
-    if "bias" not in node["params"]:
-        return r, i
-    bias = parameters[node["params"]["bias"]]
-    p, q = jnp.abs(r) + _TINY, jnp.abs(i) + _TINY
-    share = p / (p + q)
-    return r + share * bias, i + (1 - share) * bias
+    names = at.node["params"]
+    r = apply_kernel(at.node, at.parameters[names["kernel"]], at.relevant[0])
+    if "bias" not in names:
+        return r
+    bias = at.parameters[names["bias"]]
+    p, q = jnp.abs(r) + _TINY, jnp.abs(at.output - bias - r) + _TINY
+    return r + p / (p + q) * bias
 
 
-def _batch_norm(
-    node: Mapping[str, Any], parameters: Mapping[str, Array], r: Array, i: Array
-) -> Pair:
-    """Split batch normalization: the value at zero in proportion, the rest as it was."""
-    whole = apply_node(node, parameters, r + i)
-    shift = apply_node(node, parameters, jnp.zeros_like(r[:1]))
-    r, i = (apply_node(node, parameters, part) - shift for part in (r, i))
-    p, q = jnp.abs(r), jnp.abs(i)
-    share = jnp.where(p + q > 0, p / jnp.where(p + q > 0, p + q, 1), 0)
-    r = r + share * shift
-    return r, whole - r
+def _batch_norm(at: _Split) -> Array:
+    """Split batch normalization: the value at zero in proportion."""
+    shift = apply_node(at.node, at.parameters, jnp.zeros_like(at.relevant[0][:1]))
+    r = apply_node(at.node, at.parameters, at.relevant[0]) - shift
+    p, q = jnp.abs(r), jnp.abs(at.output - shift - r)
+    return r + jnp.where(p + q > 0, p / jnp.where(p + q > 0, p + q, 1), 0) * shift
 
 
-def _relu(node: Mapping[str, Any], parameters: Mapping[str, Array], r: Array, i: Array) -> Pair:
+def _relu(at: _Split) -> Array:
     """Split ReLU: the relevant part goes first, the other gets what is left."""
-    kept = jax.nn.relu(r)
-    return kept, jax.nn.relu(r + i) - kept
+    return jax.nn.relu(at.relevant[0])
 
 
-def _max_pool(node: Mapping[str, Any], parameters: Mapping[str, Array], r: Array, i: Array) -> Pair:
+def _max_pool(at: _Split) -> Array:
     """Split max pooling: both parts at the place where their sum is largest."""
-    pool = functools.partial(apply_node, node, parameters)
+    pool = functools.partial(apply_node, at.node, at.parameters)
     # Along r the derivative of the maximum is r at the winner.
-    whole, r = jax.jvp(pool, (r + i,), (r,))
-    return r, whole - r
+    return jax.jvp(pool, at.whole, at.relevant)[1]
 
 
-_RULES = {
+def _alone(at: _Split) -> Array:
+    """Each part by itself through a linear node without bias."""
+    return apply_node(at.node, at.parameters, *at.relevant)
+
+
+_RULES: dict[str, Callable[[_Split], Array]] = {
     "conv": _linear,
     "dense": _linear,
     "batch_norm": _batch_norm,
     "relu": _relu,
     "max_pool": _max_pool,
+    "avg_pool": _alone,
+    "global_avg_pool": _alone,
+    "add": _alone,
+    "flatten": _alone,
 }
-_EACH_PART = ("avg_pool", "global_avg_pool", "add")
 
 
 def decompose(
-    network: Network, parameters: Mapping[str, Array], x: Array, relevant: Array
+    network: Network,
+    parameters: Mapping[str, Array],
+    values: Mapping[str, Array],
+    relevant: Array,
 ) -> dict[str, Pair]:
     """Carry a part of the input through a network.
 
+    The irrelevant part is what the relevant one leaves of each node's output, which is the same for
+    every part of one input: evaluating the network once serves all of them.
+
     Parameters
     ----------
-    x : (batch, *input_shape).
+    values : output of every node for the inputs, ``x`` included, from ``module.activations``.
     relevant : part of x, the same shape.
 
     Returns
@@ -90,23 +114,43 @@ def decompose(
         When the network has a kind of node that has no rule.
 
     """
-    values: dict[str, Pair] = {"x": (relevant, x - relevant)}
+    parts = {"x": relevant}
     for node in network.nodes:
-        parts = [values[name] for name in node["inputs"]]
-        if node["kind"] in _RULES:
-            values[node["name"]] = _RULES[node["kind"]](node, parameters, *parts[0])
-        elif node["kind"] in _EACH_PART:
-            one, other = (apply_node(node, parameters, *side) for side in zip(*parts, strict=True))
-            values[node["name"]] = one, other
-        else:
+        if node["kind"] not in _RULES:
             raise InputError(
                 f"node {node['name']!r}: contextual decomposition has no rule for {node['kind']}"
             )
-    return values
+        names = node["inputs"]
+        parts[node["name"]] = _RULES[node["kind"]](
+            _Split(
+                node,
+                parameters,
+                tuple(values[name] for name in names),
+                values[node["name"]],
+                tuple(parts[name] for name in names),
+            )
+        )
+    return {name: (part, values[name] - part) for name, part in parts.items()}
 
 
 @functools.partial(jax.jit, static_argnames="network")
-def scores(network: Network, parameters: Mapping[str, Array], x: Array, relevant: Array) -> Pair:
-    """Return the relevant and the irrelevant part of the outputs, (batch, output) each."""
+def evaluated(network: Network, parameters: Mapping[str, Array], x: Array) -> dict[str, Array]:
+    """Return the output of every node for inputs (batch, *input_shape), as scores need it."""
     with jax.default_matmul_precision("highest"):
-        return decompose(network, parameters, x, relevant)[network.nodes[-1]["name"]]
+        return activations(network, parameters, x)
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def scores(
+    network: Network, parameters: Mapping[str, Array], values: Mapping[str, Array], relevant: Array
+) -> Pair:
+    """Return the relevant and the irrelevant part of the outputs, (batch, output) each.
+
+    Parameters
+    ----------
+    values : of every node, from :func:`evaluated`.
+    relevant : part of the inputs, in their shape.
+
+    """
+    with jax.default_matmul_precision("highest"):
+        return decompose(network, parameters, values, relevant)[network.nodes[-1]["name"]]

@@ -1,10 +1,11 @@
 """What methods say of networks whose answer is known, in numbers; see ``known_answers``."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import scipy.stats
 
 from kappascope import randomness
 from kappascope.attribution import similarity
@@ -24,11 +25,22 @@ COLUMNS = (
     "pixel_percent",
     "enrichment",
     "enrichment_error",
+    "margin",
+    "margin_error",
     "found",
     "pearson_trained",
     "pearson_trained_scatter",
     "maps",
+    "networks",
 )
+MEANS = (
+    *("r_squared", "relevance_percent", "pixel_percent", "enrichment", "margin"),
+    *("pearson_trained", "pearson_trained_scatter"),
+)
+"""Columns that are averaged over networks."""
+ERRORS = {"relevance_percent": "error", "enrichment": "enrichment_error", "margin": "margin_error"}
+CONFIDENCE = 0.95
+"""Of the interval of the margin that must leave out zero for a verdict."""
 
 
 def ranges(low: float, high: float) -> np.ndarray:
@@ -47,7 +59,10 @@ def rows(
     seed: int,
     truth: Mapping[str, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
-    """Judge each method: rows of ``known_answers.csv``.
+    """Judge each method on one network.
+
+    The margin is the logarithm of the enrichment of the planted range over the largest of any other
+    range: above zero where the method finds the range.
 
     Parameters
     ----------
@@ -67,7 +82,7 @@ def rows(
     for name, found in told.items():
         row: dict[str, Any] = dict.fromkeys(COLUMNS)
         row.update(control=control, method=name, label=label(name), r_squared=r_squared)
-        row.update(range_low=low, range_high=high, maps=len(patches))
+        row.update(range_low=low, range_high=high, maps=len(patches), networks=1)
         row.update(_shares(patches, found, low, high))
         if planted is not None:
             row.update(_enrichment(patches, found, planted, seed))
@@ -105,7 +120,7 @@ def _enrichment(
     seed: int,
     draws: int = 100,
 ) -> dict[str, Any]:
-    """Relevance a pixel in the planted range over the mean, and whether no other range has more."""
+    """Relevance a pixel in the planted range over the mean, and over the largest of the others."""
     edges = ranges(*planted)
     weight = np.square(relevance.astype(np.float64))
     slot = np.searchsorted(edges, patches) - 1
@@ -115,7 +130,7 @@ def _enrichment(
         sums[number] = np.bincount(slot[number].ravel(), weight[number].ravel(), bins)
         counts[number] = np.bincount(slot[number].ravel(), minlength=bins)
     if not sums.any():
-        return {"found": 0}
+        return {}
 
     def ratios(chosen: np.ndarray) -> np.ndarray:
         total, pixels = sums[chosen].sum(0), counts[chosen].sum(0)
@@ -129,5 +144,53 @@ def _enrichment(
     return {
         "enrichment": float(every[place]),
         "enrichment_error": float(np.std(again)),
-        "found": int(np.nanargmax(every) == place),
+        "margin": _margin(every, place),
     }
+
+
+def _margin(enrichments: np.ndarray, place: int) -> float:
+    mine, largest = enrichments[place], np.nanmax(np.delete(enrichments, place))
+    if not mine > 0:
+        return -math.inf
+    return math.log(mine / largest) if largest > 0 else math.inf
+
+
+def over_networks(judged: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Average judgements over networks that learned the same: rows of ``known_answers.csv``.
+
+    Errors are standard errors over the networks. A range is found (``yes``) or missed (``no``)
+    where Student's interval of the mean margin lies on one side of zero, else the method is
+    undecided.
+
+    Parameters
+    ----------
+    judged : rows of :func:`rows`, one list a network, in the same order.
+
+    """
+    out = []
+    for mine in zip(*judged, strict=True):
+        row = {**mine[0], "networks": len(mine)}
+        for name in MEANS:
+            values = [float(one[name]) for one in mine if one[name] is not None]
+            row[name] = float(np.mean(values)) if values else None
+            if name in ERRORS and len(mine) > 1:
+                row[ERRORS[name]] = _standard_error(values)
+        if row["control"] in PLANTED:
+            row["found"] = "no" if row["margin"] is None else _verdict(row)
+        out.append(row)
+    return out
+
+
+def _standard_error(values: Sequence[float]) -> float | None:
+    if len(values) < 2 or not np.isfinite(values).all():
+        return None
+    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if math.isinf(row["margin"]):
+        return "yes" if row["margin"] > 0 else "no"
+    if row["margin_error"] is None:
+        return "undecided"
+    reach = row["margin_error"] * scipy.stats.t.ppf((1 + CONFIDENCE) / 2, row["networks"] - 1)
+    return "undecided" if abs(row["margin"]) <= reach else "yes" if row["margin"] > 0 else "no"

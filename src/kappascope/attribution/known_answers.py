@@ -114,9 +114,19 @@ class _Patches:
 
 
 def train(
-    control: str, given: Task, section: Mapping[str, Any], spec: Mapping[str, Any], scratch: Path
+    control: str,
+    given: Task,
+    section: Mapping[str, Any],
+    spec: Mapping[str, Any],
+    scratch: Path,
+    number: int = 0,
 ) -> tuple[Network, Parameters, float]:
     """Train a control's network.
+
+    Parameters
+    ----------
+    number : networks of one number start from the same weights whatever the control, so that
+        their maps can be compared.
 
     Returns
     -------
@@ -135,9 +145,9 @@ def train(
         lambda maps, key: maps,
         settings,
         spec["seed"],
-        0,  # all controls start from the same weights, so that their maps can be compared
+        number,
         scratch,
-        f"train {control}",
+        f"train {control} {number}",
         (given.testing[:64], given.testing_labels[:64]),
     )
     outputs = evaluate_in_batches(network, trained.parameters, given.testing)

@@ -13,12 +13,16 @@ LABELS = {
     "inn_lrp_alpha2beta1_bn_z": "LRP-αβ, α = 2",
     "integrated_gradients": "Integrated gradients",
     "smoothgrad": "SmoothGrad",
+    "gradient_shap": "SHAP",
+    "deep_lift": "DeepLift",
+    "cd": "Contextual decomposition",
     "true_gradient": "True gradient",
 }
 
 
 NAMES = (
-    *("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients", "deep_lift"),
+    *("gradient", "input_x_gradient", "smoothgrad", "integrated_gradients"),
+    *("gradient_shap", "deep_lift"),
     *("guided_backprop", "deconvnet", "inn_guided_backprop", "inn_deconvnet"),
     *("lrp_0", "lrp_epsilon", "lrp_alpha1beta0", "lrp_alpha2beta1", "lrp_zplus"),
     *("lrp_zplus_nobias", "lrp_gamma", "lrp_composite", "inn_lrp_epsilon_bn_z"),

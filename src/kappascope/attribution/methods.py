@@ -177,6 +177,44 @@ class SmoothGrad:
         return {"samples": self.samples, "noise": f"{self.level:g} (max - min) of each input"}
 
 
+@jax.jit
+def _shrunk(x: Array, keys: Array, sample: int) -> Array:
+    """Multiply each input by a number between 0 and 1 from its own key."""
+    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+    places = jax.vmap(lambda key: jax.random.uniform(key, (), x.dtype))(mine)
+    return x * places.reshape(-1, *[1] * (x.ndim - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientShap:
+    """x times the mean gradient at random places of the straight path from an input of zero.
+
+    Attributes
+    ----------
+    samples : places along the path.
+    times : False leaves out the factor x.
+
+    """
+
+    samples: int = 5
+    times: bool = True
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...)."""
+        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        for sample in range(self.samples):
+            there = _shrunk(x, keys, sample)
+            mean = mean + _compiled(GRADIENT, network, parameters, there, tuple(outputs), None)
+        mean = mean / self.samples
+        return x * mean if self.times else mean
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {"baseline": "0", "path": f"{self.samples} random places"}
+
+
 @dataclasses.dataclass(frozen=True)
 class GradCam:
     """Channels of an inner node, weighed by the mean of their gradients.
@@ -275,7 +313,7 @@ class Occlusion:
         }
 
 
-Procedure = Propagation | IntegratedGradients | SmoothGrad | GradCam | Occlusion
+Procedure = Propagation | IntegratedGradients | SmoothGrad | GradientShap | GradCam | Occlusion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -341,14 +379,22 @@ _named(
     Σ S = y_k(x) - y_k(0).""",
 )
 _named(
+    "gradient_shap",
+    GradientShap(),
+    """S = x ⊙ mean of ∂y_k/∂x(αx) over random α in [0, 1], baseline 0 (Lundberg & Lee 2017; the
+    expected gradients of Captum's GradientShap without noise), 5 draws. Complete on average.""",
+)
+_named(
     "deep_lift",
     Propagation(
-        rules.Composite(relu=rules.RescaleRectifier(), max_pool=rules.Refused("deep_lift")),
+        rules.Composite(
+            relu=rules.Rescale(), sigmoid=rules.Rescale(), max_pool=rules.Refused("deep_lift")
+        ),
         times_input=True,
         from_baseline=True,
     ),
-    """Rescale rule, baseline 0 (Shrikumar et al. 2017): ReLU multiplies by Δout/Δin, the rest by
-    its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
+    """Rescale rule, baseline 0 (Shrikumar et al. 2017): ReLU and sigmoid multiply by Δout/Δin, the
+    rest by its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
 )
 _guided = rules.Composite(relu=rules.GuidedRectifier())
 _deconvnet = rules.Composite(relu=rules.DeconvnetRectifier())
@@ -438,7 +484,12 @@ on conv and dense nodes, ReLU as in the gradient, pooling evenly; zero everywher
 
 def _taylor(bias: str, batch_norm: rules.Rule) -> Propagation:
     kernel = rules.AlphaBeta(1, 0, bias)
-    composite = rules.Composite(conv=kernel, dense=kernel, batch_norm=batch_norm)
+    composite = rules.Composite(
+        conv=kernel,
+        dense=kernel,
+        batch_norm=batch_norm,
+        sigmoid=rules.Refused("deep Taylor decomposition"),
+    )
     return Propagation(composite, "positive_output")
 
 
@@ -561,7 +612,7 @@ def attribute(
     network : (description, parameters), from ``description.load``.
     x : (batch, y, x, channel) or (batch, feature), in the network's own size.
     output : which output to explain; several or None (all) add an axis in front.
-    seed, names : of the noise that SmoothGrad draws: (seed, "smoothgrad", name of the map). Names
+    seed, names : of what SmoothGrad and gradient SHAP draw: (seed, method, name of the map). Names
         are 0, 1, ... unless given.
 
     Returns
@@ -584,8 +635,8 @@ def attribute(
     _check(graph, parameters, x, named)
     weights = {name: jnp.asarray(parameters[name], x.dtype) for name in graph.parameter_names}
     keys = None
-    if isinstance(found.procedure, SmoothGrad):
-        keys = jnp.stack([randomness.key(seed, "smoothgrad", int(name)) for name in named])
+    if isinstance(found.procedure, SmoothGrad | GradientShap):
+        keys = jnp.stack([randomness.key(seed, found.name, int(name)) for name in named])
     one_pass = isinstance(found.procedure, Propagation | GradCam)
     run = functools.partial(_compiled, found.procedure) if one_pass else found.procedure
     relevance = run(graph, weights, x, outputs, keys)

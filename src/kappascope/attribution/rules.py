@@ -136,8 +136,8 @@ class DeconvnetRectifier:
 
 
 @dataclasses.dataclass(frozen=True)
-class RescaleRectifier:
-    """ReLU of DeepLift's rescale rule: R_in = R Δz/Δa, differences from the baseline.
+class Rescale:
+    """ReLU and sigmoid of DeepLift's rescale rule: R_in = R Δz/Δa, differences from the baseline.
 
     The derivative where |Δa| < ``smallest`` (Shrikumar et al. 2017, §3.5.2).
     """
@@ -150,7 +150,8 @@ class RescaleRectifier:
         change = step.inputs[0] - step.baseline[0][0]
         steep = jnp.abs(change) < self.smallest
         slope = (step.output - step.baseline[1]) / jnp.where(steep, 1.0, change)
-        return (relevance * jnp.where(steep, step.inputs[0] > 0, slope),)
+        (derivative,) = Derivative()(step, jnp.ones_like(relevance))
+        return (relevance * jnp.where(steep, derivative, slope),)
 
 
 # ---- layer-wise relevance propagation ------------------------------------------------------------
@@ -361,6 +362,8 @@ class Composite:
     global_avg_pool: Rule = Derivative()
     max_pool: Rule = Derivative()
     add: Rule = Derivative()
+    flatten: Rule = Derivative()
+    sigmoid: Rule = Derivative()
     first: Rule | None = None
 
     def rule(self, node: Mapping[str, Any]) -> Rule:
@@ -389,6 +392,7 @@ def propagation(rule: Rule, **others: Rule) -> Composite:
             "avg_pool": sums,
             "global_avg_pool": sums,
             "add": sums,
+            "sigmoid": Refused("relevance propagation"),
             **others,
         }
     )

@@ -7,7 +7,9 @@ input that they stand for is T⁻¹(M ⊙ T(x)).
 """
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+import math
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import jax
@@ -16,6 +18,7 @@ import numpy as np
 
 from kappascope.attribution import contextual
 from kappascope.attribution.methods import (
+    GradientShap,
     IntegratedGradients,
     Method,
     Model,
@@ -26,6 +29,7 @@ from kappascope.attribution.methods import (
 )
 from kappascope.attribution.rules import divide
 from kappascope.errors import InputError
+from kappascope.statistics.starlet import starlet
 
 Array = Any
 
@@ -75,6 +79,107 @@ class Fourier:
         return jnp.fft.ifft2(jax.lax.complex(s[..., 0], s[..., 1]), axes=(1, 2)).real
 
 
+@dataclasses.dataclass(frozen=True)
+class Starlet:
+    """Isotropic wavelets of maps: (batch, y, x, channel) ↔ (batch, scale, y, x, channel).
+
+    Detail scales from the finest on and the coarse map last, which add up to the map; opposite
+    edges are joined. Redundant: the inverse undoes the transformation, not the other way round.
+    """
+
+    scales: int = 4
+
+    def forward(self, x: Array) -> Array:
+        """Return the scales."""
+        planes = jnp.moveaxis(x, -1, 1).reshape(-1, *x.shape[1:3])
+        parts = jax.vmap(lambda plane: jnp.stack(starlet(plane, self.scales)))(planes)
+        parts = parts.reshape(len(x), x.shape[-1], self.scales + 1, *x.shape[1:3])
+        return jnp.moveaxis(parts, 1, -1)
+
+    def inverse(self, s: Array) -> Array:
+        """Return maps."""
+        return s.sum(1)
+
+
+_SQRT3 = math.sqrt(3)
+WAVELETS = {
+    "haar": np.array([1, 1]) / math.sqrt(2),
+    "db2": np.array([1 + _SQRT3, 3 + _SQRT3, 3 - _SQRT3, 1 - _SQRT3]) / (4 * math.sqrt(2)),
+}
+"""Low-pass filters of orthogonal wavelets (Daubechies 1992, Table 6.1)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wavelet:
+    """Orthogonal wavelets with joined edges: (batch, size) or (batch, y, x, channel), same shape.
+
+    Coefficients lie as usual: coarse ones first, then details from coarse to fine; of maps the
+    coarse corner first.
+
+    Attributes
+    ----------
+    name : ``haar`` or ``db2``.
+    levels : how often the coarse part is split; each halves it.
+
+    """
+
+    name: str = "db2"
+    levels: int = 3
+
+    def __post_init__(self) -> None:
+        if self.name not in WAVELETS:
+            raise InputError(f"wavelet: got {self.name!r}, allowed are {', '.join(WAVELETS)}")
+
+    def _matrix(self, size: int, dtype: Any) -> Array:
+        """Return one level: (size, size), low-pass rows above high-pass rows."""
+        low = WAVELETS[self.name]
+        high = low[::-1] * (-1.0) ** np.arange(len(low))
+        rows = np.zeros((size, size))
+        for half, taps in enumerate((low, high)):
+            for number in range(size // 2):
+                np.add.at(
+                    rows[half * size // 2 + number],
+                    (2 * number + np.arange(len(taps))) % size,
+                    taps,
+                )
+        return jnp.asarray(rows, dtype)
+
+    def _axes(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        axes = (1,) if len(shape) == 2 else (1, 2)
+        for axis in axes:
+            if shape[axis] % 2**self.levels:
+                raise InputError(
+                    f"wavelet: {shape[axis]} is no multiple of {2**self.levels}, which "
+                    f"{self.levels} levels need"
+                )
+        return axes
+
+    def _apply(self, x: Array, level: int, back: bool) -> Array:
+        axes = self._axes(x.shape)
+        corner = tuple(
+            slice(0, size >> level) if axis in axes else slice(None)
+            for axis, size in enumerate(x.shape)
+        )
+        part = x[corner]
+        for axis in axes:
+            matrix = self._matrix(part.shape[axis], x.dtype)
+            matrix = matrix.T if back else matrix
+            part = jnp.moveaxis(jnp.tensordot(matrix, part, (1, axis)), 0, axis)
+        return jnp.asarray(x).at[corner].set(part)
+
+    def forward(self, x: Array) -> Array:
+        """Return coefficients."""
+        for level in range(self.levels):
+            x = self._apply(x, level, back=False)
+        return x
+
+    def inverse(self, s: Array) -> Array:
+        """Return inputs."""
+        for level in reversed(range(self.levels)):
+            s = self._apply(s, level, back=True)
+        return s
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Matrix:
     """Coefficients of basis vectors: x = s · basis, over the flattened input.
@@ -82,14 +187,15 @@ class Matrix:
     Attributes
     ----------
     basis : (coefficient, feature).
-    analysis : (feature, coefficient); the pseudo-inverse of the basis unless given, for example a
-        fit with constraints.
+    shape : of one input.
+    fit : inputs (batch, feature) → coefficients (batch, coefficient), for example a fit with
+        constraints (NMF, topics); products with the pseudo-inverse of the basis unless given.
 
     """
 
     basis: np.ndarray
     shape: tuple[int, ...]
-    analysis: np.ndarray | None = None
+    fit: Callable[[np.ndarray], np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         if self.basis.ndim != 2 or self.basis.shape[1] != int(np.prod(self.shape)):
@@ -97,12 +203,17 @@ class Matrix:
                 f"basis of shape {self.basis.shape}: its rows must be inputs of "
                 f"{int(np.prod(self.shape))} features"
             )
-        if self.analysis is None:
-            object.__setattr__(self, "analysis", np.linalg.pinv(self.basis))
+
+    @functools.cached_property
+    def _analysis(self) -> np.ndarray:
+        return np.linalg.pinv(self.basis)
 
     def forward(self, x: Array) -> Array:
         """Return coefficients."""
-        return x.reshape(len(x), -1) @ jnp.asarray(self.analysis, x.dtype)
+        flat = x.reshape(len(x), -1)
+        if self.fit is not None:
+            return jnp.asarray(self.fit(np.asarray(flat)), x.dtype)
+        return flat @ jnp.asarray(self._analysis, x.dtype)
 
     def inverse(self, s: Array) -> Array:
         """Return inputs."""
@@ -112,8 +223,16 @@ class Matrix:
 # ---- Fourier bands -------------------------------------------------------------------------------
 
 
-def parse_bands(text: str) -> tuple[tuple[float, float], ...]:
+def parse_bands(text: str, pixel_arcmin: float | None = None) -> tuple[tuple[float, float], ...]:
     """Read bands written LO:HI,LO:HI,... in units of the Nyquist frequency.
+
+    Parameters
+    ----------
+    pixel_arcmin : where given, edges are multipoles of maps with such pixels.
+
+    Returns
+    -------
+    (low, high) of each band in units of the Nyquist frequency.
 
     Raises
     ------
@@ -132,7 +251,13 @@ def parse_bands(text: str) -> tuple[tuple[float, float], ...]:
         if not 0 <= low < high:
             raise InputError(f"--bands: got {part!r}; edges must rise from 0 on")
         bands.append((low, high))
-    return tuple(bands)
+    unit = 1.0 if pixel_arcmin is None else multipole_of_band(1.0, pixel_arcmin)
+    return tuple((low / unit, high / unit) for low, high in bands)
+
+
+def bands_around(centres: Sequence[float], width: float) -> tuple[tuple[float, float], ...]:
+    """Return bands of one width around centres, not below zero; units as given."""
+    return tuple((max(centre - width / 2, 0.0), centre + width / 2) for centre in centres)
 
 
 def ring_masks(pixels: int, bands: Sequence[tuple[float, float]]) -> np.ndarray:
@@ -158,14 +283,19 @@ def multipole_of_band(band: float, pixel_arcmin: float) -> float:
 def band_masks(shape: tuple[int, ...], bands: Sequence[tuple[float, float]]) -> np.ndarray:
     """Return masks of an input's transform: (band, y, x) for maps, (band, frequency) for vectors.
 
+    Maps of one row are series, (1, sample, channel), and their masks are (band, 1, frequency).
+
     Raises
     ------
     InputError
         When maps are not square.
 
     """
-    if len(shape) == 1:
-        return ring_masks(shape[0], bands)[:, 0]
+    if len(shape) == 1 or shape[0] == 1:
+        frequency = np.abs(np.fft.fftfreq(max(shape)))
+        frequency = frequency / frequency.max()
+        masks = np.array([(low <= frequency) & (frequency < high) for low, high in bands])
+        return masks if len(shape) == 1 else masks[:, None]
     if shape[0] != shape[1]:
         raise InputError(f"--transform fft: maps of {shape[0]}×{shape[1]} pixels are not square")
     return ring_masks(shape[0], bands)
@@ -197,12 +327,40 @@ def decomposed_bands(
     Relevant and irrelevant part of the outputs, (band, batch, output) each.
 
     """
-    network, parameters = model
     x = jnp.asarray(x)
-    scores = [
-        contextual.scores(network, dict(parameters), x, filtered(x, jnp.asarray(mask)))
-        for mask in band_masks(x.shape[1:], bands)
-    ]
+    masks = band_masks(x.shape[1:], bands)
+    return _followed(model, x, (filtered(x, jnp.asarray(mask)) for mask in masks))
+
+
+def decomposed(
+    model: Model, x: Array, transform: Transform, masks: Sequence[Array] | None = None
+) -> tuple[Array, Array]:
+    """Follow parts of the transformed inputs through a network by contextual decomposition.
+
+    The relevant part is T⁻¹(M ⊙ T(x)); what T cannot represent is in the irrelevant part.
+
+    Parameters
+    ----------
+    masks : each in the shape of one input's coefficients; each coefficient by itself unless given.
+
+    Returns
+    -------
+    Relevant and irrelevant part of the outputs, (mask, batch, output) each.
+
+    """
+    x = jnp.asarray(x)
+    coefficients = transform.forward(x)
+    if masks is None:
+        size = math.prod(coefficients.shape[1:])
+        masks = np.eye(size, dtype=bool).reshape(size, *coefficients.shape[1:])
+    parts = (transform.inverse(jnp.where(jnp.asarray(mask), coefficients, 0)) for mask in masks)
+    return _followed(model, x, parts)
+
+
+def _followed(model: Model, x: Array, parts: Iterable[Array]) -> tuple[Array, Array]:
+    network, parameters = model[0], dict(model[1])
+    values = contextual.evaluated(network, parameters, x)
+    scores = [contextual.scores(network, parameters, values, part) for part in parts]
     relevant, irrelevant = zip(*scores, strict=True)
     return jnp.stack(relevant), jnp.stack(irrelevant)
 
@@ -284,7 +442,7 @@ def _slopes(
         isinstance(procedure, Propagation) and procedure.seed == "one" and not procedure.times_input
     ):
         return attribute(method, model, x, output, seed), False
-    if isinstance(procedure, IntegratedGradients):
+    if isinstance(procedure, IntegratedGradients | GradientShap):
         plain = dataclasses.replace(method, procedure=dataclasses.replace(procedure, times=False))
         return attribute(plain, model, x, output, seed), True
     if isinstance(procedure, Propagation) and procedure.times_input:

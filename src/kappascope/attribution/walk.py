@@ -16,11 +16,13 @@ Array = Any
 
 @functools.lru_cache(maxsize=64)
 def nonnegative_nodes(network: Network) -> frozenset[str]:
-    """Return the nodes whose outputs cannot be negative: ReLUs, and sums and pools of such."""
+    """Return the nodes whose outputs cannot be negative: ReLUs, and sums and pools of them."""
     found: set[str] = set()
     for node in network.nodes:
-        kept = node["kind"] in ("avg_pool", "max_pool", "global_avg_pool", "add")
-        if node["kind"] == "relu" or (kept and all(name in found for name in node["inputs"])):
+        kept = node["kind"] in ("avg_pool", "max_pool", "global_avg_pool", "add", "flatten")
+        if node["kind"] in ("relu", "sigmoid") or (
+            kept and all(name in found for name in node["inputs"])
+        ):
             found.add(node["name"])
     return frozenset(found)
 

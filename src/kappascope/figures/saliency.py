@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -479,7 +479,8 @@ def known_answers(rows: Rows) -> Figure:
 
     Returns
     -------
-    One line a method, one point a control; a filled point has its largest enrichment there.
+    One line a method, one point a control; a filled point has its largest enrichment there, a white
+    one elsewhere, a pale one is undecided.
 
     """
     mine = [row for row in rows if row["enrichment"]]
@@ -501,13 +502,14 @@ def known_answers(rows: Rows) -> Figure:
                     place = methods.index(row["method"]) + shift
                     _enrichment(axes, row, place, colour, marker, left)
             axes.plot([], [], marker, color=colour, label=_CONTROLS.get(control, control))
+        axes.plot([], [], "o", color="0.4", mfc="0.75", label="undecided")
         axes.plot([], [], "o", color="0.4", mfc="white", label="largest elsewhere")
         axes.set_xlim(left, right)
         axes.set_yticks(range(len(methods)), [label(method) for method in methods])
         axes.set_ylim(max(len(methods), 1) - 0.5, -0.5)
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("share of relevance / share of pixels, in the planted range")
-        figure.legend(loc="outside upper center", ncols=3)
+        figure.legend(loc="outside upper center", ncols=4)
     return figure
 
 
@@ -525,7 +527,7 @@ def _enrichment(
     axes: Axes, row: Mapping[str, str], place: float, colour: str, marker: str, left: float
 ) -> None:
     value, error = float(row["enrichment"]), float(row["enrichment_error"] or 0.0)
-    fill = colour if row["found"] == "1" else "white"
+    fill = {"yes": colour, "undecided": (*to_rgb(colour), 0.35)}.get(row["found"], "white")
     if value <= 0:
         # No relevance at all in the range: an arrowhead at the axis, which has no zero.
         axes.plot(1.1 * left, place, "<", color=colour, mfc=fill, markersize=6)

@@ -98,6 +98,8 @@ LEAST_PIXELS = 1.2
 def remaining_smoothing(maps: "MapSet", wanted_arcmin: float) -> float:
     """Return the Gaussian still to apply [pixels]: widths add in squares.
 
+    Asked for 0, maps stay as they are.
+
     Raises
     ------
     InputError
@@ -110,6 +112,8 @@ def remaining_smoothing(maps: "MapSet", wanted_arcmin: float) -> float:
             f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but the maps are already smoothed "
             f"by {already:g} arcmin; ask for at least that"
         )
+    if wanted_arcmin == 0:
+        return 0.0
     if wanted_arcmin < LEAST_PIXELS * maps.pixel_arcmin * (1 - 1e-6):
         raise InputError(
             f"maps.smoothing_arcmin: got {wanted_arcmin:g}, but these maps have pixels of "

@@ -1,6 +1,7 @@
 """The networks of the papers as descriptions."""
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kappascope.errors import InputError
@@ -15,6 +16,58 @@ BLOCKS: tuple[tuple[tuple[int, float], ...], ...] = (
     ((3, 16), (1, 8), (3, 16), (1, 8), (3, 16)),
 )
 """(window, multiple of the width) of the 18 convolutions, block by block (Ribli et al. 2019)."""
+
+
+class _Builder:
+    """Nodes one after the other, each reading the one before unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.nodes: list[dict[str, Any]] = []
+        self.last = "x"
+
+    def add(self, name: str, kind: str, inputs: list[str] | None = None, **fields: Any) -> str:
+        self.nodes.append({"name": name, "kind": kind, "inputs": inputs or [self.last], **fields})
+        self.last = name
+        return name
+
+    def conv(
+        self,
+        name: str,
+        features: int,
+        window: tuple[int, int],
+        strides: tuple[int, int] = (1, 1),
+        margin: tuple[int, int] = (0, 0),
+        bias: bool = True,
+        inputs: list[str] | None = None,
+    ) -> str:
+        fields = ("kernel", "bias") if bias else ("kernel",)
+        return self.add(
+            name,
+            "conv",
+            inputs,
+            features=features,
+            window=list(window),
+            strides=list(strides),
+            padding=[[margin[0]] * 2, [margin[1]] * 2],
+            params={field: f"{name}.{field}" for field in fields},
+        )
+
+    def batch_norm(self, name: str, eps: float = 1e-5) -> str:
+        fields = ("scale", "bias", "mean", "var")
+        params = {field: f"{name}.{field}" for field in fields}
+        return self.add(name, "batch_norm", eps=eps, params=params)
+
+    def max_pool(
+        self, name: str, window: tuple[int, int], strides: tuple[int, int], margin: int = 0
+    ) -> str:
+        padding = [[margin, margin]] * 2
+        return self.add(
+            name, "max_pool", window=list(window), strides=list(strides), padding=padding
+        )
+
+    def dense(self, name: str, features: int) -> str:
+        params = {field: f"{name}.{field}" for field in ("kernel", "bias")}
+        return self.add(name, "dense", features=features, params=params)
 
 
 def convergence_cnn(
@@ -40,41 +93,22 @@ def convergence_cnn(
     """
     if padding not in ("VALID", "SAME"):
         raise InputError(f"network.padding: got {padding!r}, allowed are VALID and SAME")
-    nodes: list[dict[str, Any]] = []
-    previous, side, number = "x", pixels, 0
-
-    def add(name: str, kind: str, **fields: Any) -> None:
-        nonlocal previous
-        nodes.append({"name": name, "kind": kind, "inputs": [previous], **fields})
-        previous = name
-
+    net, side, number = _Builder(), pixels, 0
     kept = BLOCKS[:blocks]
     for index, block in enumerate(kept, start=1):
         for window, multiple in block:
             number += 1
             margin = window // 2 if padding == "SAME" else 0
             side -= 0 if padding == "SAME" else window - 1
-            add(
-                f"conv{number}",
-                "conv",
-                features=int(width * multiple),
-                window=[window, window],
-                strides=[1, 1],
-                padding=[[margin, margin], [margin, margin]],
-                params={"kernel": f"conv{number}.kernel", "bias": f"conv{number}.bias"},
+            net.conv(
+                f"conv{number}", int(width * multiple), (window, window), margin=(margin, margin)
             )
             if number < sum(map(len, kept)):
-                names = ("scale", "bias", "mean", "var")
-                add(
-                    f"bn{number}",
-                    "batch_norm",
-                    eps=1e-3,
-                    params={name: f"bn{number}.{name}" for name in names},
-                )
-            add(f"relu{number}", "relu")
+                net.batch_norm(f"bn{number}", 1e-3)
+            net.add(f"relu{number}", "relu")
         if index < blocks:
             nothing = [[0, 0], [0, 0]]
-            add(f"pool{index}", "avg_pool", window=[2, 2], strides=[2, 2], padding=nothing)
+            net.add(f"pool{index}", "avg_pool", window=[2, 2], strides=[2, 2], padding=nothing)
             side = math.floor(side / 2)
     if side < 1:
         least = 348 if padding == "VALID" else 2 ** (blocks - 1)
@@ -82,11 +116,114 @@ def convergence_cnn(
             f"network.padding: {padding} needs maps of at least {least} pixels, got {pixels}; "
             "use SAME or larger maps"
         )
-    add(f"pool{blocks}", "global_avg_pool")
-    add(
-        "dense",
-        "dense",
-        features=outputs,
-        params={"kernel": "dense.kernel", "bias": "dense.bias"},
-    )
-    return Network("convergence_cnn", (pixels, pixels, 1), outputs, tuple(nodes))
+    net.add(f"pool{blocks}", "global_avg_pool")
+    net.dense("dense", outputs)
+    return Network("convergence_cnn", (pixels, pixels, 1), outputs, tuple(net.nodes))
+
+
+def regressor(pixels: int, section: Mapping[str, Any]) -> Network:
+    """Return the network that the config's ``network`` section asks for, with Ω_m and σ8 out."""
+    if section["architecture"] == "resnet18":
+        return resnet18(pixels, section["width"], 2)
+    return convergence_cnn(pixels, section["width"], section["padding"])
+
+
+def resnet18(pixels: int, width: int, outputs: int) -> Network:
+    """Return ResNet-18 for maps of one channel (He et al. 2016; singh2020 section 4).
+
+    Parameters
+    ----------
+    pixels : side of the maps.
+    width : channels of the first stage, 64 as published.
+
+    """
+    net = _Builder()
+    net.conv("conv1", width, (7, 7), (2, 2), (3, 3), bias=False)
+    net.batch_norm("bn1")
+    net.add("relu1", "relu")
+    net.max_pool("pool1", (3, 3), (2, 2), 1)
+    channels = width
+    for stage in range(4):
+        for block in range(2):
+            name, before = f"block{stage + 1}_{block + 1}", net.last
+            features, stride = width * 2**stage, 2 if stage and not block else 1
+            net.conv(f"{name}.conv1", features, (3, 3), (stride, stride), (1, 1), bias=False)
+            net.batch_norm(f"{name}.bn1")
+            net.add(f"{name}.relu1", "relu")
+            net.conv(f"{name}.conv2", features, (3, 3), (1, 1), (1, 1), bias=False)
+            main = net.batch_norm(f"{name}.bn2")
+            if features != channels:
+                net.conv(
+                    f"{name}.shortcut",
+                    features,
+                    (1, 1),
+                    (stride, stride),
+                    bias=False,
+                    inputs=[before],
+                )
+                before = net.batch_norm(f"{name}.shortcut_bn")
+            net.add(f"{name}.add", "add", [main, before])
+            net.add(f"{name}.relu2", "relu")
+            channels = features
+    net.add("pool2", "global_avg_pool")
+    net.dense("dense", outputs)
+    return Network("resnet18", (pixels, pixels, 1), outputs, tuple(net.nodes))
+
+
+def multilayer_perceptron(features: int, hidden: Sequence[int], outputs: int) -> Network:
+    """Return dense layers with ReLU between them, for vectors."""
+    net = _Builder()
+    for number, size in enumerate(hidden, start=1):
+        net.dense(f"dense{number}", size)
+        net.add(f"relu{number}", "relu")
+    net.dense(f"dense{len(hidden) + 1}", outputs)
+    return Network("multilayer_perceptron", (features,), outputs, tuple(net.nodes))
+
+
+def digit_cnn(pixels: int = 28, outputs: int = 10) -> Network:
+    """Return a small network for digits: two convolutions, pooling, two dense layers.
+
+    The example network of PyTorch that singh2020 (S3) took, smaller and without dropout.
+    """
+    net = _Builder()
+    for number, features in enumerate((10, 20), start=1):
+        net.conv(f"conv{number}", features, (5, 5))
+        net.max_pool(f"pool{number}", (2, 2), (2, 2))
+        net.add(f"relu{number}", "relu")
+    net.add("flatten", "flatten")
+    net.dense("dense1", 50)
+    net.add("relu3", "relu")
+    net.dense("dense2", outputs)
+    return Network("digit_cnn", (pixels, pixels, 1), outputs, tuple(net.nodes))
+
+
+def lenet(pixels: int = 32, outputs: int = 10) -> Network:
+    """Return LeNet-5 with ReLU and max pooling, as the released weights of singh2020 have it."""
+    net = _Builder()
+    for number, features in enumerate((6, 16), start=1):
+        net.conv(f"c{number}", features, (5, 5))
+        net.add(f"relu{number}", "relu")
+        net.max_pool(f"pool{number}", (2, 2), (2, 2))
+    net.conv("c3", 120, (5, 5))
+    net.add("relu3", "relu")
+    net.add("flatten", "flatten")
+    net.dense("f4", 84)
+    net.add("relu4", "relu")
+    net.dense("f5", outputs)
+    return Network("lenet", (pixels, pixels, 1), outputs, tuple(net.nodes))
+
+
+def waveform_cnn(samples: int, width: int, outputs: int) -> Network:
+    """Return a network for series (1, sample, 1): strided convolutions, pooled at the end.
+
+    After M5 (Dai et al. 2017; singh2020 S2): a wide first window, then narrow ones, averaged over
+    time at the end; strides in place of pooling and no batch normalization.
+    """
+    net = _Builder()
+    layers = ((width, 81, 4), (width, 5, 4), (2 * width, 5, 4), (4 * width, 5, 4))
+    for number, (features, window, stride) in enumerate(layers, start=1):
+        net.conv(f"conv{number}", features, (1, window), (1, stride), (0, window // 2))
+        net.add(f"relu{number}", "relu")
+    net.add("pool", "global_avg_pool")
+    net.dense("dense", outputs)
+    return Network("waveform_cnn", (1, samples, 1), outputs, tuple(net.nodes))

@@ -125,8 +125,11 @@ def _shape(
         raise InputError(f"{where}: {kind} needs maps (y, x, channel), gets {_told(shape)}")
     if kind == "dense" and len(shape) != 1:
         raise InputError(
-            f"{where}: dense needs a vector, gets {_told(shape)}; put global_avg_pool before it"
+            f"{where}: dense needs a vector, gets {_told(shape)}; put flatten or global_avg_pool "
+            "before it"
         )
+    if kind == "flatten":
+        return (math.prod(shape),)
     if kind in ("conv", "dense"):
         axes = 4 if kind == "conv" else 2
         kernel = arrays["kernel"].shape

@@ -8,11 +8,12 @@ kind                fields
 ``conv``            ``features``, ``window``, ``strides``, ``padding``, ``params.kernel``
                     (height, width, in, out), ``params.bias`` (absent: no bias)
 ``batch_norm``      ``eps``, ``params.scale``, ``.bias``, ``.mean``, ``.var``
-``relu``            none
+``relu``, ``sigmoid`` none
 ``avg_pool``,       ``window``, ``strides``, ``padding``; rows that fill no window are dropped
 ``max_pool``
 ``global_avg_pool`` none
 ``add``             none; two or more inputs
+``flatten``         none; (y, x, channel) to a vector, channels fastest
 ``dense``           ``features``, ``params.kernel`` (in, out), ``params.bias`` (absent: no bias)
 ==================  ==========================================================================
 
@@ -38,10 +39,12 @@ KINDS = (
     "conv",
     "batch_norm",
     "relu",
+    "sigmoid",
     "avg_pool",
     "max_pool",
     "global_avg_pool",
     "add",
+    "flatten",
     "dense",
 )
 

@@ -56,6 +56,8 @@ _PARAMETER_FREE: dict[str, Callable[[Sequence[Array], Mapping[str, Any]], Array]
     "max_pool": lambda inputs, node: _max_pool(inputs[0], node),
     "global_avg_pool": lambda inputs, node: inputs[0].mean((1, 2)),
     "add": lambda inputs, node: sum(inputs[1:], inputs[0]),
+    "flatten": lambda inputs, node: inputs[0].reshape(len(inputs[0]), -1),
+    "sigmoid": lambda inputs, node: jax.nn.sigmoid(inputs[0]),
 }
 
 

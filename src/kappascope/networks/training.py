@@ -52,6 +52,7 @@ class Settings:
     schedule : ``one_cycle`` (cosine, to ``peak_learning_rate`` and back) or ``steps`` (divided by
         ten at epochs 10 and 20, what the code released with Ribli et al. 2019 does).
     kernel_l2 : weight of the sum of squared convolution kernels in the loss.
+    output_bias : what the outputs' biases start from: ``mean`` of the targets or ``zero``.
 
     """
 
@@ -62,6 +63,7 @@ class Settings:
     momentum: float
     kernel_l2: float
     batch_norm_momentum: float
+    output_bias: str
     checkpoint_every_seconds: float
 
     @classmethod
@@ -104,7 +106,7 @@ def _augment(maps: Array, key: Array) -> Array:
     return jnp.where(choices[2], maps.transpose(0, 2, 1), maps)
 
 
-def _initial_variables(module: GraphNetwork, generator: np.random.Generator) -> Any:
+def initial_variables(module: GraphNetwork, generator: np.random.Generator) -> Any:
     """Glorot-uniform kernels, drawn outside JAX, which compiles 18 draws in ten seconds."""
     empty = jnp.zeros((1, *module.network.input_shape), jnp.float32)
     shapes = flax.core.unfreeze(jax.eval_shape(module.init, jax.random.key(0), empty))
@@ -236,11 +238,12 @@ class _State:
         count: int,
     ) -> "_State":
         module = GraphNetwork(network, settings.batch_norm_momentum)
-        variables = _initial_variables(module, randomness.generator(seed, "initial weights", index))
+        variables = initial_variables(module, randomness.generator(seed, "initial weights", index))
         scale = targets.std(0).astype(np.float32)
-        # Starting at the targets' mean saves the steps that would only lift the outputs to it.
-        bias = jnp.asarray(targets.mean(0) / scale, jnp.float32)
-        variables["params"][network.nodes[-1]["name"]]["bias"] = bias
+        if settings.output_bias == "mean":
+            # Saves the steps that would only lift the outputs there.
+            bias = jnp.asarray(targets.mean(0) / scale, jnp.float32)
+            variables["params"][network.nodes[-1]["name"]]["bias"] = bias
         steps = count // settings.batch
         optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
         return cls(module, variables, optimiser, scale, steps, settings.kernel_l2)

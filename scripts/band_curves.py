@@ -1,0 +1,38 @@
+"""Score frequency bands of test maps with the network that reads scales."""
+
+from pathlib import Path
+
+from kappascope.files import write_arrays, write_csv
+from kappascope.networks import description
+from kappascope.trim import bands
+from kappascope.workflow_script import run
+
+SHOWN = ((0.0, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.8))
+
+
+def main(inputs, outputs, spec):
+    network, parameters, extra = description.load(Path(inputs.network).parent)
+    model, section, seed = (network, parameters), spec["trim"], spec["seed"]
+    maps, split, rows = bands.explained_maps(inputs.maps, spec, section["maps"])
+    accuracy = bands.accuracy(model, extra["target_scale"], split, spec)
+    found = bands.curves(model, maps, split, rows, section, seed)
+    arrays = {
+        "bands": found.bands,
+        "ell": found.ell(found.bands),
+        "cosmology": found.cosmology,
+        "omega_matter": found.values[0],
+        "sigma_8": found.values[1],
+        "pixel_arcmin": found.pixel_arcmin,
+        "shown_bands": SHOWN,
+        "pictures": bands.pictures(maps[len(maps) // 2 :], SHOWN),
+        **{f"scores_{name}": values for name, values in found.scores.items()},
+    }
+    write_csv(outputs.accuracy, accuracy, bands.ACCURACY_COLUMNS)
+    write_csv(outputs.curves, bands.curve_rows(found), bands.CURVE_COLUMNS)
+    write_csv(outputs.peaks, bands.peak_rows(found, seed), bands.PEAK_COLUMNS)
+    write_csv(outputs.trends, bands.trend_rows(found, seed), bands.TREND_COLUMNS)
+    write_arrays(outputs.arrays, arrays)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

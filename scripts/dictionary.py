@@ -1,0 +1,22 @@
+"""Learn dictionaries of convergence with sparse codes and sparse attributions (singh2020 S4)."""
+
+from pathlib import Path
+
+from kappascope.files import write_arrays, write_csv
+from kappascope.networks import description
+from kappascope.trim import dictionary
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    model = description.load(Path(inputs.network).parent)[:2]
+    training, testing = (
+        dictionary.read_tiles(inputs.maps, split, model, spec) for split in ("training", "testing")
+    )
+    rows, arrays = dictionary.compare(training, testing, spec["dictionary"], spec["seed"])
+    write_csv(outputs.table, rows, dictionary.COLUMNS)
+    write_arrays(outputs.atoms, arrays)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

@@ -1,0 +1,19 @@
+"""Find a planted frequency with every method: Table 1 of singh2020."""
+
+from kappascope.files import write_csv, write_text
+from kappascope.trim import planted_frequency
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    rows = []
+    for design in planted_frequency.designs(spec["planted_frequency"]):
+        rows += planted_frequency.simulate(design, planted_frequency.INVERSES, spec["seed"])
+    table = planted_frequency.table1(rows)
+    write_csv(outputs.data_sets, rows, planted_frequency.DATA_SET_COLUMNS)
+    write_text(outputs.latex, planted_frequency.latex(table))
+    write_csv(outputs.table1, table, planted_frequency.COLUMNS)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

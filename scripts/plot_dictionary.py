@@ -1,0 +1,20 @@
+"""Draw learned dictionaries, and sparsity against reconstruction (singh2020 S4)."""
+
+import numpy as np
+
+from kappascope.figures.dictionary import atoms, trade_off
+from kappascope.figures.style import provenance, save_figure
+from kappascope.files import read_rows
+
+
+def main(inputs, outputs, spec):
+    with np.load(inputs.atoms) as stored:
+        arrays = dict(stored)
+    save_figure(atoms(arrays), outputs.atoms, provenance([inputs.atoms]))
+    save_figure(trade_off(read_rows(inputs.table)), outputs.trade_off, provenance([inputs.table]))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

@@ -1,0 +1,16 @@
+"""Draw which frequencies a classifier of sounds listens to: singh2020 Fig. S2."""
+
+from kappascope.figures.sounds import importance_of_frequencies
+from kappascope.figures.style import provenance, save_figure
+from kappascope.files import read_rows
+
+
+def main(inputs, outputs, spec):
+    figure = importance_of_frequencies(read_rows(inputs.curves), read_rows(inputs.shares))
+    save_figure(figure, outputs.pdf, provenance([inputs.curves, inputs.shares]))
+
+
+if "snakemake" in globals():
+    from kappascope.workflow_script import run
+
+    run(main, snakemake)

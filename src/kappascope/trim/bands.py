@@ -1,0 +1,371 @@
+"""Which scales does a network read? Band curves of a κ network (singh2020 4, Figs. 3, 4, S1).
+
+The score of a band is what the part of a map inside it contributes to an output, divided by the
+output, s = r_band / f(x): by contextual decomposition, as published, and for comparison by
+gradient methods through the Fourier transform. Bands overlap and a part of a map is no map that
+the network has seen, so scores do not add up to one; their sum over bands that tile all
+frequencies stands beside them.
+
+Frequencies are in Nyquist units, b; their multipole is ℓ = b π / pixel. The published axis has
+twice that, see :func:`kappascope.attribution.transforms.multipole_of_band`.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kappascope import progress, randomness
+from kappascope.attribution import transforms
+from kappascope.attribution.methods import Method, Model
+from kappascope.attribution.randomization import configured
+from kappascope.errors import InputError
+from kappascope.networks import prediction
+from kappascope.networks.prediction import PARAMETERS, SplitMaps, evaluate_in_batches
+
+BATCH = 33
+GROUPS = 4
+WHOLE = np.sqrt(2.0) + 1e-6
+"""Where the corners of a map's frequencies end, in Nyquist units."""
+
+ACCURACY_COLUMNS = ("parameter", "r_squared", "error", "maps", "cosmologies")
+CURVE_COLUMNS = (
+    *("parameter", "method", "group", "value_low", "value_high", "band", "ell"),
+    *("ell_published_axis", "score", "error", "cosmologies", "maps"),
+)
+PEAK_COLUMNS = (
+    *("parameter", "method", "group", "value", "band", "ell", "error", "ell_published_axis"),
+    *("contrast", "contrast_error", "tiles_sum", "tiles_sum_scatter", "cosmologies"),
+)
+TREND_COLUMNS = ("parameter", "method", "quantity", "slope", "error", "cosmologies")
+
+
+@dataclasses.dataclass(frozen=True)
+class Curves:
+    """Band scores of test maps.
+
+    Attributes
+    ----------
+    bands : (band,) centres, in Nyquist units.
+    scores : method → (parameter, map, band).
+    tiles : method → (parameter, map) sum of the scores of bands that tile all frequencies.
+    cosmology : (map,) number of each map's cosmology.
+    values : (parameter, map) true parameters.
+    pixel_arcmin : side of a pixel.
+
+    """
+
+    bands: np.ndarray
+    scores: Mapping[str, np.ndarray]
+    tiles: Mapping[str, np.ndarray]
+    cosmology: np.ndarray
+    values: np.ndarray
+    pixel_arcmin: float
+
+    def ell(self, band: Any) -> Any:
+        """Return the multipole of a frequency in Nyquist units."""
+        return transforms.multipole_of_band(band, self.pixel_arcmin)
+
+
+# ---- measuring -----------------------------------------------------------------------------------
+
+
+def explained_maps(
+    paths: Sequence[str | Path], spec: Mapping[str, Any], each: int
+) -> tuple[np.ndarray, SplitMaps, np.ndarray]:
+    """Return the first testing maps of every cosmology as the network sees them.
+
+    Parameters
+    ----------
+    spec : config sections ``seed``, ``noise`` and ``maps``.
+    each : maps of a cosmology.
+
+    Returns
+    -------
+    (map, y, x, 1), the testing split, and the rows of the maps in it.
+
+    """
+    split = SplitMaps(paths, "testing")
+    if not len(split):
+        raise InputError("trim: there are no testing maps")
+    number = split.columns.cosmology
+    rows = np.concatenate([np.flatnonzero(number == k)[:each] for k in np.unique(number)])
+    seen = prediction.observed(split.select(rows), "noiseless", spec)
+    return seen[..., None], split, rows
+
+
+def accuracy(
+    model: Model,
+    scale: np.ndarray,
+    split: SplitMaps,
+    spec: Mapping[str, Any],
+    draws: int = 200,
+) -> list[dict[str, Any]]:
+    """R² of a network on maps of simulations it has not seen, with a bootstrap over cosmologies.
+
+    Parameters
+    ----------
+    scale : (parameter,) units of the outputs.
+
+    """
+    network, parameters = model
+    outputs = []
+    with progress.bar(len(split), "evaluate", unit="map") as shown:
+        for start in range(0, len(split), 256):
+            rows = np.arange(start, min(start + 256, len(split)))
+            seen = prediction.observed(split.select(rows), "noiseless", spec)
+            outputs.append(evaluate_in_batches(network, dict(parameters), seen) * scale)
+            shown.update(len(rows))
+    missed, truth = np.concatenate(outputs) - split.targets, split.targets
+    number = split.columns.cosmology
+    names = np.unique(number)
+    rows_of = [np.flatnonzero(number == name) for name in names]
+
+    def r_squared(chosen: np.ndarray) -> np.ndarray:
+        return 1 - (missed[chosen] ** 2).mean(0) / truth[chosen].var(0)
+
+    generator = randomness.generator(spec["seed"], "bootstrap of cosmologies")
+    again = []
+    for _ in range(draws):
+        drawn = generator.integers(len(names), size=len(names))
+        if len(np.unique(drawn)) > 1:  # one cosmology has no variance to explain
+            again.append(r_squared(np.concatenate([rows_of[k] for k in drawn])))
+    if not again:
+        raise InputError("trim: R² needs testing maps of two cosmologies or more")
+    found, error = r_squared(np.arange(len(truth))), np.std(again, 0)
+    return [
+        {
+            "parameter": name,
+            "r_squared": found[k],
+            "error": error[k],
+            "maps": len(truth),
+            "cosmologies": len(names),
+        }
+        for k, name in enumerate(PARAMETERS)
+    ]
+
+
+def curves(
+    model: Model,
+    maps: np.ndarray,
+    split: SplitMaps,
+    rows: np.ndarray,
+    section: Mapping[str, Any],
+    seed: int,
+) -> Curves:
+    """Score bands of maps by contextual decomposition and by other methods.
+
+    Parameters
+    ----------
+    maps : (map, y, x, 1), rows ``rows`` of ``split``.
+    section : config section ``trim``.
+
+    """
+    low, high = section["band_range"]
+    centres = np.linspace(low, high, section["bands"])
+    width = section["band_width"]
+    asked = {
+        "scores": transforms.bands_around(centres.tolist(), width),
+        "tiles": [(at, at + width) for at in np.arange(0, WHOLE, width)],
+    }
+    methods = {name: configured(name, section, model[0]) for name in section["methods"]}
+    names = ("cd", *methods)
+    found: dict[str, dict[str, list[np.ndarray]]] = {
+        kind: {name: [] for name in names} for kind in asked
+    }
+    network, parameters = model
+    with progress.bar(len(maps) * len(names), "bands", unit="map") as shown:
+        for start in range(0, len(maps), BATCH):
+            piece = maps[start : start + BATCH]
+            padded = np.pad(piece, [(0, BATCH - len(piece)), *[(0, 0)] * 3], "wrap")
+            outputs = evaluate_in_batches(network, dict(parameters), padded[..., 0]).T
+            for name in names:
+                # Both sets of bands in one go: the network is evaluated once for all of them.
+                every = [*asked["scores"], *asked["tiles"]]
+                values = (
+                    _band_scores(methods.get(name), model, padded, every, seed) / outputs[..., None]
+                )
+                parts = np.split(values[:, : len(piece)], [len(asked["scores"])], -1)
+                for kind, part in zip(asked, parts, strict=True):
+                    found[kind][name].append(part)
+                shown.update(len(piece))
+    scores = {name: np.concatenate(parts, 1) for name, parts in found["scores"].items()}
+    tiles = {name: np.concatenate(parts, 1).sum(-1) for name, parts in found["tiles"].items()}
+    columns = split.columns.select(rows)
+    return Curves(
+        centres,
+        scores,
+        tiles,
+        columns.cosmology,
+        np.stack([columns.omega_matter, columns.sigma_8]),
+        float(columns.pixel_arcmin),
+    )
+
+
+def _band_scores(
+    method: Method | None,
+    model: Model,
+    maps: np.ndarray,
+    bands: Sequence[tuple[float, float]],
+    seed: int,
+) -> np.ndarray:
+    """Scores (output, map, band) in units of the outputs; no method is contextual decomposition."""
+    if method is None:
+        return np.moveaxis(
+            np.asarray(transforms.decomposed_bands(model, maps, bands)[0]), 2, 0
+        ).swapaxes(1, 2)
+    outputs = list(range(model[0].outputs))
+    return np.asarray(transforms.band_relevance(method, model, maps, bands, outputs, seed))
+
+
+# ---- summaries -----------------------------------------------------------------------------------
+
+
+def by_cosmology(curves: Curves, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Average over the maps of each cosmology: (map, ...) → (cosmology, ...), and the numbers."""
+    names = np.unique(curves.cosmology)
+    return np.array([values[curves.cosmology == name].mean(0) for name in names]), names
+
+
+def _groups(truth: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """All cosmologies, and as many groups of neighbours in the true parameter as there can be."""
+    order = np.argsort(truth, kind="stable")
+    parts = [part for part in np.array_split(order, min(GROUPS, len(order))) if len(part)]
+    return [("all", order), *((str(k + 1), part) for k, part in enumerate(parts))]
+
+
+def curve_rows(curves: Curves) -> list[dict[str, Any]]:
+    """Mean curves over all cosmologies and over groups of them: rows of ``band_curves.csv``."""
+    rows = []
+    each = len(curves.cosmology) // len(np.unique(curves.cosmology))
+    for p, parameter in enumerate(PARAMETERS):
+        truth, _ = by_cosmology(curves, curves.values[p])
+        for method, scores in curves.scores.items():
+            mean, _ = by_cosmology(curves, scores[p])
+            for group, chosen in _groups(truth):
+                error = _standard_error(mean[chosen])
+                for k, band in enumerate(curves.bands):
+                    rows.append(
+                        {
+                            "parameter": parameter,
+                            "method": method,
+                            "group": group,
+                            "value_low": truth[chosen].min(),
+                            "value_high": truth[chosen].max(),
+                            "band": band,
+                            "ell": curves.ell(band),
+                            "ell_published_axis": 2 * curves.ell(band),
+                            "score": mean[chosen, k].mean(),
+                            "error": None if error is None else error[k],
+                            "cosmologies": len(chosen),
+                            "maps": each * len(chosen),
+                        }
+                    )
+    return rows
+
+
+def _standard_error(values: np.ndarray) -> np.ndarray | None:
+    return values.std(0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
+
+
+def peak(bands: np.ndarray, curve: np.ndarray) -> float:
+    """Return where a curve is highest: the top of a parabola through the highest band's five."""
+    top = int(curve.argmax())
+    near = slice(max(top - 2, 0), top + 3)
+    if top in (0, len(bands) - 1) or len(bands[near]) < 3:
+        return float(bands[top])
+    square, slope, _ = np.polyfit(bands[near] - bands[top], curve[near], 2)
+    if square >= 0:
+        return float(bands[top])
+    inside = bands[near]
+    return float(np.clip(bands[top] - slope / (2 * square), inside[0], inside[-1]))
+
+
+def contrast(curve: np.ndarray) -> np.ndarray:
+    """Return how far curves (..., band) rise over their mean, in units of the mean's size."""
+    mean = curve.mean(-1)
+    return (curve.max(-1) - mean) / np.abs(mean)
+
+
+def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any]]:
+    """Where mean curves peak, with a bootstrap over cosmologies: rows of ``band_peaks.csv``."""
+    rows = []
+    for p, parameter in enumerate(PARAMETERS):
+        truth, _ = by_cosmology(curves, curves.values[p])
+        for method, scores in curves.scores.items():
+            mean, _ = by_cosmology(curves, scores[p])
+            tiles, _ = by_cosmology(curves, curves.tiles[method][p])
+            for group, chosen in _groups(truth):
+                generator = randomness.generator(seed, f"peaks {parameter} {method} {group}")
+                again = [mean[generator.choice(chosen, len(chosen))].mean(0) for _ in range(draws)]
+                curve = mean[chosen].mean(0)
+                band = peak(curves.bands, curve)
+                many = len(chosen) > 1
+                rows.append(
+                    {
+                        "parameter": parameter,
+                        "method": method,
+                        "group": group,
+                        "value": truth[chosen].mean(),
+                        "band": band,
+                        "ell": curves.ell(band),
+                        "error": curves.ell(np.std([peak(curves.bands, one) for one in again]))
+                        if many
+                        else None,
+                        "ell_published_axis": 2 * curves.ell(band),
+                        "contrast": contrast(curve),
+                        "contrast_error": np.std(contrast(np.array(again))) if many else None,
+                        "tiles_sum": tiles[chosen].mean(),
+                        "tiles_sum_scatter": tiles[chosen].std(ddof=1) if many else None,
+                        "cosmologies": len(chosen),
+                    }
+                )
+    return rows
+
+
+def trend_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any]]:
+    """How peak and contrast move with the parameter: rows of ``band_trends.csv``.
+
+    Slopes of straight lines through the cosmologies' own mean curves, a unit of the parameter,
+    with a bootstrap over cosmologies.
+    """
+    quantities: dict[str, Callable[[np.ndarray], float]] = {
+        "peak_ell": lambda curve: float(curves.ell(peak(curves.bands, curve))),
+        "contrast": lambda curve: float(contrast(curve)),
+        "score_at_peak": lambda curve: float(curve.max()),
+    }
+    rows = []
+    for p, parameter in enumerate(PARAMETERS):
+        truth, names = by_cosmology(curves, curves.values[p])
+        if len(names) < 3:
+            continue
+        for method, scores in curves.scores.items():
+            mean, _ = by_cosmology(curves, scores[p])
+            for name, measure in quantities.items():
+                values = np.array([measure(curve) for curve in mean])
+                generator = randomness.generator(seed, f"trend {parameter} {method} {name}")
+                again = []
+                for _ in range(draws):
+                    drawn = generator.integers(len(names), size=len(names))
+                    if np.ptp(truth[drawn]):
+                        again.append(np.polyfit(truth[drawn], values[drawn], 1)[0])
+                rows.append(
+                    {
+                        "parameter": parameter,
+                        "method": method,
+                        "quantity": name,
+                        "slope": np.polyfit(truth, values, 1)[0],
+                        "error": np.std(again),
+                        "cosmologies": len(names),
+                    }
+                )
+    return rows
+
+
+def pictures(maps: np.ndarray, bands: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Return a map and its parts in a few bands, (1 + band, y, x)."""
+    one = maps[:1]
+    parts = [transforms.filtered(one, mask) for mask in transforms.band_masks(one.shape[1:], bands)]
+    return np.stack([np.asarray(part)[0, ..., 0] for part in (one, *parts)])
