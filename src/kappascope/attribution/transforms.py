@@ -350,11 +350,14 @@ def decomposed(
     """
     x = jnp.asarray(x)
     coefficients = transform.forward(x)
-    if masks is None:
-        size = math.prod(coefficients.shape[1:])
-        masks = np.eye(size, dtype=bool).reshape(size, *coefficients.shape[1:])
-    parts = (transform.inverse(jnp.where(jnp.asarray(mask), coefficients, 0)) for mask in masks)
+    chosen = _one_by_one(coefficients.shape[1:]) if masks is None else masks
+    parts = (transform.inverse(jnp.where(jnp.asarray(mask), coefficients, 0)) for mask in chosen)
     return _followed(model, x, parts)
+
+
+def _one_by_one(shape: tuple[int, ...]) -> np.ndarray:
+    size = math.prod(shape)
+    return np.eye(size, dtype=bool).reshape(size, *shape)
 
 
 def _followed(model: Model, x: Array, parts: Iterable[Array]) -> tuple[Array, Array]:

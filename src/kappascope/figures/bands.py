@@ -32,9 +32,17 @@ _GROUPS = ((BLUE, "solid"), (GREEN, "dashed"), (ORANGE, "dashdot"), (VERMILION, 
 def _both_axes(axes: Axes, ell: np.ndarray) -> None:
     """Multipoles below, and above what the paper printed: twice as much."""
     axes.set(xlabel=r"$\ell$", xlim=(ell.min(), ell.max()))
-    above = axes.secondary_xaxis("top", functions=(lambda x: 2 * x, lambda x: x / 2))
+    above = axes.secondary_xaxis("top", functions=(_doubled, _halved))
     above.set_xlabel(r"$\ell$ as printed (twice too large)")
     axes.tick_params(top=False)
+
+
+def _doubled(ell: Any) -> Any:
+    return 2 * ell
+
+
+def _halved(ell: Any) -> Any:
+    return ell / 2
 
 
 def band_curves(arrays: Arrays, published: np.ndarray | None) -> Figure:
@@ -49,7 +57,8 @@ def band_curves(arrays: Arrays, published: np.ndarray | None) -> Figure:
     ell, scores = arrays["ell"], arrays["scores_cd"][0]
     with figure_style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 6.6))
-        upper, lower = figure.subfigures(2, 1, height_ratios=(1.75, 1))
+        parts: Any = figure.subfigures(2, 1, height_ratios=(1.75, 1))
+        upper, lower = parts
         left, right = upper.subplots(1, 2)
         left.plot(ell, scores.T, color=SKY_BLUE, linewidth=0.3, alpha=0.5)
         mean = scores.mean(0)
