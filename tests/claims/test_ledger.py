@@ -2,6 +2,7 @@
 
 import collections
 import csv
+import importlib
 import os
 import re
 import subprocess
@@ -25,7 +26,7 @@ def statuses(ledger, folder, config):
 
 
 def test_it_holds_all_24_entries_of_table_1(ledger):
-    entries = [claim for claim in ledger if ".table1." in claim.id]
+    entries = [claim for claim in ledger if claim.id.startswith("matilla2020.table1.")]
     places = {tuple(claim.select["where"].values()) for claim in entries}
     assert len(entries) == len(places) == 24
     assert all(claim.published < 0 for claim in entries)
@@ -49,7 +50,7 @@ def test_table_1_is_as_printed(ledger, root):
     printed = [
         tuple(map(int, found)) for found in re.findall(r"^(?:68|95)%" + r" (-\d+)" * 6, text, re.M)
     ]
-    ours = [int(claim.published) for claim in ledger if ".table1." in claim.id]
+    ours = [int(claim.published) for claim in ledger if claim.id.startswith("matilla2020.table1.")]
     assert [number for row in printed for number in row] == ours
 
 
@@ -84,13 +85,15 @@ def test_nothing_made_means_nothing_attempted_but_the_set_up(ledger, tmp_path):
 
 def test_the_paper_tier_has_the_published_set_up(ledger, tmp_path):
     found = statuses(ledger, tmp_path, configuration.load("paper"))
-    set_up = {name: status for name, status in found.items() if ".setup." in name}
+    set_up = {
+        name: status for name, status in found.items() if name.startswith("matilla2020.setup.")
+    }
     assert set(set_up.values()) == {"match"}, set_up
 
 
 def test_a_run_with_the_published_numbers_matches(ledger, fake_run):
     found = statuses(ledger, fake_run, configuration.load())
-    table = [status for name, status in found.items() if ".table1." in name]
+    table = [status for name, status in found.items() if name.startswith("matilla2020.table1.")]
     assert table.count("match") >= 20 and set(table) <= {"match", "near"}
     for name in ("all_negative", "tightest_noiseless", "tightest_noisy", "gain_noisy"):
         assert found[f"matilla2020.constraints.{name}"] == "match"
@@ -116,6 +119,26 @@ def test_columns_are_the_documented_ones(root):
         assert found, name
         listed = set(re.findall(r"\w+", found.group()))
         assert set(rows[0]) <= listed, name
+
+
+def test_columns_of_the_second_paper_are_the_documented_ones(root):
+    text = (root / "docs/reference/files.md").read_text(encoding="utf-8")
+    text = text[text.index("## Tables: `singh2020") :]
+    for name, rows in made_up.singh_tables().items():
+        found = re.search(rf"^\| `{name}\.csv` \|.*", text, re.M)
+        assert found, name
+        assert set(rows[0]) <= set(re.findall(r"\w+", found.group())), name
+
+
+@pytest.mark.parametrize("module", ["bands", "planted_frequency", "topics", "digits", "sounds"])
+def test_made_up_columns_are_the_codes(module):
+    code = importlib.import_module(f"kappascope.trim.{module}")
+    known = [set(value) for name, value in vars(code).items() if name.endswith("COLUMNS")]
+    tables = made_up.singh_tables()
+    named = {"bands": "band_", "planted_frequency": "table1"}.get(module, module)
+    for name, rows in tables.items():
+        if name.startswith(named):
+            assert set(rows[0]) in known, name
 
 
 def test_a_positive_entry_is_told(ledger, fake_run, tmp_path):

@@ -362,6 +362,21 @@ def test_the_command_follows_a_part(tmp_path: Path) -> None:
     np.testing.assert_allclose(total, forward(network, parameters, x), rtol=1e-5)
 
 
+def test_bands_of_the_command_can_be_multipoles(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    saved(tmp_path)
+    found = []
+    for bands in (("0:0.5",), ("0:6750", "--pixel-arcmin", 0.8)):
+        out = tmp_path / "out.npy"
+        wanted = ("--method", "gradient", "--transform", "fft", "--bands", *bands, "-o", out)
+        assert run(tmp_path, *wanted) == 0
+        found.append(np.load(out))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
+    assert run(tmp_path, *wanted[:-4], "--pixel-arcmin", 0, "-o", out) == 1
+    assert "--pixel-arcmin: got 0" in capsys.readouterr().err
+
+
 def test_the_command_follows_bands(tmp_path: Path) -> None:
     model, x = saved(tmp_path)
     bands = ("--transform", "fft", "--bands", "0:0.3,0.3:0.7,0.7:1.5")

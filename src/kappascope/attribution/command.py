@@ -53,6 +53,12 @@ def add_parser(subcommands: Any) -> None:
         "go without and get every coefficient, (output, batch, frequency, real and imaginary)",
     )
     parser.add_argument(
+        "--pixel-arcmin",
+        type=float,
+        metavar="P",
+        help="side of a pixel: the edges of --bands are then multipoles",
+    )
+    parser.add_argument(
         "--outputs", type=int, nargs="+", metavar="K", help="outputs to explain (default: all)"
     )
     parser.add_argument(
@@ -144,7 +150,9 @@ def _bands(options: argparse.Namespace) -> tuple[tuple[float, float], ...]:
 
     if options.bands is None:
         raise InputError("--bands: missing; write LO:HI,... in units of the Nyquist frequency")
-    return parse_bands(options.bands)
+    if options.pixel_arcmin is not None and not options.pixel_arcmin > 0:
+        raise InputError(f"--pixel-arcmin: got {options.pixel_arcmin:g}; give a positive number")
+    return parse_bands(options.bands, options.pixel_arcmin)
 
 
 def _transformed(
