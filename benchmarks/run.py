@@ -39,6 +39,7 @@ RUNS: dict[str, list[tuple[str, list[str]]]] = {
         ("attribution.py", ["--threads", "1"]),
         ("attribution.py", ["--threads", "2"]),
     ],
+    "transformations": [("transformations.py", ["--threads", "1"])],
     "workflow_overhead": [("workflow_overhead.py", [])],
 }
 

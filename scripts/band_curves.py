@@ -1,9 +1,9 @@
 """Score frequency bands of test maps with the network that reads scales."""
 
-from pathlib import Path
+import numpy as np
 
+from kappascope.attribution import experiments
 from kappascope.files import write_arrays, write_csv
-from kappascope.networks import description
 from kappascope.trim import bands
 from kappascope.workflow_script import run
 
@@ -11,11 +11,13 @@ SHOWN = ((0.0, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.8))
 
 
 def main(inputs, outputs, spec):
-    network, parameters, extra = description.load(Path(inputs.network).parent)
-    model, section, seed = (network, parameters), spec["trim"], spec["seed"]
+    section, seed = spec["trim"], spec["seed"]
+    models = experiments.load_models(inputs.networks)
+    with np.load(inputs.networks[0]) as stored:
+        scale = stored["target_scale"]
     maps, split, rows = bands.explained_maps(inputs.maps, spec, section["maps"])
-    accuracy = bands.accuracy(model, extra["target_scale"], split, spec)
-    found = bands.curves(model, maps, split, rows, section, seed)
+    accuracy = bands.accuracy(models, scale, split, spec)
+    found = bands.curves(models, maps, split, rows, section, seed)
     arrays = {
         "bands": found.bands,
         "ell": found.ell(found.bands),
@@ -25,7 +27,7 @@ def main(inputs, outputs, spec):
         "pixel_arcmin": found.pixel_arcmin,
         "shown_bands": SHOWN,
         "pictures": bands.pictures(maps[len(maps) // 2 :], SHOWN),
-        **{f"scores_{name}": values for name, values in found.scores.items()},
+        **{f"scores_{name}": values.mean(0) for name, values in found.scores.items()},
     }
     write_csv(outputs.accuracy, accuracy, bands.ACCURACY_COLUMNS)
     write_csv(outputs.curves, bands.curve_rows(found), bands.CURVE_COLUMNS)

@@ -6,14 +6,13 @@ same bytes for any ``--cores``. On a GPU these settings change nothing.
 """
 
 import os
-import sys
 from pathlib import Path
 
 
 def configure(
     threads: int = 1, x64: bool = False, cache: str | os.PathLike[str] | None = None
 ) -> None:
-    """Set up JAX for this process; call before the first import of jax.
+    """Set up JAX for this process; call before JAX computes anything.
 
     Parameters
     ----------
@@ -22,14 +21,14 @@ def configure(
     cache : folder of the persistent compilation cache; ``None`` leaves it off.
 
     """
-    if "jax" not in sys.modules:
-        os.environ["NPROC"] = str(threads)  # the size of XLA's CPU thread pool
-        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        if threads == 1:
-            flags = os.environ.get("XLA_FLAGS", "")
-            if "xla_cpu_multi_thread_eigen" not in flags:
-                os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
+    # Read when the first array is made, not when jax is imported: modules may have done that.
+    os.environ["NPROC"] = str(threads)  # the size of XLA's CPU thread pool
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if threads == 1:
+        flags = os.environ.get("XLA_FLAGS", "")
+        if "xla_cpu_multi_thread_eigen" not in flags:
+            os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
     import jax
 
     jax.config.update("jax_enable_x64", x64)

@@ -83,11 +83,11 @@ def band_reader(low: float, high: float) -> Any:
 def test_the_band_that_a_network_reads_is_the_peak(paths: list[Path]) -> None:
     maps, split, rows = bands.explained_maps(paths, SPEC, 3)
     assert maps.shape == (12, PIXELS, PIXELS, 1)
-    found = bands.curves(band_reader(0.45, 0.55), maps, split, rows, SECTION, 3)
+    found = bands.curves([band_reader(0.45, 0.55)] * 2, maps, split, rows, SECTION, 3)
     assert list(found.scores) == ["cd", "input_x_gradient"]
     for name, scores in found.scores.items():
-        assert scores.shape == (2, 12, 9)
-        mean = scores[0].mean(0)
+        assert scores.shape == (2, 2, 12, 9)
+        mean = scores[0, 0].mean(0)
         assert mean.argmax() == 4, name
         far = np.abs(found.bands - 0.5) > 0.15
         assert np.abs(mean[far]).max() < 1e-3 * mean[4], name
@@ -98,6 +98,7 @@ def test_the_band_that_a_network_reads_is_the_peak(paths: list[Path]) -> None:
     assert (whole["parameter"], whole["method"], whole["group"]) == ("omega_matter", "cd", "all")
     assert whole["ell"] == pytest.approx(0.5 * 180 * 60 / PIXEL_ARCMIN, rel=0.05)
     assert whole["ell_published_axis"] == pytest.approx(2 * whole["ell"])
+    assert whole["scatter_networks"] == 0 and whole["networks"] == 2
     assert {row["group"] for row in rows_of} == {"all", "1", "2", "3", "4"}
     assert all(set(row) == set(bands.PEAK_COLUMNS) for row in rows_of)
     groups = [row for row in rows_of if row["parameter"] == "sigma_8" and row["method"] == "cd"]
@@ -109,9 +110,9 @@ def test_scores_do_not_depend_on_who_shares_the_batch(
 ) -> None:
     maps, split, rows = bands.explained_maps(paths, SPEC, 3)
     model = band_reader(0.3, 0.6)
-    whole = bands.curves(model, maps, split, rows, SECTION, 3)
+    whole = bands.curves([model], maps, split, rows, SECTION, 3)
     monkeypatch.setattr(bands, "BATCH", 5)
-    pieces = bands.curves(model, maps, split, rows, SECTION, 3)
+    pieces = bands.curves([model], maps, split, rows, SECTION, 3)
     for name, scores in whole.scores.items():
         np.testing.assert_allclose(pieces.scores[name], scores, rtol=1e-4, atol=1e-6)
 
@@ -122,7 +123,7 @@ def made_up(slope: float) -> bands.Curves:
     omega = np.repeat(np.linspace(0.2, 0.5, 12), 2)
     peaks = 0.4 + slope * (omega - 0.35)
     scores = 1 + np.exp(-((centres - peaks[:, None]) ** 2) / 0.02)
-    both = np.stack([scores, scores])
+    both = np.stack([scores, scores])[None]
     return bands.Curves(
         centres,
         {"cd": both},
@@ -145,7 +146,7 @@ def test_trends_are_the_slopes_of_the_peaks(slope: float) -> None:
     table = bands.curve_rows(curves)
     assert len(table) == 2 * 5 * 81 and set(table[0]) == set(bands.CURVE_COLUMNS)
     first = [row for row in table if row["group"] == "all" and row["parameter"] == "omega_matter"]
-    expected = curves.scores["cd"][0].mean(0)
+    expected = curves.scores["cd"][0, 0].mean(0)
     np.testing.assert_allclose([row["score"] for row in first], expected)
     assert first[0]["maps"] == 24 and first[0]["cosmologies"] == 12
 
@@ -168,10 +169,11 @@ def test_accuracy_of_a_network_that_knows(paths: list[Path]) -> None:
     network, parameters = band_reader(0.2, 0.4)
     _, split, _ = bands.explained_maps(paths, SPEC, 1)
     zero = {**parameters, "w": np.zeros((16, 2), np.float32)}
-    rows = bands.accuracy((network, zero), np.ones(2), split, SPEC)
+    rows = bands.accuracy([(network, zero)] * 2, np.ones(2), split, SPEC)
     for row, truth in zip(rows, split.targets.T, strict=True):
         assert row["r_squared"] == pytest.approx(1 - np.mean(truth**2) / truth.var(), rel=1e-5)
         assert row["error"] > 0 and row["maps"] == 20 and row["cosmologies"] == 4
+        assert row["scatter_networks"] == 0 and row["networks"] == 2
     assert [row["parameter"] for row in rows] == ["omega_matter", "sigma_8"]
 
 
@@ -196,3 +198,20 @@ def test_maps_without_testing_ones_are_refused(tmp_path: Path) -> None:
     write_maps(tmp_path / "maps.h5", maps)
     with pytest.raises(InputError, match="no testing maps"):
         bands.explained_maps([tmp_path / "maps.h5"], SPEC, 1)
+
+
+def test_networks_that_disagree_widen_the_error() -> None:
+    one, other = made_up(0.0), made_up(0.0)
+    moved = np.roll(other.scores["cd"], 20, -1)
+    both = bands.Curves(
+        one.bands,
+        {"cd": np.concatenate([one.scores["cd"], moved])},
+        {"cd": np.concatenate([one.tiles["cd"], other.tiles["cd"]])},
+        one.cosmology,
+        one.values,
+        PIXEL_ARCMIN,
+    )
+    alone, pair = (bands.peak_rows(curves, 1)[0] for curves in (one, both))
+    assert alone["scatter_networks"] is None and alone["error"] < 30
+    assert pair["scatter_networks"] == pytest.approx(both.ell(0.2) / 2**0.5, rel=0.02)
+    assert pair["error"] > 10 * alone["error"] + 100

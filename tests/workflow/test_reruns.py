@@ -44,6 +44,21 @@ SALIENCY = {
 }
 
 
+BANDS = {"band_curves", "plot_bands", "learn_dictionaries", "plot_dictionary"}
+"""What transforms maps."""
+TRANSFORMATIONS = {
+    *BANDS,
+    "planted_frequency",
+    "plot_planted_frequency",
+    "topics",
+    "plot_topics",
+    "digits",
+    "plot_digits",
+    "sounds",
+    "plot_sounds",
+}
+
+
 def add(checkout: Checkout, file: str, text: str) -> None:
     place = checkout.root / file
     place.write_text(place.read_text(encoding="utf-8") + text, encoding="utf-8")
@@ -88,9 +103,15 @@ def test_a_kernel_reruns_what_measures_with_it(
     assert planned == without_real_data(measuring | AFTER_STATISTICS, has_real_data)
 
 
-def test_relevance_rules_rerun_saliency_only(rerun: Checkout) -> None:
+def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/rules.py", CODE)
-    assert set(rerun.planned(*SMOKE)) == SALIENCY | {"write_claims", "build_paper"}
+    assert set(rerun.planned(*SMOKE)) == SALIENCY | TRANSFORMATIONS | LAST
+
+
+def test_transforms_rerun_what_uses_them(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/attribution/transforms.py", CODE)
+    assert set(rerun.planned(*SMOKE)) <= TRANSFORMATIONS | LAST
+    assert {"band_curves", "topics", "digits"} <= set(rerun.planned(*SMOKE))
 
 
 def test_similarity_measures_rerun_what_compares(rerun: Checkout) -> None:
@@ -116,7 +137,7 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
     planned = set(rerun.planned(*SMOKE))
     networks = {"train_network", "predict", "plot_networks"}
     maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
-    expected = maps | networks | SALIENCY | AFTER_STATISTICS
+    expected = maps | networks | SALIENCY | AFTER_STATISTICS | BANDS | {"train_band_network"}
     assert planned == without_real_data(expected, has_real_data)
 
 

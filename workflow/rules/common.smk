@@ -133,21 +133,19 @@ def known_answers_spec(wildcards):
     return {**content, "scratch": f"results/.training/{name}"}
 
 
-def band_network_spec():
-    """What the network that reads scales depends on: `network` with what `trim` says otherwise."""
+def band_network_spec(wildcards):
+    """What a network that reads scales depends on: `network` with what `trim` says otherwise."""
     content = spec(
         "train_network",
         ["seed", "noise"],
         network=BAND_NETWORK,
         maps=BAND_MAPS,
         data_set="noiseless",
-        index=0,
+        index=int(wildcards.number),
         jax=True,
     )
-    return {
-        **content,
-        "scratch": f"results/.training/bands-{provenance.digest(content)}",
-    }
+    name = f"bands-{wildcards.number}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
 
 
 def real_files(**names):

@@ -18,6 +18,7 @@ BAND_MAPS = {
     **config["maps"],
     "smoothing_arcmin": config["trim"]["smoothing_arcmin"],
 }
+BAND_NETWORKS = result("trim/networks/{number}/network.npz")
 BANDS = result("trim/bands.npz")
 TRIM_TABLES = [
     "band_accuracy",
@@ -59,13 +60,13 @@ rule train_band_network:
     input:
         MAPS,
     output:
-        network=result("trim/network/network.npz"),
-        description=result("trim/network/network.json"),
-        history=result("trim/network/history.csv"),
+        network=BAND_NETWORKS,
+        description=result("trim/networks/{number}/network.json"),
+        history=result("trim/networks/{number}/history.csv"),
     log:
-        log_of("train_band_network"),
+        log_of("train_band_network_{number}"),
     benchmark:
-        benchmark_of("train_band_network")
+        benchmark_of("train_band_network_{number}")
     priority: 9
     conda:
         "../../envs/environment.yaml"
@@ -73,7 +74,7 @@ rule train_band_network:
         mem_mb=lambda wildcards, attempt: 3000 * attempt,
         gpu=1,
     params:
-        spec=band_network_spec(),
+        spec=band_network_spec,
     script:
         "../../scripts/train_network.py"
 
@@ -81,7 +82,7 @@ rule train_band_network:
 rule band_curves:
     input:
         maps=MAPS,
-        network=result("trim/network/network.npz"),
+        networks=expand(BAND_NETWORKS, number=range(config["trim"]["networks"])),
     output:
         arrays=BANDS,
         accuracy=report(

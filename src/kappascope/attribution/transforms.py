@@ -29,7 +29,7 @@ from kappascope.attribution.methods import (
 )
 from kappascope.attribution.rules import divide
 from kappascope.errors import InputError
-from kappascope.statistics.starlet import starlet
+from kappascope.maps.wavelets import starlet
 
 Array = Any
 

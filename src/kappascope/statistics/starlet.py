@@ -1,13 +1,13 @@
 """The starlet l1-norm: how much amplitude the wavelet coefficients of each scale hold.
 
-The starlet is the isotropic undecimated wavelet of the B3 spline (Starck et al. 2007); its l1-norm
-by scale and amplitude bin as a statistic of convergence maps is Ajani et al. (2021).
+Its l1-norm by scale and amplitude bin as a statistic of convergence maps is Ajani et al. (2021).
 """
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kappascope.maps.wavelets import starlet
 from kappascope.statistics.field import Field
 from kappascope.statistics.kernels import binned_sum, masked
 from kappascope.statistics.registry import register
@@ -15,33 +15,6 @@ from kappascope.statistics.settings import Settings
 
 SCALES = 4
 """Number of detail scales; what is left is one coarse map."""
-
-_SPLINE = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
-
-
-def _spline_smoothed(map_: jax.Array, step: int) -> jax.Array:
-    for axis in (0, 1):
-        map_ = sum(  # type: ignore[assignment]
-            weight * jnp.roll(map_, (place - 2) * step, axis)
-            for place, weight in enumerate(_SPLINE)
-        )
-    return map_
-
-
-def starlet(map_: jax.Array, scales: int = SCALES) -> list[jax.Array]:
-    """Decompose a map (y, x), opposite edges joined.
-
-    Returns
-    -------
-    ``scales`` detail maps (y, x), finest first, then the coarse map; their sum is the map.
-
-    """
-    parts = []
-    for scale in range(scales):
-        coarse = _spline_smoothed(map_, 2**scale)
-        parts.append(map_ - coarse)
-        map_ = coarse
-    return [*parts, map_]
 
 
 def _places(settings: Settings) -> np.ndarray:
@@ -65,7 +38,7 @@ def starlet_l1(field: Field) -> jax.Array:
     low, high = field.settings.kappa_edges[0], field.settings.kappa_edges[-1]
     bins = len(field.settings.kappa_edges) - 1
     norms = []
-    for part in starlet(field.map):
+    for part in starlet(field.map, SCALES):
         coefficients = masked(part, field.where.pixel)
         place = jnp.floor((coefficients - low) * (bins / (high - low)))
         index = jnp.clip(place, 0, bins - 1).astype(jnp.int32)

@@ -30,16 +30,19 @@ GROUPS = 4
 WHOLE = np.sqrt(2.0) + 1e-6
 """Where the corners of a map's frequencies end, in Nyquist units."""
 
-ACCURACY_COLUMNS = ("parameter", "r_squared", "error", "maps", "cosmologies")
+ACCURACY_COLUMNS = (
+    *("parameter", "r_squared", "error", "scatter_networks", "maps", "cosmologies", "networks"),
+)
 CURVE_COLUMNS = (
     *("parameter", "method", "group", "value_low", "value_high", "band", "ell"),
     *("ell_published_axis", "score", "error", "cosmologies", "maps"),
 )
 PEAK_COLUMNS = (
-    *("parameter", "method", "group", "value", "band", "ell", "error", "ell_published_axis"),
-    *("contrast", "contrast_error", "tiles_sum", "tiles_sum_scatter", "cosmologies"),
+    *("parameter", "method", "group", "value", "band", "ell", "error", "scatter_networks"),
+    *("ell_published_axis", "contrast", "contrast_error", "tiles_sum", "tiles_sum_scatter"),
+    *("cosmologies", "networks"),
 )
-TREND_COLUMNS = ("parameter", "method", "quantity", "slope", "error", "cosmologies")
+TREND_COLUMNS = ("parameter", "method", "quantity", "slope", "error", "cosmologies", "networks")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,8 +52,8 @@ class Curves:
     Attributes
     ----------
     bands : (band,) centres, in Nyquist units.
-    scores : method → (parameter, map, band).
-    tiles : method → (parameter, map) sum of the scores of bands that tile all frequencies.
+    scores : method → (network, parameter, map, band).
+    tiles : method → (network, parameter, map) sum of the scores of bands that tile all frequencies.
     cosmology : (map,) number of each map's cosmology.
     values : (parameter, map) true parameters.
     pixel_arcmin : side of a pixel.
@@ -97,34 +100,36 @@ def explained_maps(
 
 
 def accuracy(
-    model: Model,
+    models: Sequence[Model],
     scale: np.ndarray,
     split: SplitMaps,
     spec: Mapping[str, Any],
     draws: int = 200,
 ) -> list[dict[str, Any]]:
-    """R² of a network on maps of simulations it has not seen, with a bootstrap over cosmologies.
+    """R² of networks on maps of simulations they have not seen, with a bootstrap over cosmologies.
 
     Parameters
     ----------
     scale : (parameter,) units of the outputs.
 
     """
-    network, parameters = model
-    outputs = []
+    outputs: list[list[np.ndarray]] = [[] for _ in models]
     with progress.bar(len(split), "evaluate", unit="map") as shown:
         for start in range(0, len(split), 256):
             rows = np.arange(start, min(start + 256, len(split)))
             seen = prediction.observed(split.select(rows), "noiseless", spec)
-            outputs.append(evaluate_in_batches(network, dict(parameters), seen) * scale)
+            for mine, (network, parameters) in zip(outputs, models, strict=True):
+                mine.append(evaluate_in_batches(network, dict(parameters), seen) * scale)
             shown.update(len(rows))
-    missed, truth = np.concatenate(outputs) - split.targets, split.targets
+    truth = split.targets
+    missed = np.stack([np.concatenate(mine) for mine in outputs]) - truth
     number = split.columns.cosmology
     names = np.unique(number)
     rows_of = [np.flatnonzero(number == name) for name in names]
 
     def r_squared(chosen: np.ndarray) -> np.ndarray:
-        return 1 - (missed[chosen] ** 2).mean(0) / truth[chosen].var(0)
+        """Return (network, parameter) of some maps."""
+        return 1 - (missed[:, chosen] ** 2).mean(1) / truth[chosen].var(0)
 
     generator = randomness.generator(spec["seed"], "bootstrap of cosmologies")
     again = []
@@ -134,21 +139,23 @@ def accuracy(
             again.append(r_squared(np.concatenate([rows_of[k] for k in drawn])))
     if not again:
         raise InputError("trim: R² needs testing maps of two cosmologies or more")
-    found, error = r_squared(np.arange(len(truth))), np.std(again, 0)
+    found, error = r_squared(np.arange(len(truth))), np.std(np.mean(again, 1), 0)
     return [
         {
             "parameter": name,
-            "r_squared": found[k],
+            "r_squared": found[:, k].mean(),
             "error": error[k],
+            "scatter_networks": _scatter(found[:, k]),
             "maps": len(truth),
             "cosmologies": len(names),
+            "networks": len(models),
         }
         for k, name in enumerate(PARAMETERS)
     ]
 
 
 def curves(
-    model: Model,
+    models: Sequence[Model],
     maps: np.ndarray,
     split: SplitMaps,
     rows: np.ndarray,
@@ -170,29 +177,28 @@ def curves(
         "scores": transforms.bands_around(centres.tolist(), width),
         "tiles": [(at, at + width) for at in np.arange(0, WHOLE, width)],
     }
-    methods = {name: configured(name, section, model[0]) for name in section["methods"]}
+    methods = {name: configured(name, section, models[0][0]) for name in section["methods"]}
     names = ("cd", *methods)
-    found: dict[str, dict[str, list[np.ndarray]]] = {
-        kind: {name: [] for name in names} for kind in asked
-    }
-    network, parameters = model
-    with progress.bar(len(maps) * len(names), "bands", unit="map") as shown:
-        for start in range(0, len(maps), BATCH):
-            piece = maps[start : start + BATCH]
-            padded = np.pad(piece, [(0, BATCH - len(piece)), *[(0, 0)] * 3], "wrap")
-            outputs = evaluate_in_batches(network, dict(parameters), padded[..., 0]).T
+    # Both sets of bands in one go: a network is evaluated once for all of them.
+    every = [*asked["scores"], *asked["tiles"]]
+    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    with progress.bar(len(maps) * len(names) * len(models), "bands", unit="map") as shown:
+        for model in models:
+            parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
+            for start in range(0, len(maps), BATCH):
+                piece = maps[start : start + BATCH]
+                padded = np.pad(piece, [(0, BATCH - len(piece)), *[(0, 0)] * 3], "wrap")
+                outputs = evaluate_in_batches(model[0], dict(model[1]), padded[..., 0]).T
+                for name in names:
+                    values = _band_scores(methods.get(name), model, padded, every, seed)
+                    parts[name].append((values / outputs[..., None])[:, : len(piece)])
+                    shown.update(len(piece))
             for name in names:
-                # Both sets of bands in one go: the network is evaluated once for all of them.
-                every = [*asked["scores"], *asked["tiles"]]
-                values = (
-                    _band_scores(methods.get(name), model, padded, every, seed) / outputs[..., None]
-                )
-                parts = np.split(values[:, : len(piece)], [len(asked["scores"])], -1)
-                for kind, part in zip(asked, parts, strict=True):
-                    found[kind][name].append(part)
-                shown.update(len(piece))
-    scores = {name: np.concatenate(parts, 1) for name, parts in found["scores"].items()}
-    tiles = {name: np.concatenate(parts, 1).sum(-1) for name, parts in found["tiles"].items()}
+                found[name].append(np.concatenate(parts[name], 1))
+    whole = {name: np.stack(each) for name, each in found.items()}
+    split_at = len(asked["scores"])
+    scores = {name: values[..., :split_at] for name, values in whole.items()}
+    tiles = {name: values[..., split_at:].sum(-1) for name, values in whole.items()}
     columns = split.columns.select(rows)
     return Curves(
         centres,
@@ -223,6 +229,10 @@ def _band_scores(
 # ---- summaries -----------------------------------------------------------------------------------
 
 
+def _scatter(values: np.ndarray) -> float | None:
+    return float(values.std(ddof=1)) if len(values) > 1 else None
+
+
 def by_cosmology(curves: Curves, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average over the maps of each cosmology: (map, ...) → (cosmology, ...), and the numbers."""
     names = np.unique(curves.cosmology)
@@ -243,7 +253,7 @@ def curve_rows(curves: Curves) -> list[dict[str, Any]]:
     for p, parameter in enumerate(PARAMETERS):
         truth, _ = by_cosmology(curves, curves.values[p])
         for method, scores in curves.scores.items():
-            mean, _ = by_cosmology(curves, scores[p])
+            mean, _ = by_cosmology(curves, scores[:, p].mean(0))
             for group, chosen in _groups(truth):
                 error = _standard_error(mean[chosen])
                 for k, band in enumerate(curves.bands):
@@ -290,19 +300,25 @@ def contrast(curve: np.ndarray) -> np.ndarray:
 
 
 def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any]]:
-    """Where mean curves peak, with a bootstrap over cosmologies: rows of ``band_peaks.csv``."""
+    """Where mean curves peak: rows of ``band_peaks.csv``.
+
+    Errors are from a bootstrap over cosmologies and networks.
+    """
     rows = []
     for p, parameter in enumerate(PARAMETERS):
         truth, _ = by_cosmology(curves, curves.values[p])
         for method, scores in curves.scores.items():
-            mean, _ = by_cosmology(curves, scores[p])
-            tiles, _ = by_cosmology(curves, curves.tiles[method][p])
+            mean = _each_network(curves, scores[:, p])
+            tiles = _each_network(curves, curves.tiles[method][:, p]).mean(0)
             for group, chosen in _groups(truth):
                 generator = randomness.generator(seed, f"peaks {parameter} {method} {group}")
-                again = [mean[generator.choice(chosen, len(chosen))].mean(0) for _ in range(draws)]
-                curve = mean[chosen].mean(0)
+                mine = mean[:, chosen]
+                again = np.array([_drawn(mine, generator).mean((0, 1)) for _ in range(draws)])
+                curve = mine.mean((0, 1))
                 band = peak(curves.bands, curve)
-                many = len(chosen) > 1
+                scatter = _scatter(np.array([peak(curves.bands, one) for one in mine.mean(1)]))
+                many = mine.shape[0] * mine.shape[1] > 1
+                error = np.std([peak(curves.bands, one) for one in again])
                 rows.append(
                     {
                         "parameter": parameter,
@@ -311,25 +327,36 @@ def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any
                         "value": truth[chosen].mean(),
                         "band": band,
                         "ell": curves.ell(band),
-                        "error": curves.ell(np.std([peak(curves.bands, one) for one in again]))
-                        if many
-                        else None,
+                        "error": curves.ell(error) if many else None,
+                        "scatter_networks": None if scatter is None else curves.ell(scatter),
                         "ell_published_axis": 2 * curves.ell(band),
                         "contrast": contrast(curve),
-                        "contrast_error": np.std(contrast(np.array(again))) if many else None,
+                        "contrast_error": np.std(contrast(again)) if many else None,
                         "tiles_sum": tiles[chosen].mean(),
-                        "tiles_sum_scatter": tiles[chosen].std(ddof=1) if many else None,
+                        "tiles_sum_scatter": _scatter(tiles[chosen]),
                         "cosmologies": len(chosen),
+                        "networks": len(mean),
                     }
                 )
     return rows
+
+
+def _each_network(curves: Curves, values: np.ndarray) -> np.ndarray:
+    """Average over the maps of each cosmology: (network, map, ...) → (network, cosmology, ...)."""
+    return np.stack([by_cosmology(curves, mine)[0] for mine in values])
+
+
+def _drawn(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw networks and cosmologies again: (network, cosmology, band), with repetitions."""
+    networks, cosmologies = (generator.integers(size, size=size) for size in values.shape[:2])
+    return values[networks][:, cosmologies]
 
 
 def trend_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any]]:
     """How peak and contrast move with the parameter: rows of ``band_trends.csv``.
 
     Slopes of straight lines through the cosmologies' own mean curves, a unit of the parameter,
-    with a bootstrap over cosmologies.
+    averaged over networks, with a bootstrap over cosmologies and networks.
     """
     quantities: dict[str, Callable[[np.ndarray], float]] = {
         "peak_ell": lambda curve: float(curves.ell(peak(curves.bands, curve))),
@@ -342,23 +369,26 @@ def trend_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, An
         if len(names) < 3:
             continue
         for method, scores in curves.scores.items():
-            mean, _ = by_cosmology(curves, scores[p])
+            mean = _each_network(curves, scores[:, p])
             for name, measure in quantities.items():
-                values = np.array([measure(curve) for curve in mean])
+                values = np.array([[measure(curve) for curve in mine] for mine in mean])
                 generator = randomness.generator(seed, f"trend {parameter} {method} {name}")
                 again = []
                 for _ in range(draws):
+                    networks = generator.integers(len(mean), size=len(mean))
                     drawn = generator.integers(len(names), size=len(names))
                     if np.ptp(truth[drawn]):
-                        again.append(np.polyfit(truth[drawn], values[drawn], 1)[0])
+                        line = np.polyfit(truth[drawn], values[networks].mean(0)[drawn], 1)
+                        again.append(line[0])
                 rows.append(
                     {
                         "parameter": parameter,
                         "method": method,
                         "quantity": name,
-                        "slope": np.polyfit(truth, values, 1)[0],
+                        "slope": np.polyfit(truth, values.mean(0), 1)[0],
                         "error": np.std(again),
                         "cosmologies": len(names),
+                        "networks": len(mean),
                     }
                 )
     return rows

@@ -1,0 +1,27 @@
+"""One thread a job, whatever was imported first: threads that add in any order change bits."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COUNT = """
+{first}
+from kappascope import runtime
+runtime.configure(threads={threads})
+import os
+import jax.numpy as jnp
+jnp.ones((64, 64)).sum().block_until_ready()
+names = [open(f"/proc/self/task/{{each}}/comm").read().strip() for each in os.listdir("/proc/self/task")]
+print(sum(name == "tf_XLAEigen" for name in names))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in /proc")
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("first", ["", "import jax", "import kappascope.simulation.campaign"])
+def test_jax_gets_the_threads_it_is_given(first: str, threads: int) -> None:
+    code = COUNT.format(first=first, threads=threads)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(ran.stdout) == threads
