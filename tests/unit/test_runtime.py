@@ -13,7 +13,8 @@ runtime.configure(threads={threads})
 import os
 import jax.numpy as jnp
 jnp.ones((64, 64)).sum().block_until_ready()
-names = [open(f"/proc/self/task/{{each}}/comm").read().strip() for each in os.listdir("/proc/self/task")]
+tasks = "/proc/self/task"
+names = [open(f"{{tasks}}/{{each}}/comm").read().strip() for each in os.listdir(tasks)]
 print(sum(name == "tf_XLAEigen" for name in names))
 """
 

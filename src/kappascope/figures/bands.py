@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import StrMethodFormatter
 
 from kappascope.attribution.labels import label
 from kappascope.figures.style import (
@@ -35,6 +36,8 @@ def _both_axes(axes: Axes, ell: np.ndarray) -> None:
     above = axes.secondary_xaxis("top", functions=(_doubled, _halved))
     above.set_xlabel(r"$\ell$ as printed (twice too large)")
     axes.tick_params(top=False)
+    for axis in (axes.xaxis, above.xaxis):
+        axis.set_major_formatter(StrMethodFormatter("{x:.0f}"))
 
 
 def _doubled(ell: Any) -> Any:
@@ -56,8 +59,8 @@ def band_curves(arrays: Arrays, published: np.ndarray | None) -> Figure:
     """
     ell, scores = arrays["ell"], arrays["scores_cd"][0]
     with figure_style():
-        figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 6.6))
-        parts: Any = figure.subfigures(2, 1, height_ratios=(1.75, 1))
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 5.6))
+        parts: Any = figure.subfigures(2, 1, height_ratios=(2.1, 1))
         upper, lower = parts
         left, right = upper.subplots(1, 2)
         left.plot(ell, scores.T, color=SKY_BLUE, linewidth=0.3, alpha=0.5)
