@@ -26,7 +26,7 @@ def one_process(arguments) -> None:
     shape = (count, arguments.pixels, arguments.pixels)
     maps = 0.02 * generator.standard_normal(shape, dtype=np.float32)
     targets = generator.uniform(0.2, 0.9, (count, 2))
-    settings = training.Settings(100, batch, 1e-3, "one_cycle", 0.9, 5e-5, 0.99, 1e9)
+    settings = training.Settings(100, batch, 1e-3, "one_cycle", 0.9, 5e-5, 0.99, "mean", 1e9)
     network = convergence_cnn(arguments.pixels, arguments.width, "SAME")
     state = training._State.start(network, targets, settings, 1, 0, count)
     advance = state.step_function(prediction.observer(0.06, 1.22))

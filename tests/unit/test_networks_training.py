@@ -28,6 +28,7 @@ SETTINGS = training.Settings(
     momentum=0.9,
     kernel_l2=5e-5,
     batch_norm_momentum=0.9,
+    output_bias="mean",
     checkpoint_every_seconds=1e9,
 )
 
@@ -369,7 +370,7 @@ files.os.replace = killed_before_the_move
 
 ticks = iter(range(10**6))
 training.time.monotonic = lambda: next(ticks)
-settings = training.Settings(6, 8, 0.05, "one_cycle", 0.9, 5e-5, 0.9, 2.5)
+settings = training.Settings(6, 8, 0.05, "one_cycle", 0.9, 5e-5, 0.9, "mean", 2.5)
 result = training.train(
     architectures.convergence_cnn(32, 2, "SAME"), Source(), targets,
     prediction.observer(0.1, 1.2), settings, 7, 0, Path(where), "child", (maps[:33], targets[:33]),
