@@ -400,7 +400,8 @@ def tables(page: str) -> list[list[list[str]]]:
 
 
 def test_the_reference_names_every_method_once() -> None:
-    *described, conventions = tables("reference/attribution.md")
+    *described, conventions, transforms = tables("reference/attribution.md")
+    assert [row[0] for row in transforms][-1] == "`Matrix`"
     names = [row[0].strip("`") for table in described for row in table]
     assert names == [*METHODS, *PATTERNS]
     assert all(cell for table in described for row in table for cell in row)
@@ -427,7 +428,7 @@ def test_the_page_about_a_network_of_ones_own_is_true(
     text = (DOCS / "how-to/explain-your-network.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     blocks = re.findall(r"```(python|sh)\n(.*?)```", text, flags=re.S)
-    assert [language for language, _ in blocks] == ["python", "sh", "python", "python"]
+    assert [language for language, _ in blocks] == ["python", "sh", "sh", "python", "python"]
     assert text.count("```") == 2 * len(blocks)
     for language, block in blocks:
         if language == "python":
@@ -439,6 +440,8 @@ def test_the_page_about_a_network_of_ones_own_is_true(
     assert np.load("relevance.npy").shape == (2, 4, 32, 32, 1)
     assert Path("relevance.conventions.json").is_file()
     assert np.load("cam.npy").shape == (1, 4, 32, 32)
+    with np.load("scales.npz") as scales:
+        assert scales["relevant"].shape == scales["irrelevant"].shape == (3, 4, 2)
     relevance = np.asarray(names["relevance"])
     assert relevance.shape == (4, 32, 32, 1) and np.abs(relevance).max() > 0
     assert names["outputs"].shape == (4, 2)

@@ -155,7 +155,7 @@ DESCRIPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no inputs": (put(1, "inputs", []), "inputs must be a list of names"),
     "inputs as text": (put(1, "inputs", "conv"), "inputs must be a list of names, got 'conv'"),
     "a ReLU of two": (put(1, "inputs", ["conv", "conv"]), "relu takes one input, got 2"),
-    "dense on a map": (put(4, "inputs", ["pool"]), "put global_avg_pool before it"),
+    "dense on a map": (put(4, "inputs", ["pool"]), "put flatten or global_avg_pool before it"),
     "more outputs than there are": (lambda content: content.update(outputs=5), "outputs is 5"),
     "fewer outputs": (lambda content: content.update(outputs=1), "outputs is 1"),
     "a map at the end": (
