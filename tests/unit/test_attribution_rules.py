@@ -513,6 +513,7 @@ def dense_forms(x: np.ndarray, w: np.ndarray, b: float) -> dict[str, np.ndarray]
         **dict.fromkeys(linear, w),
         **dict.fromkeys(("inn_guided_backprop", "inn_deconvnet"), y * w),
         **dict.fromkeys(("input_x_gradient", "integrated_gradients", "deep_lift", "lrp_0"), c),
+        "gradient_shap": c,
         **dict.fromkeys(
             ("lrp_epsilon", "inn_lrp_epsilon_bn_z"), c * y / (y + 1e-3 * (1 if y > 0 else -1))
         ),
