@@ -15,6 +15,7 @@ import numpy as np
 
 import kappascope
 from kappascope.attribution.command import add_parser as add_attribute
+from kappascope.doctor import add_parser as add_doctor
 from kappascope.errors import InputError
 from kappascope.files import write_json
 from kappascope.maps.reading import open_map, open_mask
@@ -223,4 +224,4 @@ def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[
     }
 
 
-_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure, add_attribute)
+_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure, add_attribute, add_doctor)

@@ -37,7 +37,7 @@ def atomic_path(destination: str | os.PathLike[str]) -> Iterator[Path]:
             prefix=f".{final.stem}.", suffix=final.suffix, dir=final.parent
         )
     except OSError as error:
-        raise _told(error, final) from error
+        raise failure_told(error, final) from error
     os.close(handle)
     scratch = Path(name)
     try:
@@ -47,12 +47,13 @@ def atomic_path(destination: str | os.PathLike[str]) -> Iterator[Path]:
         os.chmod(scratch, 0o644)
         os.replace(scratch, final)
     except OSError as error:
-        raise _told(error, final) from error
+        raise failure_told(error, final) from error
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _told(error: OSError, path: Path) -> Exception:
+def failure_told(error: OSError, path: Path) -> Exception:
+    """Return what to raise for a failed write to ``path``: a line for users where there is one."""
     # HDF5 wraps the system's error in its own text and sometimes loses the number.
     text = str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in text:

@@ -1,20 +1,22 @@
 """What every script of the workflow shares: JAX set-up, log file, one-line errors."""
 
+import contextlib
 import gc
 import io
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
 import psutil
 
+from kappascope import integrity, running
 from kappascope.errors import InputError
-from kappascope.files import write_json
+from kappascope.files import failure_told, write_json
 
 Main = Callable[[Any, Any, dict[str, Any]], None]
 """(inputs, outputs, spec) → None: the work of one script."""
@@ -28,12 +30,15 @@ class _Tee(io.TextIOBase):
 
     def write(self, text: str) -> int:
         self._terminal.write(text)
-        self._log.write(text)
+        # A full disk must not keep its own message from the terminal.
+        with contextlib.suppress(OSError):
+            self._log.write(text)
         return len(text)
 
     def flush(self) -> None:
         self._terminal.flush()
-        self._log.flush()
+        with contextlib.suppress(OSError):
+            self._log.flush()
 
     def isatty(self) -> bool:
         return False
@@ -52,8 +57,9 @@ def run(main: Main, snakemake: Any) -> None:
     """
     spec = dict(snakemake.params.spec)
     log = Path(snakemake.log[0])
-    log.parent.mkdir(parents=True, exist_ok=True)
-    sys.stderr = _Tee(sys.stderr, open(log, "w", encoding="utf-8"))
+    with _told(snakemake.rule):
+        sys.stderr = _Tee(sys.stderr, _opened(log))
+        note = running.note_job(log, snakemake.rule, snakemake.resources.get("mem_mb"))
     compiling: Spans = []
     if spec.get("jax"):
         from kappascope import runtime
@@ -65,15 +71,15 @@ def run(main: Main, snakemake: Any) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
     try:
-        main(snakemake.input, snakemake.output, spec)
-    except InputError as error:
-        print(f"kappascope: error in rule {snakemake.rule}: {error}", file=sys.stderr, flush=True)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        print(f"kappascope: rule {snakemake.rule} was interrupted", file=sys.stderr, flush=True)
-        sys.exit(130)
+        with _told(snakemake.rule):
+            running.settle_times(snakemake.input)
+            integrity.check(snakemake.input)
+            integrity.forget(snakemake.output)
+            main(snakemake.input, snakemake.output, spec)
+            integrity.record(snakemake.output)
+            running.settle_times()
     finally:
+        note.unlink(missing_ok=True)
         sys.stderr.flush()
     compiled = covered(compiling)
     timing = {
@@ -82,7 +88,49 @@ def run(main: Main, snakemake: Any) -> None:
         "compilation_seconds": compiled,
         "work_seconds": time.time() - started - compiled,
     }
-    write_json(log.with_suffix(".timing.json"), timing)
+    # Good to know, and not worth a job that has done its work.
+    with contextlib.suppress(InputError):
+        write_json(log.with_suffix(".timing.json"), timing)
+
+
+@contextlib.contextmanager
+def _told(rule: str) -> Iterator[None]:
+    """Turn what users can do something about into one line and an exit status."""
+    try:
+        yield
+    except InputError as error:
+        print(f"kappascope: error in rule {rule}: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(f"kappascope: rule {rule} was interrupted", file=sys.stderr, flush=True)
+        sys.exit(130)
+    except Exception as error:
+        if not _memory_ran_out(error):
+            raise
+        free = psutil.virtual_memory().available >> 20
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        print(
+            f"kappascope: error in rule {rule}: memory ran out ({what}); "
+            f"{free} MB are free now; use fewer --cores, or --resources mem_mb=MB, or on a cluster "
+            "a larger cluster.memory_factor, and give the same command again",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(1)
+
+
+def _memory_ran_out(error: Exception) -> bool:
+    wanting = ("RESOURCE_EXHAUSTED", "Out of memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in wanting)
+
+
+def _opened(log: Path) -> TextIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return open(log, "w", encoding="utf-8")
+    except OSError as error:
+        raise failure_told(error, log) from error
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

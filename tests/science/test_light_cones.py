@@ -26,6 +26,14 @@ SMALL = lightcone.Settings(
 )
 
 
+def seen_through(box: campaign.Box, cosmology: Cosmology, ray_tracing: str) -> np.ndarray:
+    power = matter_power(cosmology)
+    pieces = campaign.simulate_maps(
+        box, cosmology, power, SMALL, 1, PIXELS, PIXEL_ARCMIN, 1.0, ray_tracing
+    )
+    return np.concatenate(list(pieces)).astype(float)
+
+
 @pytest.fixture(scope="module", params=[(0.26, 0.8), (0.45, 0.7)], ids=str)
 def cosmology(request: pytest.FixtureRequest) -> Cosmology:
     return Cosmology(*request.param)
@@ -34,9 +42,7 @@ def cosmology(request: pytest.FixtureRequest) -> Cosmology:
 @pytest.fixture(scope="module")
 def maps(cosmology: Cosmology) -> np.ndarray:
     box = campaign.Box("testing", 0, 0, tuple(range(MAPS)))
-    simulated = campaign.simulate_maps(
-        box, cosmology, matter_power(cosmology), SMALL, 1, PIXELS, PIXEL_ARCMIN, 1.0, False
-    ).astype(float)
+    simulated = seen_through(box, cosmology, "born")
     return simulated - simulated.mean((1, 2), keepdims=True)
 
 
@@ -69,9 +75,7 @@ def test_bending_and_coupling_of_planes_change_little_at_redshift_one(
     cosmology: Cosmology, maps: np.ndarray
 ) -> None:
     box = campaign.Box("testing", 0, 0, (0, 1))
-    bent = campaign.simulate_maps(
-        box, cosmology, matter_power(cosmology), SMALL, 1, PIXELS, PIXEL_ARCMIN, 1.0, True
-    ).astype(float)
+    bent = seen_through(box, cosmology, "multi_plane")
     bent -= bent.mean((1, 2), keepdims=True)
     soft = [
         np.asarray(smooth(one.astype(np.float32), 4.0 / PIXEL_ARCMIN), float).ravel()

@@ -1,6 +1,7 @@
 """Which boxes a run simulates, and what their maps share and do not share."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,25 +112,58 @@ def test_phases_are_those_of_the_split_and_the_box(monkeypatch: pytest.MonkeyPat
         ("covariance", 1, 0),
     ):
         with pytest.raises(EnoughError):
-            campaign.simulate_maps(
-                campaign.Box(split, cosmology, number, (0,)),
-                FIDUCIAL,
-                power,
-                TINY,
-                1,
-                16,
-                2.0,
-                1.0,
-                False,
+            next(
+                campaign.simulate_maps(
+                    campaign.Box(split, cosmology, number, (0,)),
+                    FIDUCIAL,
+                    power,
+                    TINY,
+                    1,
+                    16,
+                    2.0,
+                    1.0,
+                    "born",
+                )
             )
     assert seen[0] == seen[1]  # cosmologies of a split share their phases
     assert len(set(seen)) == 4
 
 
-def simulate(box: campaign.Box, settings: lightcone.Settings = TINY) -> np.ndarray:
+def simulate(
+    box: campaign.Box, settings: lightcone.Settings = TINY, ray_tracing: str = "born"
+) -> np.ndarray:
+    return np.concatenate(list(pieces(box, settings, ray_tracing)))
+
+
+def pieces(
+    box: campaign.Box, settings: lightcone.Settings = TINY, ray_tracing: str = "born"
+) -> Iterator[np.ndarray]:
     return campaign.simulate_maps(
-        box, FIDUCIAL, matter_power(FIDUCIAL), settings, 1, 16, 2.0, 1.0, False
+        box, FIDUCIAL, matter_power(FIDUCIAL), settings, 1, 16, 2.0, 1.0, ray_tracing
     )
+
+
+@pytest.mark.parametrize("ray_tracing", ["born", "multi_plane"])
+def test_maps_are_the_same_to_the_byte_in_pieces(
+    ray_tracing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    box = campaign.Box("covariance", 0, 0, tuple(range(7)))
+    whole = simulate(box, ray_tracing=ray_tracing)
+    a_map = 4 * 16**2 * (1 if ray_tracing == "born" else 12)
+    monkeypatch.setattr(campaign, "PIECE_BYTES", 3 * a_map)
+    parts = list(pieces(box, ray_tracing=ray_tracing))
+    assert [len(part) for part in parts] == [3, 3, 1]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_a_batch_keeps_the_order_of_maps_that_came_in_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = [campaign.Box("training", 0, 1, (1, 3, 5, 7))]
+    campaign.write_batch(tmp_path / "whole.h5", listed, PARAMETERS, SPEC)
+    monkeypatch.setattr(campaign, "PIECE_BYTES", 2 * 4 * 16**2)
+    campaign.write_batch(tmp_path / "pieces.h5", listed, PARAMETERS, SPEC)
+    assert (tmp_path / "pieces.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
 def test_a_map_is_the_same_to_the_byte_whatever_is_simulated_with_it() -> None:
@@ -195,7 +229,9 @@ def test_a_simulation_that_blows_up_says_so_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        campaign, "simulate_maps", lambda *arguments: np.full((1, 16, 16), np.nan, np.float32)
+        campaign,
+        "simulate_maps",
+        lambda *arguments: iter([np.full((1, 16, 16), np.nan, np.float32)]),
     )
     listed = [campaign.Box("training", 1, 0, (0,))]
     with pytest.raises(InputError, match=r"box 0 of cosmology 1.*simulation\.steps") as caught:

@@ -5,7 +5,9 @@ import os
 import sys
 from pathlib import Path
 
-from kappascope import configuration, provenance
+from snakemake.cli import parse_args
+
+from kappascope import configuration, integrity, needs, provenance, running
 from kappascope.errors import InputError
 
 # One core a job, as for JAX: threads of two jobs that wait for each other's cores slow small matrix
@@ -14,6 +16,10 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 ROOT = Path(workflow.basedir)
+# Jobs import the code whose hash they carry, wherever they run and in whichever environment.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
+)
 try:
     config = configuration.from_command_line(config, ROOT)
     SIMULATED = config["maps"]["source"] == "simulation"
@@ -99,6 +105,45 @@ def listed_files():
         }
     files = [os.path.join(maps["path"], name) for name in sorted(filter(None, names))]
     return [maps["table"], *(file for file in files if os.path.isfile(file))]
+
+
+ONLY_READING = (
+    *("dryrun", "touch", "unlock", "lint", "list_rules", "list_target_rules"),
+    *("dag", "rulegraph", "filegraph", "d3dag", "summary", "detailed_summary"),
+    *("list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
+    *("print_compilation", "containerize", "generate_unit_tests", "archive"),
+    *("delete_all_output", "delete_temp_output", "cleanup_metadata", "report"),
+)
+
+
+def prepare_run():
+    """Claim the folder and see to what earlier runs left, unless nothing is to be run."""
+    if not workflow.is_main_process or "snakemake" not in sys.argv[0]:
+        return
+    given = parse_args(sys.argv[1:])[1]
+    if any(getattr(given, name, None) for name in ONLY_READING):
+        return
+    try:
+        running.start([RESULTS, MAPS_FOLDER], sys.argv[1:], given.targets)
+    except InputError as error:
+        print(f"kappascope: error: {error}", file=sys.stderr, flush=True)
+        os._exit(1)
+
+
+prepare_run()
+
+
+onstart:
+    running.clear_jobs()
+
+
+onsuccess:
+    integrity.remember([RESULTS, MAPS_FOLDER])
+
+
+onerror:
+    running.tell_killed()
+    integrity.remember([RESULTS, MAPS_FOLDER])
 
 
 STATISTICS = result("statistics/{data_set}.nc")

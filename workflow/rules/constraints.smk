@@ -5,6 +5,18 @@ makes   matilla2020/{table1,areas,correlations,linear_model,leave_one_out,emulat
         covariance_convergence,...}.csv and figures
 """
 
+
+localrules:
+    gather_table1,
+    plot_fig1,
+    plot_fig2,
+    correlations,
+    plot_fig3,
+    fit_linear_model,
+    plot_fig7,
+    plot_published_network,
+
+
 FIDUCIAL_PARAMETERS = config["cosmology"]["fiducial"]
 CONTOUR_FIGURES = {"fig1": "noiseless", "fig2": "noisy"}
 
@@ -24,6 +36,8 @@ rule constrain:
         benchmark_of("constrain_{data_set}")
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("constrain", config),
     params:
         spec=lambda wildcards: spec(
             "constrain",
@@ -58,6 +72,8 @@ rule gather_table1:
         log_of("table1"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("gather_table1", config),
     params:
         spec=spec("table1", []),
     script:
@@ -84,6 +100,8 @@ for number, data_set in CONTOUR_FIGURES.items():
                 log_of(f"plot_{number}"),
             conda:
                 "../../envs/environment.yaml"
+            resources:
+                **needs.resources(f"plot_{number}", config),
             params:
                 spec=spec("plot_contours", [], data_set=data_set),
             script:
@@ -100,6 +118,8 @@ rule correlations:
         log_of("correlations"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("correlations", config),
     params:
         spec=spec(
             "correlations",
@@ -123,6 +143,8 @@ rule plot_fig3:
         log_of("plot_fig3"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_fig3", config),
     params:
         spec=spec("plot_correlations", [], data_sets=DATA_SETS),
     script:
@@ -146,6 +168,8 @@ rule fit_linear_model:
         benchmark_of("linear_model")
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("fit_linear_model", config),
     params:
         spec=spec(
             "linear_model",
@@ -184,6 +208,8 @@ rule emulator_checks:
         benchmark_of("emulator_checks")
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("emulator_checks", config),
     params:
         spec=spec(
             "emulator_checks",
@@ -207,6 +233,8 @@ rule plot_fig7:
         log_of("plot_fig7"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_fig7", config),
     params:
         spec=spec("plot_emulator_checks", [], data_sets=DATA_SETS),
     script:
@@ -227,6 +255,8 @@ rule published_network:
         benchmark_of("published_network")
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("published_network", config),
     params:
         spec=spec(
             "published_network",
@@ -256,6 +286,8 @@ rule plot_published_network:
         log_of("plot_published_network"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_published_network", config),
     params:
         spec=spec("plot_published_network", ["maps"]),
     script:

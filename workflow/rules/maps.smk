@@ -5,6 +5,11 @@ makes   results/maps/{digest}/batch_{k}.h5, matilla2020/{validation,gallery}.{pd
         map_properties.csv, validation_{moments,power}.csv
 """
 
+
+localrules:
+    plot_maps,
+
+
 if SIMULATED:
     COSMOLOGIES = [
         [row["cosmology"], row["omega_matter"], row["sigma_8"]]
@@ -26,8 +31,7 @@ if SIMULATED:
         conda:
             "../../envs/environment.yaml"
         resources:
-            mem_mb=2500,
-            gpu=1,
+            **needs.resources("simulate_maps", config),
         params:
             spec=lambda wildcards: spec(
                 "simulate_maps",
@@ -55,7 +59,7 @@ else:
         conda:
             "../../envs/environment.yaml"
         resources:
-            mem_mb=2500,
+            **needs.resources("import_maps", config),
         params:
             spec=lambda wildcards: spec(
                 "import_maps",
@@ -85,6 +89,8 @@ rule validate_maps:
         benchmark_of("validate_maps")
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("validate_maps", config),
     params:
         spec=spec(
             "validate_maps",
@@ -117,6 +123,8 @@ rule plot_maps:
         log_of("plot_maps"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_maps", config),
     params:
         spec=spec("plot_maps", [], data_sets=DATA_SETS),
     script:

@@ -6,6 +6,12 @@ makes   networks/{data_set}/{number}/network.{json,npz}, networks/{data_set}/pre
 """
 
 
+localrules:
+    plot_networks,
+    network_accuracy,
+
+
+
 # The longest jobs start first, so that no core waits for the last of them.
 rule train_network:
     input:
@@ -22,8 +28,7 @@ rule train_network:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        gpu=1,
+        **needs.resources("train_network", config),
     params:
         spec=training_spec,
     script:
@@ -43,8 +48,7 @@ rule predict:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2500,
-        gpu=1,
+        **needs.resources("predict", config),
     params:
         spec=lambda wildcards: spec(
             "predict",
@@ -81,6 +85,8 @@ rule plot_networks:
         log_of("plot_networks"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_networks", config),
     params:
         spec=spec("plot_networks", ["network"], data_sets=DATA_SETS),
     script:
@@ -101,6 +107,8 @@ rule network_accuracy:
         log_of("network_accuracy"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("network_accuracy", config),
     params:
         spec=spec(
             "network_accuracy",

@@ -4,6 +4,13 @@ needs   every table and figure
 makes   config.yaml (the effective config), claims.csv, paper.pdf
 """
 
+
+localrules:
+    effective_config,
+    write_claims,
+    build_paper,
+
+
 TABLES = (
     [
         matilla(f"{name}.csv")
@@ -56,6 +63,8 @@ rule effective_config:
         log_of("effective_config"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("effective_config", config),
     params:
         spec=spec("write_config", [], effective=config),
     script:
@@ -77,6 +86,8 @@ rule write_claims:
         log_of("write_claims"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("write_claims", config),
     params:
         spec=spec("write_claims", []),
     script:
@@ -101,6 +112,8 @@ rule build_paper:
         log_of("build_paper"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("build_paper", config),
     params:
         spec=spec("build_paper", []),
     script:

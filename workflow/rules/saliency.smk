@@ -6,6 +6,16 @@ makes   matilla2020/table2.{csv,tex}, table2_maps.csv, null_test.csv, method_agr
         those tables
 """
 
+
+localrules:
+    gather_table2,
+    plot_saliency_examples,
+    plot_randomization,
+    plot_relevance,
+    plot_sensitivity,
+    plot_known_answers,
+
+
 SALIENCY = result("saliency/{data_set}")
 RELEVANCE_FIGURES = {"fig5": "noiseless", "fig6": "noisy"}
 CONTROLS = [
@@ -53,8 +63,7 @@ rule randomize:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2500,
-        gpu=1,
+        **needs.resources("randomize", config),
     params:
         spec=lambda wildcards: spec(
             "randomize",
@@ -80,8 +89,7 @@ rule relevance:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2500,
-        gpu=1,
+        **needs.resources("relevance", config),
     params:
         spec=lambda wildcards: spec(
             "relevance",
@@ -128,6 +136,8 @@ rule gather_table2:
         log_of("gather_table2"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("gather_table2", config),
     params:
         spec=spec("table2", []),
     script:
@@ -148,6 +158,8 @@ rule plot_saliency_examples:
         log_of("plot_saliency_examples_{data_set}"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_saliency_examples", config),
     params:
         spec=lambda wildcards: spec(
             "plot_saliency_examples", [], data_set=wildcards.data_set
@@ -170,6 +182,8 @@ rule plot_randomization:
         log_of("plot_randomization_{data_set}"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_randomization", config),
     params:
         spec=lambda wildcards: spec(
             "plot_randomization", [], data_set=wildcards.data_set
@@ -194,6 +208,8 @@ rule plot_relevance:
         figure="fig5|fig6",
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_relevance", config),
     params:
         spec=lambda wildcards: spec(
             "plot_relevance", [], data_set=RELEVANCE_FIGURES[wildcards.figure]
@@ -217,6 +233,8 @@ rule plot_sensitivity:
         log_of("plot_sensitivity"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_sensitivity", config),
     params:
         spec=spec("plot_sensitivity", [], data_sets=DATA_SETS),
     script:
@@ -242,8 +260,7 @@ rule known_answers:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 2500 * attempt,
-        gpu=1,
+        **needs.resources("known_answers", config),
     params:
         spec=known_answers_spec,
     script:
@@ -266,8 +283,7 @@ rule judge_methods:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        gpu=1,
+        **needs.resources("judge_methods", config),
     params:
         spec=spec("judge_methods", ["seed", "saliency"], jax=True),
     script:
@@ -284,6 +300,8 @@ rule plot_known_answers:
         log_of("plot_known_answers"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_known_answers", config),
     params:
         spec=spec("plot_known_answers", []),
     script:

@@ -5,6 +5,11 @@ makes   statistics/{data_set}.nc, matilla2020/statistics.{pdf,png}
 """
 
 
+localrules:
+    plot_statistics,
+
+
+
 rule measure_statistics:
     input:
         MAPS,
@@ -17,8 +22,7 @@ rule measure_statistics:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        gpu=1,
+        **needs.resources("measure_statistics", config),
     params:
         spec=lambda wildcards: spec(
             "measure_statistics",
@@ -41,6 +45,8 @@ rule plot_statistics:
         log_of("plot_statistics"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_statistics", config),
     params:
         spec=spec("plot_statistics", [], data_sets=DATA_SETS),
     script:

@@ -5,6 +5,16 @@ makes   singh2020/: fig2 (topics), fig3, fig4, figS1 (frequency bands of a κ ne
         figS3 (digits), table1 (a planted frequency), dictionary (learned transformations)
 """
 
+
+localrules:
+    plot_bands,
+    plot_planted_frequency,
+    plot_topics,
+    plot_digits,
+    plot_sounds,
+    plot_dictionary,
+
+
 BAND_NETWORK = {
     **{k: v for k, v in config["network"].items() if k != "seeds"},
     **{
@@ -71,8 +81,7 @@ rule train_band_network:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: 3000 * attempt,
-        gpu=1,
+        **needs.resources("train_band_network", config),
     params:
         spec=band_network_spec,
     script:
@@ -104,8 +113,7 @@ rule band_curves:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=3000,
-        gpu=1,
+        **needs.resources("band_curves", config),
     params:
         spec=spec("band_curves", ["seed", "noise", "trim"], maps=BAND_MAPS, jax=True),
     script:
@@ -140,6 +148,8 @@ rule plot_bands:
         log_of("plot_bands"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_bands", config),
     params:
         spec=spec("plot_bands", []),
     script:
@@ -162,8 +172,7 @@ rule planted_frequency:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=3000,
-        gpu=1,
+        **needs.resources("planted_frequency", config),
     params:
         spec=spec("planted_frequency", ["seed", "planted_frequency"], jax=True),
     script:
@@ -185,6 +194,8 @@ rule plot_planted_frequency:
         log_of("plot_planted_frequency"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_planted_frequency", config),
     params:
         spec=spec("plot_planted_frequency", []),
     script:
@@ -204,8 +215,7 @@ rule topics:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2000,
-        gpu=1,
+        **needs.resources("topics", config),
     params:
         spec=spec("topics", ["seed", "topics"], jax=True),
     script:
@@ -227,6 +237,8 @@ rule plot_topics:
         log_of("plot_topics"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_topics", config),
     params:
         spec=spec("plot_topics", []),
     script:
@@ -248,8 +260,7 @@ rule digits:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=3000,
-        gpu=1,
+        **needs.resources("digits", config),
     params:
         spec=spec("digits", ["seed", "digits"], jax=True),
     script:
@@ -272,6 +283,8 @@ rule plot_digits:
         log_of("plot_digits"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_digits", config),
     params:
         spec=spec("plot_digits", []),
     script:
@@ -290,8 +303,7 @@ rule sounds:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=3000,
-        gpu=1,
+        **needs.resources("sounds", config),
     params:
         spec=spec("sounds", ["seed", "sounds"], jax=True),
     script:
@@ -313,6 +325,8 @@ rule plot_sounds:
         log_of("plot_sounds"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_sounds", config),
     params:
         spec=spec("plot_sounds", []),
     script:
@@ -333,8 +347,7 @@ rule learn_dictionaries:
     conda:
         "../../envs/environment.yaml"
     resources:
-        mem_mb=2500,
-        gpu=1,
+        **needs.resources("learn_dictionaries", config),
     params:
         spec=spec("dictionary", ["seed", "maps", "noise", "dictionary"], jax=True),
     script:
@@ -362,6 +375,8 @@ rule plot_dictionary:
         log_of("plot_dictionary"),
     conda:
         "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_dictionary", config),
     params:
         spec=spec("plot_dictionary", []),
     script:

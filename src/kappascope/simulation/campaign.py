@@ -7,7 +7,8 @@ cosmology and not luck.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,12 @@ def light_cone_generator(seed: int, box: Box, realization: int) -> np.random.Gen
     return randomness.generator(seed, "light cone", SPLITS.index(box.split), cosmology, realization)
 
 
+PIECE_BYTES = 32 * 2**20
+"""Working memory of the maps that look through a box at a time."""
+
+_FLOATS_A_PIXEL = {"born": 1, "multi_plane": 12}  # multi-plane carries rays and their Jacobians
+
+
 def simulate_maps(
     box: Box,
     cosmology: Cosmology,
@@ -77,22 +84,39 @@ def simulate_maps(
     pixels: int,
     pixel_arcmin: float,
     source_redshift: float,
-    multi_plane: bool,
-) -> np.ndarray:
-    """Run one box and look through it: (map, pixels, pixels) float32 convergence."""
+    ray_tracing: str,
+) -> Iterator[np.ndarray]:
+    """Run one box and look through it, some maps at a time, so that memory does not grow with them.
+
+    Parameters
+    ----------
+    ray_tracing : ``born`` or ``multi_plane``.
+
+    Yields
+    ------
+    (map, pixels, pixels) float32 convergence of the next realizations; which maps come together
+    changes none of them.
+
+    """
     cone = lightcone.slabs(cosmology, settings.box_mpc_h, source_redshift, settings.snapshots)
     phases = randomness.generator(seed, "phases", SPLITS.index(box.split), box.number)
     projections = lightcone.simulate_projections(settings, cosmology, power, cone, phases)
-    planes = lightcone.corrected_planes(
-        projections, cone, cosmology, power, settings.box_mpc_h, settings.transfer_function
-    )
-    generators = [light_cone_generator(seed, box, number) for number in box.realizations]
-    draws = lightcone.draw(generators, len(cone.distance))
-    if multi_plane:
+    if ray_tracing == "multi_plane":
         from kappascope.simulation.raytracing import multi_plane_maps as look
     else:
         from kappascope.simulation.lightcone import born_maps as look
-    return look(planes, cone, settings.box_mpc_h, draws, pixels, pixel_arcmin)
+    generators = [light_cone_generator(seed, box, number) for number in box.realizations]
+    most = max(1, PIECE_BYTES // (4 * pixels**2 * _FLOATS_A_PIXEL[ray_tracing]))
+    # All pieces of one size, the last one filled up: another size would be compiled anew.
+    size = math.ceil(len(generators) / math.ceil(len(generators) / most))
+    for start in range(0, len(generators), size):
+        some = generators[start : start + size]
+        filled = some + some[-1:] * (size - len(some))
+        draws = lightcone.draw(filled, len(cone.distance))
+        planes = lightcone.corrected_planes(
+            projections, cone, cosmology, power, settings.box_mpc_h, settings.transfer_function
+        )
+        yield look(planes, cone, settings.box_mpc_h, draws, pixels, pixel_arcmin)[: len(some)]
 
 
 def write_batch(
@@ -132,7 +156,8 @@ def write_batch(
                 )
                 powers[box.cosmology] = (model, matter_power(model))
             model, power = powers[box.cosmology]
-            convergence = simulate_maps(
+            first = 0
+            for convergence in simulate_maps(
                 box,
                 model,
                 power,
@@ -141,19 +166,21 @@ def write_batch(
                 maps["pixels"],
                 maps["pixel_arcmin"],
                 maps["source_redshift"],
-                spec["simulation"]["ray_tracing"] == "multi_plane",
-            )
-            if not np.isfinite(convergence).all():
-                raise InputError(
-                    f"simulation: box {box.number} of cosmology {box.cosmology} ({box.split}) has "
-                    "convergence that is no number; raise simulation.steps or lower "
-                    "simulation.sharpening"
+                spec["simulation"]["ray_tracing"],
+            ):
+                if not np.isfinite(convergence).all():
+                    raise InputError(
+                        f"simulation: box {box.number} of cosmology {box.cosmology} ({box.split}) "
+                        "has convergence that is no number; raise simulation.steps or lower "
+                        "simulation.sharpening"
+                    )
+                last = first + len(convergence)
+                writer.append(
+                    convergence,
+                    split=box.split,
+                    cosmology=box.cosmology,
+                    realization=np.array(box.realizations[first:last]),
+                    omega_matter=omega_matter,
+                    sigma_8=sigma_8,
                 )
-            writer.append(
-                convergence,
-                split=box.split,
-                cosmology=box.cosmology,
-                realization=np.array(box.realizations),
-                omega_matter=omega_matter,
-                sigma_8=sigma_8,
-            )
+                first = last

@@ -1,0 +1,368 @@
+"""What each rule needs: memory, time on one core, number of jobs; all from the config.
+
+The coefficients are measurements of the default tier on one core of a two-core x86 machine
+(``docs/decisions.md``, "What jobs need"), carried to other sizes by what the work grows with. A
+scheduler is asked for several times the estimate, and for more at each further attempt.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Config = Mapping[str, Any]
+
+BASE_MB = 600.0
+"""A job that has imported JAX and compiled something."""
+
+OVERHEAD_MB = 400.0
+"""Around a job: the inner Snakemake and, on Slurm, the batch and step processes."""
+
+MEMORY_MARGIN = 1.5
+TIME_MARGIN = 4.0
+LEAST_MINUTES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Need:
+    """What the jobs of one rule need.
+
+    Attributes
+    ----------
+    jobs : how many there are.
+    seconds : of one job, on one core.
+    megabytes : of one job, at its peak.
+    accelerated : whether a GPU makes it faster.
+
+    """
+
+    jobs: int
+    seconds: float
+    megabytes: float
+    accelerated: bool = False
+
+
+Estimate = Callable[[Config], Need]
+
+
+def need(rule: str, config: Config) -> Need:
+    """Return what the jobs of ``rule`` need; rules that are not listed take seconds."""
+    return _ESTIMATES.get(rule, _light)(config)
+
+
+def rules() -> list[str]:
+    """Names of the rules that have an estimate of their own."""
+    return list(_ESTIMATES)
+
+
+def resources(rule: str, config: Config) -> dict[str, Any]:
+    """Return the ``resources`` of a rule: mem_mb, runtime [min], and GPU and partition if asked.
+
+    Memory doubles and time grows at each further attempt, so that a job which the scheduler ended
+    for want of either comes back with more (``retries`` in the profile).
+    """
+    estimate, cluster = need(rule, config), config["cluster"]
+    on_gpu = estimate.accelerated and cluster["gpus"] > 0
+    speed = cluster["gpu_speed"] if on_gpu else 1.0
+    minutes = TIME_MARGIN * estimate.seconds / 60.0 / speed
+    megabytes = MEMORY_MARGIN * estimate.megabytes + OVERHEAD_MB
+
+    def memory(wildcards: Any, attempt: int) -> int:
+        return math.ceil(megabytes * cluster["memory_factor"] * 2 ** (attempt - 1))
+
+    def runtime(wildcards: Any, attempt: int) -> int:
+        return math.ceil(max(minutes, LEAST_MINUTES) * cluster["time_factor"] * attempt)
+
+    asked: dict[str, Any] = {"mem_mb": memory, "runtime": runtime}
+    if on_gpu:
+        asked["gpu"] = cluster["gpus"]
+    partition = (cluster["gpu_partition"] if on_gpu else None) or cluster["partition"]
+    if partition:
+        asked["slurm_partition"] = partition
+    return asked
+
+
+@dataclasses.dataclass(frozen=True)
+class Total:
+    """What a whole run needs.
+
+    Attributes
+    ----------
+    jobs : how many there are, without those that take a second.
+    core_seconds : of all jobs together, on one core of the machine measured on.
+    longest_seconds : of the longest job.
+    megabytes : of the largest job.
+    disk_megabytes : of maps and everything else under results.
+
+    """
+
+    jobs: int
+    core_seconds: float
+    longest_seconds: float
+    megabytes: float
+    disk_megabytes: float
+
+
+def total(config: Config) -> Total:
+    """Add up what a run with this config needs."""
+    speed = config["cluster"]["gpu_speed"] if config["cluster"]["gpus"] else 1.0
+    simulated = config["maps"]["source"] == "simulation"
+    unused = "import_maps" if simulated else "simulate_maps"
+    needs = [need(rule, config) for rule in _ESTIMATES if rule != unused]
+    seconds = [each.seconds / (speed if each.accelerated else 1.0) for each in needs]
+    return Total(
+        jobs=sum(each.jobs for each in needs),
+        core_seconds=sum(each.jobs * time for each, time in zip(needs, seconds, strict=True))
+        + _LIGHT_JOBS * _light(config).seconds,
+        longest_seconds=max(seconds),
+        megabytes=max(each.megabytes for each in needs),
+        disk_megabytes=_maps(config) * _map_megabytes(config) + 300.0,
+    )
+
+
+# ---- sizes ---------------------------------------------------------------------------------------
+
+
+def _pixels(config: Config) -> float:
+    """Pixels of a map over those of the default tier."""
+    return (config["maps"]["pixels"] / 128.0) ** 2
+
+
+def _map_megabytes(config: Config) -> float:
+    return 4.0 * config["maps"]["pixels"] ** 2 / 2**20
+
+
+def _of_each(config: Config, split: str) -> int:
+    return int(config["cosmology"]["number"]) * int(config["maps"][split])
+
+
+def _maps(config: Config) -> int:
+    covariance = int(config["maps"]["covariance"])
+    return _of_each(config, "training") + _of_each(config, "testing") + covariance
+
+
+def _judged(config: Config) -> int:
+    return _maps(config) - _of_each(config, "training")
+
+
+def _data_sets(config: Config) -> int:
+    return len(config["constraints"]["data_sets"])
+
+
+def _width(width: float, usual: float) -> float:
+    """Cost of a network of some width over that of the usual one, as measured between 4 and 32."""
+    return float(width / usual) ** 1.6
+
+
+def _gradients(config: Config, methods: list[str]) -> float:
+    """Gradients that methods take of one map, all of them together."""
+    section = config["saliency"]
+    many = {
+        "integrated_gradients": section["path_nodes"],
+        "smoothgrad": section["smoothgrad_samples"],
+    }
+    return float(sum(many.get(name, 1) for name in methods))
+
+
+def _held(config: Config, split: str) -> float:
+    """Megabytes of a split in memory; larger ones are read from disk as they are needed."""
+    return min(_of_each(config, split) * _map_megabytes(config), 4096.0)
+
+
+# ---- the rules -----------------------------------------------------------------------------------
+
+_LIGHT_JOBS = 30
+
+
+def _light(config: Config) -> Need:
+    return Need(1, 4.0, 500.0)
+
+
+def _simulate_maps(config: Config) -> Need:
+    simulation = config["simulation"]
+    boxes = config["cosmology"]["number"] * (
+        simulation["boxes_training"] + simulation["boxes_testing"]
+    )
+    boxes += simulation["boxes_covariance"]
+    batches = int(simulation["batches"])
+    mesh = (simulation["mesh"] / 160.0) ** 3
+    planes = simulation["snapshots"] / 8.0 * (simulation["plane_pixels"] / 768.0) ** 2
+    slabs = 80.0 / simulation["box_mpc_h"]
+    seen = 10.0 if simulation["ray_tracing"] == "multi_plane" else 1.0
+    seconds = (
+        boxes * (SECONDS_A_STEP * simulation["steps"] * mesh + SECONDS_OF_PLANES * planes)
+        + SECONDS_A_MAP * _maps(config) * _pixels(config) * slabs * seen
+    )
+    megabytes = BASE_MB + 250.0 * mesh + 230.0 * planes + 130.0 * min(seen, 2.0)
+    return Need(batches, seconds / batches + 10.0, megabytes, True)
+
+
+SECONDS_A_STEP = 0.2
+SECONDS_OF_PLANES = 2.0
+SECONDS_A_MAP = 0.004
+
+
+def _import_maps(config: Config) -> Need:
+    return Need(1, 5.0 + 0.002 * _maps(config) * _pixels(config), BASE_MB)
+
+
+def _validate_maps(config: Config) -> Need:
+    return Need(1, 10.0 + 0.003 * _maps(config) * _pixels(config), BASE_MB + 100.0, True)
+
+
+def _measure_statistics(config: Config) -> Need:
+    seconds = 8.0 + 0.0016 * _maps(config) * _pixels(config)
+    return Need(_data_sets(config), seconds, BASE_MB + 200.0 * _pixels(config), True)
+
+
+def _training_seconds(config: Config, section: Config, seconds_a_map: float, usual: float) -> float:
+    steps = section["epochs"] * _of_each(config, "training")
+    cost = _pixels(config) * _width(section["width"], usual)
+    return 15.0 + float(seconds_a_map * steps * cost)
+
+
+def _training_memory(config: Config, section: Config, usual: float) -> float:
+    batch = config["network"]["batch"] / 32.0 * _pixels(config) * section["width"] / usual
+    return BASE_MB + _held(config, "training") + _held(config, "testing") + float(500.0 * batch)
+
+
+def _train_network(config: Config) -> Need:
+    section = config["network"]
+    seconds = _training_seconds(config, section, 0.0095, 8.0)
+    jobs = _data_sets(config) * section["seeds"]
+    return Need(jobs, seconds, _training_memory(config, section, 8.0), True)
+
+
+def _predict(config: Config) -> Need:
+    section = config["network"]
+    cost = section["seeds"] * _pixels(config) * _width(section["width"], 8.0)
+    return Need(_data_sets(config), 8.0 + 0.003 * _judged(config) * cost, BASE_MB + 300.0, True)
+
+
+def _constrain(config: Config) -> Need:
+    section = config["constraints"]
+    grid = (section["grid"] / 200.0) ** 2 * section["bootstrap"] / 100.0
+    chains = section["mcmc_steps"] / 1000.0 * section["mcmc_walkers"] / 128.0
+    return Need(_data_sets(config), 5.0 + 12.0 * grid + 12.0 * chains, 500.0)
+
+
+def _emulator_checks(config: Config) -> Need:
+    section = config["constraints"]
+    grid = (section["grid"] / 200.0) ** 2
+    cosmologies = config["cosmology"]["number"] / 33.0
+    return Need(1, 5.0 + 12.0 * grid + 5.0 * cosmologies, 600.0)
+
+
+def _explaining(config: Config) -> float:
+    """Cost of one gradient of one map over that of the default tier."""
+    section = config["network"]
+    return float(section["seeds"] * _pixels(config) * _width(section["width"], 8.0))
+
+
+def _randomize(config: Config) -> Need:
+    section = config["saliency"]
+    gradients = _gradients(config, section["methods"])
+    stages = 2 * 19 * section["curve_maps"] * section["curve_repeats"]
+    explained = section["maps"] * (1 + section["repeats"]) + stages
+    shifted = section["maps"] * section["repeats"] * section["kendall_shifts"]
+    seconds = 25.0 + explained * gradients * _explaining(config) * 0.011
+    seconds += shifted * len(section["methods"]) * 0.0005 * config["network"]["seeds"]
+    return Need(_data_sets(config), seconds, BASE_MB + 600.0 * _pixels(config), True)
+
+
+def _relevance(config: Config) -> Need:
+    section = config["saliency"]
+    maps = config["cosmology"]["number"] * section["relevance_maps"]
+    gradients = _gradients(config, section["methods"])
+    seconds = 20.0 + maps * gradients * _explaining(config) * 0.0015
+    return Need(_data_sets(config), seconds, BASE_MB + 600.0 * _pixels(config), True)
+
+
+def _known_answers(config: Config) -> Need:
+    section = config["known_answers"]
+    pixels = (section["pixels"] / 32.0) ** 2
+    maps = section["networks"] * section["epochs"] * section["training"]
+    seconds = 15.0 + 0.0005 * maps * pixels * _width(section["width"], 8.0)
+    megabytes = BASE_MB + _held(config, "training") + _held(config, "testing")
+    return Need(5, seconds, megabytes + 100.0 * pixels, True)
+
+
+def _judge_methods(config: Config) -> Need:
+    section = config["known_answers"]
+    pixels = (section["pixels"] / 32.0) ** 2
+    gradients = _gradients(config, config["saliency"]["methods"])
+    maps = 5 * section["networks"] * section["testing"]
+    return Need(1, 20.0 + 0.0003 * maps * gradients * pixels, BASE_MB + 200.0, True)
+
+
+def _train_band_network(config: Config) -> Need:
+    section = config["trim"]
+    seconds = _training_seconds(config, section, 0.0075, 16.0)
+    return Need(section["networks"], seconds, _training_memory(config, section, 16.0), True)
+
+
+def _band_curves(config: Config) -> Need:
+    section = config["trim"]
+    maps = section["networks"] * section["maps"] * config["cosmology"]["number"]
+    forward = section["bands"] + 30.0 * section["path_nodes"] / 5.0
+    cost = maps * forward * _pixels(config) * _width(section["width"], 16.0)
+    return Need(1, 15.0 + 0.0016 * cost, BASE_MB + 500.0 * _pixels(config), True)
+
+
+def _planted_frequency(config: Config) -> Need:
+    section = config["planted_frequency"]
+    learned = sum(
+        section[name]["data_sets"] * section[name]["samples"] * section[name]["epochs"]
+        for name in ("as_released", "as_told")
+    )
+    return Need(1, 20.0 + 9e-7 * learned, BASE_MB + 400.0, True)
+
+
+def _topics(config: Config) -> Need:
+    section = config["topics"]
+    return Need(1, 15.0 + 0.8 * section["networks"] * section["folds"], BASE_MB)
+
+
+def _digits(config: Config) -> Need:
+    section = config["digits"]
+    trained = section["networks"] * section["epochs"] * section["training_percent"] / 70.0
+    explained = section["attributed"] / 500.0 * (section["networks"] + 1)
+    return Need(1, 15.0 + 2.0 * trained + 2.0 * explained, BASE_MB + 600.0, True)
+
+
+def _sounds(config: Config) -> Need:
+    section = config["sounds"]
+    trained = section["training"] * section["epochs"] * section["seconds"]
+    return Need(1, 20.0 + 0.005 * trained, BASE_MB + 600.0, True)
+
+
+def _learn_dictionaries(config: Config) -> Need:
+    section = config["dictionary"]
+    searches = len(section["atoms"]) + 2 * len(section["reconstruction_weights"])
+    steps = searches * section["steps"] * section["batch"] / 512.0
+    explained = (section["training"] + section["testing"]) * section["path_nodes"]
+    seconds = 10.0 + 0.0012 * steps + 0.01 * explained * _explaining(config)
+    return Need(1, seconds, BASE_MB + 300.0, True)
+
+
+_ESTIMATES: dict[str, Estimate] = {
+    "simulate_maps": _simulate_maps,
+    "import_maps": _import_maps,
+    "validate_maps": _validate_maps,
+    "measure_statistics": _measure_statistics,
+    "train_network": _train_network,
+    "predict": _predict,
+    "constrain": _constrain,
+    "emulator_checks": _emulator_checks,
+    "randomize": _randomize,
+    "relevance": _relevance,
+    "known_answers": _known_answers,
+    "judge_methods": _judge_methods,
+    "train_band_network": _train_band_network,
+    "band_curves": _band_curves,
+    "planted_frequency": _planted_frequency,
+    "topics": _topics,
+    "digits": _digits,
+    "sounds": _sounds,
+    "learn_dictionaries": _learn_dictionaries,
+}
