@@ -1,5 +1,6 @@
 # make reproduce    everything, from nothing: environment, maps, tables, figures, the paper
 # make test         environment, style, types, tests
+# make test-faults  kills and faults; make test-cluster: a real Slurm; make test-all: every test
 # make bench        benchmarks to results/benchmarks.json
 #
 # TIER=smoke|desk|paper picks another budget than the default tier; CORES=2 limits the cores;
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 export PIP_USE_PEP517 := 1
 
 .DELETE_ON_ERROR:
-.PHONY: reproduce test check bench lock config-reference clean help
+.PHONY: reproduce test test-faults test-cluster test-all check bench lock config-reference clean help
 
 help:
 	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
@@ -64,6 +65,18 @@ check: $(TEST_STAMP)
 test: check
 	$(BIN)/python -m pytest
 
+# Kills, damaged files, full disks ...: about 15 minutes.
+test-faults: $(TEST_STAMP)
+	$(BIN)/python -m pytest tests/faults
+
+# The smoke tier through a Slurm of one node, which needs root; about 15 minutes.
+test-cluster: $(TEST_STAMP)
+	$(BIN)/python -m pytest tests/cluster
+
+# All of them, around one run of the smoke tier.
+test-all: check
+	$(BIN)/python -m pytest tests
+
 bench: $(TEST_STAMP)
 	$(BIN)/python benchmarks/run.py
 
@@ -73,6 +86,7 @@ lock:
 	  envs/requirements.in -o envs/requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url \
 	  envs/requirements-test.in -o envs/requirements-test.lock
+	$(BIN)/python envs/make_recipes.py
 
 config-reference: $(RUN_STAMP)
 	$(BIN)/python -m kappascope.configuration

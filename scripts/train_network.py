@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from kappascope.files import write_csv
+from kappascope.maps.dataset import SplitMaps
 from kappascope.maps.smoothing import remaining_smoothing
 from kappascope.networks import architectures, description, prediction, training
 from kappascope.workflow_script import run
@@ -13,9 +14,9 @@ from kappascope.workflow_script import run
 
 def main(inputs, outputs, spec):
     section, data_set = spec["network"], spec["data_set"]
-    maps = prediction.SplitMaps(inputs, "training")
+    maps = SplitMaps(inputs, "training")
     network = architectures.regressor(maps.pixels, section)
-    testing = prediction.SplitMaps(inputs, "testing")
+    testing = SplitMaps(inputs, "testing")
     some = np.linspace(0, len(testing) - 1, min(section["held_out_maps"], len(testing))).astype(int)
     pixel = maps.columns.pixel_arcmin
     scratch = Path(spec["scratch"])

@@ -146,7 +146,7 @@ def _place(path: Path) -> Path:
 
 def _read(path: Path) -> Record | None:
     # A record that is itself damaged says nothing; the file is then as good as unrecorded.
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
         content: Any = json.loads(_place(path).read_text(encoding="utf-8"))
         seen = content["seen"]
         look = None if seen is None else (int(seen[0]), int(seen[1]))

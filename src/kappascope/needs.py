@@ -12,7 +12,7 @@ from typing import Any
 
 Config = Mapping[str, Any]
 
-BASE_MB = 600.0
+BASE_MB = 450.0
 """A job that has imported JAX and compiled something."""
 
 OVERHEAD_MB = 400.0
@@ -175,7 +175,7 @@ _LIGHT_JOBS = 30
 
 
 def _light(config: Config) -> Need:
-    return Need(1, 4.0, 500.0)
+    return Need(1, 2.5, 400.0)
 
 
 def _simulate_maps(config: Config) -> Need:
@@ -193,13 +193,13 @@ def _simulate_maps(config: Config) -> Need:
         boxes * (SECONDS_A_STEP * simulation["steps"] * mesh + SECONDS_OF_PLANES * planes)
         + SECONDS_A_MAP * _maps(config) * _pixels(config) * slabs * seen
     )
-    megabytes = BASE_MB + 250.0 * mesh + 230.0 * planes + 130.0 * min(seen, 2.0)
+    megabytes = BASE_MB + 150.0 * mesh + 150.0 * planes + 100.0 * min(seen, 2.0)
     return Need(batches, seconds / batches + 10.0, megabytes, True)
 
 
-SECONDS_A_STEP = 0.2
-SECONDS_OF_PLANES = 2.0
-SECONDS_A_MAP = 0.004
+SECONDS_A_STEP = 0.175
+SECONDS_OF_PLANES = 1.1
+SECONDS_A_MAP = 0.003
 
 
 def _import_maps(config: Config) -> Need:
@@ -207,12 +207,13 @@ def _import_maps(config: Config) -> Need:
 
 
 def _validate_maps(config: Config) -> Need:
-    return Need(1, 10.0 + 0.003 * _maps(config) * _pixels(config), BASE_MB + 100.0, True)
+    fiducial = min(int(config["maps"]["covariance"]), 2000)
+    return Need(1, 6.0 + 0.0035 * fiducial * _pixels(config), BASE_MB + 250.0, True)
 
 
 def _measure_statistics(config: Config) -> Need:
-    seconds = 8.0 + 0.0016 * _maps(config) * _pixels(config)
-    return Need(_data_sets(config), seconds, BASE_MB + 200.0 * _pixels(config), True)
+    seconds = 4.0 + 0.0008 * _maps(config) * _pixels(config)
+    return Need(_data_sets(config), seconds, BASE_MB + 50.0 * _pixels(config), True)
 
 
 def _training_seconds(config: Config, section: Config, seconds_a_map: float, usual: float) -> float:
@@ -223,12 +224,12 @@ def _training_seconds(config: Config, section: Config, seconds_a_map: float, usu
 
 def _training_memory(config: Config, section: Config, usual: float) -> float:
     batch = config["network"]["batch"] / 32.0 * _pixels(config) * section["width"] / usual
-    return BASE_MB + _held(config, "training") + _held(config, "testing") + float(500.0 * batch)
+    return BASE_MB + _held(config, "training") + _held(config, "testing") + float(550.0 * batch)
 
 
 def _train_network(config: Config) -> Need:
     section = config["network"]
-    seconds = _training_seconds(config, section, 0.0095, 8.0)
+    seconds = _training_seconds(config, section, 0.0102, 8.0)
     jobs = _data_sets(config) * section["seeds"]
     return Need(jobs, seconds, _training_memory(config, section, 8.0), True)
 
@@ -236,21 +237,21 @@ def _train_network(config: Config) -> Need:
 def _predict(config: Config) -> Need:
     section = config["network"]
     cost = section["seeds"] * _pixels(config) * _width(section["width"], 8.0)
-    return Need(_data_sets(config), 8.0 + 0.003 * _judged(config) * cost, BASE_MB + 300.0, True)
+    return Need(_data_sets(config), 4.0 + 0.0037 * _judged(config) * cost, BASE_MB + 50.0, True)
 
 
 def _constrain(config: Config) -> Need:
     section = config["constraints"]
     grid = (section["grid"] / 200.0) ** 2 * section["bootstrap"] / 100.0
     chains = section["mcmc_steps"] / 1000.0 * section["mcmc_walkers"] / 128.0
-    return Need(_data_sets(config), 5.0 + 12.0 * grid + 12.0 * chains, 500.0)
+    return Need(_data_sets(config), 3.0 + 7.0 * grid + 7.0 * chains, 500.0)
 
 
 def _emulator_checks(config: Config) -> Need:
     section = config["constraints"]
     grid = (section["grid"] / 200.0) ** 2
     cosmologies = config["cosmology"]["number"] / 33.0
-    return Need(1, 5.0 + 12.0 * grid + 5.0 * cosmologies, 600.0)
+    return Need(1, 3.0 + 1.0 * grid + 1.0 * cosmologies, 500.0)
 
 
 def _explaining(config: Config) -> float:
@@ -265,26 +266,26 @@ def _randomize(config: Config) -> Need:
     stages = 2 * 19 * section["curve_maps"] * section["curve_repeats"]
     explained = section["maps"] * (1 + section["repeats"]) + stages
     shifted = section["maps"] * section["repeats"] * section["kendall_shifts"]
-    seconds = 25.0 + explained * gradients * _explaining(config) * 0.011
-    seconds += shifted * len(section["methods"]) * 0.0005 * config["network"]["seeds"]
-    return Need(_data_sets(config), seconds, BASE_MB + 600.0 * _pixels(config), True)
+    seconds = 15.0 + explained * gradients * _explaining(config) * 0.0076
+    seconds += shifted * len(section["methods"]) * 0.0002 * config["network"]["seeds"]
+    return Need(_data_sets(config), seconds, BASE_MB + 350.0 * _pixels(config), True)
 
 
 def _relevance(config: Config) -> Need:
     section = config["saliency"]
     maps = config["cosmology"]["number"] * section["relevance_maps"]
     gradients = _gradients(config, section["methods"])
-    seconds = 20.0 + maps * gradients * _explaining(config) * 0.0015
-    return Need(_data_sets(config), seconds, BASE_MB + 600.0 * _pixels(config), True)
+    seconds = 5.0 + maps * gradients * _explaining(config) * 0.0006
+    return Need(_data_sets(config), seconds, BASE_MB + 350.0 * _pixels(config), True)
 
 
 def _known_answers(config: Config) -> Need:
     section = config["known_answers"]
     pixels = (section["pixels"] / 32.0) ** 2
     maps = section["networks"] * section["epochs"] * section["training"]
-    seconds = 15.0 + 0.0005 * maps * pixels * _width(section["width"], 8.0)
+    seconds = 8.0 + 0.0004 * maps * pixels * _width(section["width"], 8.0)
     megabytes = BASE_MB + _held(config, "training") + _held(config, "testing")
-    return Need(5, seconds, megabytes + 100.0 * pixels, True)
+    return Need(5, seconds, megabytes + 330.0 * pixels, True)
 
 
 def _judge_methods(config: Config) -> Need:
@@ -292,12 +293,12 @@ def _judge_methods(config: Config) -> Need:
     pixels = (section["pixels"] / 32.0) ** 2
     gradients = _gradients(config, config["saliency"]["methods"])
     maps = 5 * section["networks"] * section["testing"]
-    return Need(1, 20.0 + 0.0003 * maps * gradients * pixels, BASE_MB + 200.0, True)
+    return Need(1, 6.0 + 0.00035 * maps * gradients * pixels, BASE_MB + 100.0, True)
 
 
 def _train_band_network(config: Config) -> Need:
     section = config["trim"]
-    seconds = _training_seconds(config, section, 0.0075, 16.0)
+    seconds = _training_seconds(config, section, 0.0048, 16.0)
     return Need(section["networks"], seconds, _training_memory(config, section, 16.0), True)
 
 
@@ -306,7 +307,7 @@ def _band_curves(config: Config) -> Need:
     maps = section["networks"] * section["maps"] * config["cosmology"]["number"]
     forward = section["bands"] + 30.0 * section["path_nodes"] / 5.0
     cost = maps * forward * _pixels(config) * _width(section["width"], 16.0)
-    return Need(1, 15.0 + 0.0016 * cost, BASE_MB + 500.0 * _pixels(config), True)
+    return Need(1, 20.0 + 0.0022 * cost, BASE_MB + 450.0 * _pixels(config), True)
 
 
 def _planted_frequency(config: Config) -> Need:
@@ -315,25 +316,25 @@ def _planted_frequency(config: Config) -> Need:
         section[name]["data_sets"] * section[name]["samples"] * section[name]["epochs"]
         for name in ("as_released", "as_told")
     )
-    return Need(1, 20.0 + 9e-7 * learned, BASE_MB + 400.0, True)
+    return Need(1, 8.0 + 7.5e-7 * learned, BASE_MB + 150.0, True)
 
 
 def _topics(config: Config) -> Need:
     section = config["topics"]
-    return Need(1, 15.0 + 0.8 * section["networks"] * section["folds"], BASE_MB)
+    return Need(1, 6.0 + 0.15 * section["networks"] * section["folds"], BASE_MB)
 
 
 def _digits(config: Config) -> Need:
     section = config["digits"]
     trained = section["networks"] * section["epochs"] * section["training_percent"] / 70.0
     explained = section["attributed"] / 500.0 * (section["networks"] + 1)
-    return Need(1, 15.0 + 2.0 * trained + 2.0 * explained, BASE_MB + 600.0, True)
+    return Need(1, 12.0 + 1.0 * trained + 2.0 * explained, BASE_MB + 250.0, True)
 
 
 def _sounds(config: Config) -> Need:
     section = config["sounds"]
     trained = section["training"] * section["epochs"] * section["seconds"]
-    return Need(1, 20.0 + 0.005 * trained, BASE_MB + 600.0, True)
+    return Need(1, 5.0 + 0.0005 * trained, BASE_MB + 150.0, True)
 
 
 def _learn_dictionaries(config: Config) -> Need:
@@ -341,8 +342,12 @@ def _learn_dictionaries(config: Config) -> Need:
     searches = len(section["atoms"]) + 2 * len(section["reconstruction_weights"])
     steps = searches * section["steps"] * section["batch"] / 512.0
     explained = (section["training"] + section["testing"]) * section["path_nodes"]
-    seconds = 10.0 + 0.0012 * steps + 0.01 * explained * _explaining(config)
-    return Need(1, seconds, BASE_MB + 300.0, True)
+    seconds = 6.0 + 0.0003 * steps + 0.002 * explained * _explaining(config)
+    return Need(1, seconds, BASE_MB + 400.0, True)
+
+
+def _published_network(config: Config) -> Need:
+    return Need(1, 3.0 + 2.0 * (config["constraints"]["grid"] / 200.0) ** 2, 400.0)
 
 
 _ESTIMATES: dict[str, Estimate] = {
@@ -354,6 +359,7 @@ _ESTIMATES: dict[str, Estimate] = {
     "predict": _predict,
     "constrain": _constrain,
     "emulator_checks": _emulator_checks,
+    "published_network": _published_network,
     "randomize": _randomize,
     "relevance": _relevance,
     "known_answers": _known_answers,

@@ -1,14 +1,15 @@
 """Are the maps what they should be? Moments and power of maps against Limber and halofit."""
 
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
-from kappascope.maps.dataset import MapSet, read_maps
+from kappascope.maps.dataset import MapSet, SplitMaps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import smooth
 from kappascope.simulation.cosmology import Cosmology, limber_power, matter_power
@@ -69,13 +70,14 @@ def chosen_cosmologies(rows: Sequence[Sequence[float]], fiducial: int, number: i
     return [fiducial, *(int(ordered[place][0]) for place in places)]
 
 
-def _moments(maps: np.ndarray) -> tuple[float, float, float, float]:
-    """σ and skewness about each map's mean, over all maps, with errors from the maps' scatter."""
-    centred = maps - maps.mean((1, 2), keepdims=True)
-    second, third = (centred**2).mean((1, 2)), (centred**3).mean((1, 2))
+def _moments(second: np.ndarray, third: np.ndarray) -> tuple[float, float, float, float]:
+    """σ and skewness over all maps, with errors from the maps' scatter.
+
+    second, third : (map) each map's mean square and cube about its mean.
+    """
     sigma = math.sqrt(second.mean())
     skewness = third.mean() / sigma**3
-    count = math.sqrt(len(maps))
+    count = math.sqrt(len(second))
     influence = third / sigma**3 - 1.5 * skewness * second / sigma**2
     return (
         sigma,
@@ -104,76 +106,139 @@ def validate(
 
     """
     files = [Path(path) for path in paths]
-    testing = read_maps(files, split="testing")
+    # Read some at a time: a run may have a hundred thousand.
+    testing = SplitMaps(files, "testing", most_bytes=0)
     # At the fiducial the covariance maps come from more boxes, which settles low multipoles.
-    covariance = read_maps(files, split="covariance")
-    maps, noise = spec["maps"], spec["noise"]
-    pixel, size = testing.pixel_arcmin, None
+    covariance = SplitMaps(files, "covariance", most_bytes=0)
     moments: list[dict[str, Any]] = []
     power_rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {"pdf_edges": np.linspace(-4, 8, 61)}
     for number in chosen_cosmologies(spec["cosmologies"], spec["fiducial"], 5):
-        many = number == spec["fiducial"] and (covariance.cosmology == number).any()
+        many = number == spec["fiducial"] and (covariance.columns.cosmology == number).any()
         source = covariance if many else testing
-        mine = source.select(np.flatnonzero(source.cosmology == number)[:most_maps])
-        if not len(mine):
+        rows = np.flatnonzero(source.columns.cosmology == number)[:most_maps]
+        if not len(rows):
             continue
-        assert mine.convergence is not None
-        size = mine.convergence.shape[-1]
-        omega_matter, sigma_8 = float(mine.omega_matter[0]), float(mine.sigma_8[0])
+        mine = _Maps(source, rows)
+        columns = source.columns
+        omega_matter = float(columns.omega_matter[rows[0]])
+        sigma_8 = float(columns.sigma_8[rows[0]])
         cosmology = model(spec["cosmology"], omega_matter, sigma_8)
         named = {"cosmology": number, "omega_matter": omega_matter, "sigma_8": sigma_8}
-        power_rows += _power_rows(mine, cosmology, named, maps["source_redshift"])
+        redshift = spec["maps"]["source_redshift"]
+        power_rows += _power_rows(mine, cosmology, named, redshift)
         clean = expected_sigma(
-            cosmology, maps["source_redshift"], maps["smoothing_arcmin"], pixel * size
+            cosmology, redshift, spec["maps"]["smoothing_arcmin"], mine.pixel * mine.pixels
         )
         for data_set in spec["data_sets"]:
-            white = 0.0
-            seen = mine.convergence
-            if data_set == "noisy":
-                white = shape_noise_sigma(
-                    pixel, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-                )
-                seen = add_shape_noise(
-                    mine, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-                )
-            smoothed = np.asarray(smooth(seen, maps["smoothing_arcmin"] / pixel))
-            # White noise under a Gaussian of width s pixels keeps 1/(2 s √π) of its scatter.
-            soft = white / (2 * maps["smoothing_arcmin"] / pixel * math.sqrt(math.pi))
-            sigma, sigma_error, skewness, skewness_error = _moments(smoothed)
-            moments.append(
-                {
-                    "data_set": data_set,
-                    **named,
-                    "maps": len(mine),
-                    "sigma_kappa": sigma,
-                    "sigma_kappa_error": sigma_error,
-                    "sigma_expected": math.hypot(clean, soft),
-                    "skewness": skewness,
-                    "skewness_error": skewness_error,
-                    "pixel_noise": white,
-                    "smoothed_noise": soft,
-                }
-            )
+            found, pictures = _moment_row(mine, data_set, clean, spec)
+            moments.append({"data_set": data_set, **named, **found})
             if number == spec["fiducial"]:
-                arrays[f"gallery_{data_set}"] = smoothed[:3]
-                scaled = (smoothed - smoothed.mean((1, 2), keepdims=True)) / sigma
-                arrays[f"pdf_{data_set}"] = np.histogram(scaled, arrays["pdf_edges"], density=True)[
-                    0
-                ]
-    arrays["field_arcmin"] = np.array(pixel * (size or 0))
+                arrays[f"gallery_{data_set}"] = pictures
+                arrays[f"pdf_{data_set}"] = _density(
+                    mine, data_set, spec, found["sigma_kappa"], arrays["pdf_edges"]
+                )
+    arrays["field_arcmin"] = np.array(testing.columns.pixel_arcmin * testing.pixels)
     return moments, power_rows, arrays
 
 
+PIECE_BYTES = 32 * 2**20
+"""Maps in memory at a time."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Maps:
+    """Some rows of a split, read in pieces."""
+
+    source: SplitMaps
+    rows: np.ndarray
+
+    @property
+    def pixel(self) -> float:
+        return self.source.columns.pixel_arcmin
+
+    @property
+    def pixels(self) -> int:
+        return self.source.pixels
+
+    def pieces(self) -> Iterator[MapSet]:
+        size = max(1, PIECE_BYTES // (4 * self.pixels**2))
+        for start in range(0, len(self.rows), size):
+            yield self.source.select(self.rows[start : start + size])
+
+
+def _smoothed(piece: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray:
+    """Return maps (map, y, x) of a piece as a data set shows them."""
+    noise = spec["noise"]
+    seen = piece.convergence
+    if data_set == "noisy":
+        seen = add_shape_noise(
+            piece, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+        )
+    return np.asarray(smooth(seen, spec["maps"]["smoothing_arcmin"] / piece.pixel_arcmin))
+
+
+def _moment_row(
+    mine: _Maps, data_set: str, clean: float, spec: Mapping[str, Any]
+) -> tuple[dict[str, Any], np.ndarray]:
+    """Moments of smoothed maps beside what theory expects, and the first three maps."""
+    noise, smoothing = spec["noise"], spec["maps"]["smoothing_arcmin"]
+    white = 0.0
+    if data_set == "noisy":
+        white = shape_noise_sigma(
+            mine.pixel, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+        )
+    # White noise under a Gaussian of width s pixels keeps 1/(2 s √π) of its scatter.
+    soft = white / (2 * smoothing / mine.pixel * math.sqrt(math.pi))
+    second: list[np.ndarray] = []
+    third: list[np.ndarray] = []
+    pictures: list[np.ndarray] = []
+    for piece in mine.pieces():
+        smoothed = _smoothed(piece, data_set, spec)
+        pictures.append(smoothed[: max(3 - 3 * len(pictures), 0)])
+        centred = smoothed - smoothed.mean((1, 2), keepdims=True)
+        second.append((centred**2).mean((1, 2)))
+        third.append((centred**3).mean((1, 2)))
+    sigma, sigma_error, skewness, skewness_error = _moments(
+        np.concatenate(second), np.concatenate(third)
+    )
+    row = {
+        "maps": len(mine.rows),
+        "sigma_kappa": sigma,
+        "sigma_kappa_error": sigma_error,
+        "sigma_expected": math.hypot(clean, soft),
+        "skewness": skewness,
+        "skewness_error": skewness_error,
+        "pixel_noise": white,
+        "smoothed_noise": soft,
+    }
+    return row, np.concatenate(pictures)
+
+
+def _density(
+    mine: _Maps, data_set: str, spec: Mapping[str, Any], sigma: float, edges: np.ndarray
+) -> np.ndarray:
+    """One-point distribution (bin) of smoothed maps in units of their r.m.s."""
+    counts = np.zeros(len(edges) - 1)
+    for piece in mine.pieces():
+        smoothed = _smoothed(piece, data_set, spec)
+        scaled = (smoothed - smoothed.mean((1, 2), keepdims=True)) / sigma
+        counts += np.histogram(scaled, edges)[0]
+    return counts / counts.sum() / np.diff(edges)
+
+
 def _power_rows(
-    mine: MapSet, cosmology: Cosmology, named: Mapping[str, Any], source_redshift: float
+    mine: _Maps, cosmology: Cosmology, named: Mapping[str, Any], source_redshift: float
 ) -> list[dict[str, Any]]:
-    assert mine.convergence is not None
-    pixels = mine.convergence.shape[-1]
-    fundamental = 360 * 60 / (pixels * mine.pixel_arcmin)
+    pixels = mine.pixels
+    fundamental = 360 * 60 / (pixels * mine.pixel)
     edges = np.geomspace(0.9 * fundamental, 0.5 * fundamental * pixels, 19).tolist()
-    maps = jnp.asarray(mine.convergence)
-    measured = np.asarray(power_spectrum(maps, mine.pixel_arcmin, edges))
+    measured = np.concatenate(
+        [
+            np.asarray(power_spectrum(jnp.asarray(piece.convergence), mine.pixel, edges))
+            for piece in mine.pieces()
+        ]
+    )
     power = matter_power(cosmology)
 
     def limber(ell: np.ndarray) -> np.ndarray:
@@ -182,10 +247,10 @@ def _power_rows(
         values = limber_power(cosmology, power, nodes, source_redshift)
         return np.exp(np.interp(np.log(ell), np.log(nodes), np.log(values)))
 
-    expected = average_over_modes(limber, pixels, mine.pixel_arcmin, edges)
-    ell = average_over_modes(lambda multipole: multipole, pixels, mine.pixel_arcmin, edges)
+    expected = average_over_modes(limber, pixels, mine.pixel, edges)
+    ell = average_over_modes(lambda multipole: multipole, pixels, mine.pixel, edges)
     mean = measured.mean(0)
-    error = measured.std(0) / math.sqrt(len(mine))
+    error = measured.std(0) / math.sqrt(len(mine.rows))
     return [
         {
             **named,

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from kappascope.attribution import experiments, relevance
 from kappascope.errors import InputError
 from kappascope.files import read_rows
+from kappascope.maps import dataset
 from kappascope.maps.dataset import MapSet, write_maps
 from kappascope.networks import description, prediction
 from kappascope.networks.description import Network, Parameters
@@ -337,7 +338,7 @@ def test_input_times_even_gradients_have_the_shares_of_squared_maps(
     paths = batches(tmp_path)
     model = mean_network((1.0, 3.0))
     _, shares = experiments.relevance_by_convergence(paths, [model], data_set, SPEC)
-    maps = prediction.SplitMaps(paths, "testing")
+    maps = dataset.SplitMaps(paths, "testing")
     expected = []
     for cosmology in range(3):
         rows = np.flatnonzero(maps.columns.cosmology == cosmology)[:3]
@@ -363,7 +364,7 @@ def test_noise_changes_what_is_sorted(tmp_path: Path) -> None:
 
 def test_the_maps_to_explain_are_testing_maps_nearest_to_the_fiducial(tmp_path: Path) -> None:
     paths = batches(tmp_path)
-    maps = prediction.SplitMaps(paths, "testing")
+    maps = dataset.SplitMaps(paths, "testing")
     rows = np.flatnonzero(maps.columns.cosmology == 1)
     assert len(rows) == 4
     expected = prediction.observed(maps.select(rows), "noisy", SPEC)

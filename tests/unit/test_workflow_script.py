@@ -23,7 +23,7 @@ workflow_script.run(
     work,
     SimpleNamespace(
         params=SimpleNamespace(spec={{}}), log=["logs/work.log"], rule="work", threads=1,
-        input=[], output=["result.csv"],
+        input=[], output=["result.csv"], resources={{}},
     ),
 )
 """

@@ -2,26 +2,15 @@
 
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 from astropy.io import fits
-from checkouts import SMOKE, Checkout, Ended
+from checkouts import SMOKE, Checkout, assert_one_line, tiny_disk
 from test_own_maps import a_folder, a_map, options, write_table
 
 pytestmark = pytest.mark.workflow
-
-
-def assert_one_line(ended: Ended, *words: str) -> None:
-    """One line of ours that holds ``words``, and no traceback."""
-    assert ended.status != 0
-    assert len(ended.told) == 1, ended.text
-    for word in words:
-        assert word in ended.told[0], ended.told[0]
-    assert "Traceback" not in ended.text
-    assert "KeyError" not in ended.text
 
 
 BAD_CONFIG = {
@@ -133,9 +122,8 @@ BAD_MAPS = (
 
 
 def left_over(checkout: Checkout) -> list[Path]:
-    """Files under results that are neither logs nor the compilation cache."""
-    kept = (path for path in (checkout.root / "results").rglob("*") if path.is_file())
-    return [path for path in kept if path.suffix != ".log" and ".compiled" not in path.parts]
+    """Files under results that are neither logs nor what runs remember of themselves."""
+    return checkout.results()
 
 
 @pytest.mark.parametrize("spoil", BAD_MAPS, ids=lambda spoil: spoil.__name__)
@@ -160,21 +148,6 @@ def test_a_mistake_that_was_corrected_goes_on(fresh: Checkout, tmp_path: Path) -
     relative = os.path.relpath(next(target), fresh.root)
     ended = fresh.run(f"{relative}/batch_0.h5", "--cores", "1", *chosen)
     assert ended.status == 0, ended.text
-
-
-def tiny_disk(folder: Path) -> tuple[str, ...]:
-    """Command in front of another that sees ``folder`` on a full disk; skips where none can be."""
-    folder.mkdir(parents=True)
-    unshare = ["unshare", "--mount"] + ([] if os.geteuid() == 0 else ["--map-root-user"])
-    # The file keeps Snakemake from removing the empty folder, which as a mount point it could not.
-    mount = f'mount -t tmpfs -o size=64k tmpfs "{folder}" && touch "{folder}/kept" && exec "$@"'
-    before = (*unshare, "sh", "-c", mount, "sh")
-    if shutil.which("unshare") is None:
-        pytest.skip("there is no unshare to give a test a full disk with")
-    tried = subprocess.run([*before, "true"], capture_output=True, text=True, check=False)
-    if tried.returncode != 0:
-        pytest.skip(f"this machine gives no test a full disk ({tried.stderr.strip()})")
-    return before
 
 
 def test_a_full_disk_while_maps_are_simulated(fresh: Checkout) -> None:

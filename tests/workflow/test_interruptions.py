@@ -4,24 +4,28 @@ One run does it all: on one core instead of two, stopped with Ctrl-C while maps 
 killed while a network trains, and then left to finish.
 """
 
-import hashlib
 import os
 import signal
-import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from checkouts import SMOKE, Checkout, Ended, jobs_of, new_checkout
+from checkouts import (
+    PATIENCE_SECONDS,
+    SMOKE,
+    Checkout,
+    Ended,
+    jobs_of,
+    new_checkout,
+    wait_until,
+)
 
 pytestmark = pytest.mark.workflow
 
 # A checkpoint after every step, so that there is one whenever the training is killed.
 OPTIONS = ("--cores", "1", *SMOKE, "network={checkpoint_every_seconds: 0.01}")
-PATIENCE_SECONDS = 600
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,6 @@ class Journey:
     ----------
     stopped, killed, finished : how each run ended.
     after_stop, after_kill : files under results by then.
-    locked : how a run straight after the kill ended.
     again : jobs of the last run.
 
     """
@@ -42,44 +45,18 @@ class Journey:
     after_stop: list[Path]
     killed: Ended
     after_kill: list[Path]
-    locked: Ended
     finished: Ended
     again: Counter[str]
-
-
-def results_of(checkout: Checkout) -> list[Path]:
-    """Files of results, scratch files included; neither logs nor the compilation cache."""
-    kept = (path for path in (checkout.root / "results").rglob("*") if path.is_file())
-    return [
-        path.relative_to(checkout.root)
-        for path in kept
-        if not path.name.endswith((".log", ".timing.json")) and ".compiled" not in path.parts
-    ]
 
 
 def run_until(
     checkout: Checkout, number: signal.Signals, reached: Callable[[], bool], log: Path
 ) -> Ended:
     """Run until ``reached``, then send a signal to all processes of the run, as a terminal does."""
-    with open(log, "w", encoding="utf-8") as out:
-        run = subprocess.Popen(
-            checkout.command(*OPTIONS),
-            cwd=checkout.root,
-            env=checkout.environment,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        try:
-            while not reached():
-                assert run.poll() is None, log.read_text()
-                assert time.monotonic() < deadline, log.read_text()
-                time.sleep(0.05)
-        finally:
-            if run.poll() is None:
-                os.killpg(run.pid, number)
-                run.wait(PATIENCE_SECONDS)
+    with checkout.running(log, *OPTIONS) as run:
+        wait_until(reached, run, log)
+        os.killpg(run.pid, number)
+        run.wait(PATIENCE_SECONDS)
     return Ended(run.returncode, log.read_text())
 
 
@@ -99,11 +76,9 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
         return saved and any("train n" in log.read_text() for log in logs)
 
     stopped = run_until(checkout, signal.SIGINT, simulating, folder / "stopped.log")
-    after_stop = results_of(checkout)
+    after_stop = checkout.results()
     killed = run_until(checkout, signal.SIGKILL, training, folder / "killed.log")
-    after_kill = results_of(checkout)
-    locked = checkout.run(*OPTIONS)
-    assert checkout.run("--unlock", *OPTIONS).status == 0
+    after_kill = checkout.results()
     finished = checkout.run(*OPTIONS)
     return Journey(
         checkout,
@@ -111,7 +86,6 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
         after_stop,
         killed,
         after_kill,
-        locked,
         finished,
         jobs_of(finished.text),
     )
@@ -125,9 +99,9 @@ def test_ctrl_c_stops_the_run_and_leaves_nothing_half_written(journey: Journey) 
     assert not [path for path in journey.after_stop if path.name.startswith(".")]
 
 
-def test_a_killed_run_leaves_a_lock_and_says_how_to_remove_it(journey: Journey) -> None:
+def test_the_same_command_goes_on_after_a_kill(journey: Journey) -> None:
     assert journey.killed.status == -signal.SIGKILL
-    assert journey.locked.status != 0 and "--unlock" in journey.locked.text
+    assert "an earlier run was killed; going on" in journey.finished.text
 
 
 def test_nothing_that_was_finished_is_made_again(journey: Journey) -> None:
@@ -155,15 +129,7 @@ def test_every_result_has_the_bytes_of_the_uninterrupted_run(
     journey: Journey, finished: Checkout
 ) -> None:
     """On one core and on two, interrupted or not: tables, figures, arrays and the paper."""
-    theirs, ours = (
-        {
-            path: hashlib.sha256((checkout.root / path).read_bytes()).hexdigest()
-            for path in results_of(checkout)
-            # Measured times differ, and so does the one line of the config that OPTIONS adds.
-            if path.suffix != ".tsv" and path.name != "config.yaml"
-        }
-        for checkout in (finished, journey.checkout)
-    )
+    theirs, ours = finished.checksums(), journey.checkout.checksums()
     assert {path.suffix for path in theirs} >= {
         ".csv",
         ".tex",
@@ -173,6 +139,5 @@ def test_every_result_has_the_bytes_of_the_uninterrupted_run(
         ".nc",
         ".h5",
     }
-    left_by_the_kill = {path for path in ours if path.name.startswith(".")}
-    assert set(theirs) == set(ours) - left_by_the_kill
+    assert set(theirs) == set(ours)
     assert not [str(path) for path in theirs if theirs[path] != ours[path]]

@@ -163,11 +163,7 @@ def test_the_effective_config_lies_beside_the_results(finished: Checkout) -> Non
 
 
 def test_nothing_half_written_stays(finished: Checkout) -> None:
-    hidden = [
-        path
-        for path in (finished.root / "results").rglob(".*")
-        if path.is_file() and ".compiled" not in path.parts
-    ]
+    hidden = [path for path in finished.results() if path.name.startswith(".")]
     assert not hidden
     assert not list((finished.root / "results/.training").glob("*"))
 

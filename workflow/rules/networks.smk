@@ -11,7 +11,6 @@ localrules:
     network_accuracy,
 
 
-
 # The longest jobs start first, so that no core waits for the last of them.
 rule train_network:
     input:

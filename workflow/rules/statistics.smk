@@ -9,7 +9,6 @@ localrules:
     plot_statistics,
 
 
-
 rule measure_statistics:
     input:
         MAPS,

@@ -13,8 +13,8 @@ from kappascope import progress
 from kappascope.attribution import randomization, relevance, rules, similarity, tables
 from kappascope.attribution.methods import METHODS, Method, Model, Propagation, in_batches
 from kappascope.errors import InputError
+from kappascope.maps.dataset import SplitMaps
 from kappascope.networks import description, prediction
-from kappascope.networks.prediction import SplitMaps
 
 BATCH = 16
 

@@ -26,10 +26,11 @@ from kappascope.attribution.judging import PLANTED
 from kappascope.attribution.methods import in_batches
 from kappascope.attribution.randomization import configured
 from kappascope.errors import InputError
+from kappascope.maps.dataset import SplitMaps
 from kappascope.maps.smoothing import smooth
 from kappascope.networks import architectures, prediction, training
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.prediction import SplitMaps, evaluate_in_batches
+from kappascope.networks.prediction import evaluate_in_batches
 
 CONTROLS = ("true_labels", "permuted_labels", "noise_only", "planted_low", "planted_high")
 SHUFFLED = ("permuted_labels", "noise_only")

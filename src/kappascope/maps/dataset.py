@@ -351,3 +351,64 @@ def iterate_maps(path: str | Path, batch: int) -> Iterator[MapSet]:
             rows = slice(start, start + batch)
             maps = handle["convergence"][rows]
             yield dataclasses.replace(columns.select(rows), convergence=maps)
+
+
+IN_MEMORY_BYTES = 4 * 2**30
+"""Splits up to this size are held in memory; larger ones are read from disk as they are needed."""
+
+
+class SplitMaps:
+    """The maps of one split over several files, read by row.
+
+    Parameters
+    ----------
+    most_bytes : a split up to this size is held in memory.
+
+    Attributes
+    ----------
+    columns : what is known of each map, without the maps; sorted by cosmology, then realization.
+    pixels : pixels on a side.
+
+    """
+
+    def __init__(
+        self, paths: Sequence[str | Path], split: str, most_bytes: int = IN_MEMORY_BYTES
+    ) -> None:
+        found = [read_maps([Path(path)], columns_only=True) for path in paths]
+        everything = read_maps([Path(path) for path in paths], columns_only=True)
+        file = np.repeat(np.arange(len(found)), [len(each) for each in found])
+        row = np.concatenate([np.arange(len(each)) for each in found])
+        chosen = np.flatnonzero(everything.split == split)
+        order = np.lexsort((everything.realization[chosen], everything.cosmology[chosen]))
+        self._place = np.stack([file, row], -1)[chosen[order]]
+        self._files = [h5py.File(path, "r") for path in paths]
+        self.columns: MapSet = everything.select(chosen[order])
+        self.pixels = int(self._files[0]["convergence"].shape[-1])
+        self._held: np.ndarray | None = None
+        if len(chosen) * self.pixels**2 * 4 <= most_bytes:
+            self._held = self._from_disk(np.arange(len(chosen)))
+
+    def __len__(self) -> int:
+        return len(self.columns)
+
+    @property
+    def targets(self) -> np.ndarray:
+        """(map, 2) Ω_m and σ8."""
+        return np.stack([self.columns.omega_matter, self.columns.sigma_8], -1)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return maps (row, y, x)."""
+        return self._from_disk(rows) if self._held is None else self._held[rows]
+
+    def select(self, rows: np.ndarray) -> MapSet:
+        """Return a set of the maps of ``rows``."""
+        return dataclasses.replace(self.columns.select(rows), convergence=self.read(rows))
+
+    def _from_disk(self, rows: np.ndarray) -> np.ndarray:
+        out = np.empty((len(rows), self.pixels, self.pixels), np.float32)
+        place = self._place[rows]
+        for number in np.unique(place[:, 0]):
+            mine = np.flatnonzero(place[:, 0] == number)
+            mine = mine[np.argsort(place[mine, 1])]  # HDF5 wants ascending rows
+            out[mine] = self._files[number]["convergence"][place[mine, 1]]
+        return out

@@ -22,8 +22,9 @@ from kappascope.attribution import transforms
 from kappascope.attribution.methods import Method, Model
 from kappascope.attribution.randomization import configured
 from kappascope.errors import InputError
+from kappascope.maps.dataset import SplitMaps
 from kappascope.networks import prediction
-from kappascope.networks.prediction import PARAMETERS, SplitMaps, evaluate_in_batches
+from kappascope.networks.prediction import PARAMETERS, evaluate_in_batches
 
 BATCH = 33
 GROUPS = 4

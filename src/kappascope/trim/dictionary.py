@@ -41,8 +41,8 @@ import scipy.fft
 from kappascope import progress, randomness
 from kappascope.attribution.methods import METHODS, IntegratedGradients, Model, in_batches
 from kappascope.errors import InputError
+from kappascope.maps.dataset import SplitMaps
 from kappascope.networks import prediction
-from kappascope.networks.prediction import SplitMaps
 
 Array = Any
 

@@ -1,0 +1,119 @@
+"""The workflow on a real scheduler: the bytes of a local run, and jobs that come back."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from checkouts import SMOKE, Checkout, Ended, wait_until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.usefixtures("slurm")]
+
+# No accounting to ask here, and no network file system to wait for.
+SLURM = (
+    *("--workflow-profile", "profiles/slurm", "--slurm-status-command", "squeue"),
+    *("--slurm-init-seconds-before-status-checks", "1", "--latency-wait", "10"),
+    *("--seconds-between-status-checks", "2"),
+)
+GENERIC = (
+    *("--workflow-profile", "profiles/cluster-generic", "--latency-wait", "10"),
+    *("--seconds-between-status-checks", "2"),
+)
+PROFILES = {"slurm": SLURM, "cluster-generic": GENERIC}
+
+
+def jobs(checkout: Checkout, fields: str, *more: str) -> list[list[str]]:
+    """Fields of the jobs that runs in a checkout gave to Slurm, oldest first."""
+    listed = subprocess.run(
+        ["squeue", "--noheader", "--states=all", "--sort=i", f"--format={fields}|%Z", *more],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    rows = [line.strip().split("|") for line in listed.splitlines()]
+    return [row[:-1] for row in rows if row[-1] == str(checkout.root)]
+
+
+def assert_whole(ended: Ended) -> None:
+    assert ended.status == 0, ended.text
+    assert "Traceback" not in ended.text
+
+
+def test_the_smoke_tier_gives_the_bytes_of_a_local_run(fresh: Checkout, finished: Checkout) -> None:
+    started = time.monotonic()
+    ended = fresh.run(*SLURM, *SMOKE)
+    print(f"\nsmoke tier through Slurm: {time.monotonic() - started:.0f} s")
+    assert_whole(ended)
+    theirs, ours = finished.checksums(), fresh.checksums()
+    assert set(theirs) == set(ours)
+    assert not [str(path) for path in theirs if theirs[path] != ours[path]]
+    # What takes a second is not worth a place in the queue.
+    submitted = jobs(fresh, "%T|%m|%l|%C")
+    assert 20 < len(submitted) < 40
+    for state, memory, limit, cores in submitted:
+        assert state == "COMPLETED"
+        assert memory.endswith(("M", "G")) and limit not in ("", "UNLIMITED") and cores == "1"
+
+
+def test_a_job_over_its_memory_comes_back_with_twice_of_it(fresh: Checkout) -> None:
+    ended = fresh.run("maps", *SLURM, *SMOKE, "cluster={memory_factor: 0.3}")
+    assert_whole(ended)
+    memory = [int(re.sub(r"\D", "", row[0])) for row in jobs(fresh, "%m|%T")]
+    states = [row[1] for row in jobs(fresh, "%m|%T")]
+    assert "Trying to restart job" in ended.text
+    assert max(memory) >= 2 * min(memory)
+    assert states.count("COMPLETED") >= 2 and len(states) > states.count("COMPLETED")
+
+
+def test_a_job_over_its_time_comes_back_with_more_and_loses_no_work(rerun: Checkout) -> None:
+    longer = (
+        *(*SMOKE, "cluster={time_factor: 0.1}"),
+        "network={epochs: 60, checkpoint_every_seconds: 1}",
+    )
+    target = "results/smoke/networks/noiseless/0/network.npz"
+    ended = rerun.run(target, *SLURM, *longer)
+    assert_whole(ended)
+    attempts = jobs(rerun, "%l|%T")
+    assert [limit for limit, _ in attempts][:2] == ["1:00", "2:00"]
+    assert attempts[0][1] == "TIMEOUT" and attempts[-1][1] == "COMPLETED"
+    log = (rerun.root / "results/smoke/logs/train_noiseless_0.log").read_text()
+    first = re.search(r"^train noiseless 0: (\d+)/", log, flags=re.M)
+    assert first and int(first[1]) > 0, log
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_jobs_of_a_killed_run_are_cancelled_before_they_write_again(
+    fresh: Checkout, finished: Checkout, tmp_path: Path, profile: str
+) -> None:
+    options = ("maps", *PROFILES[profile], *SMOKE)
+    log = tmp_path / "killed.log"
+
+    def started() -> bool:
+        return any(state == "RUNNING" for (state,) in jobs(fresh, "%T"))
+
+    with fresh.running(log, *options) as run:
+        wait_until(lambda: started() and any(fresh.root.glob("results/maps/*/*.log")), run, log)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait(60)
+        orphans = [number for number, state in jobs(fresh, "%i|%T") if state == "RUNNING"]
+        assert orphans
+        ended = fresh.run(*options)
+    assert_whole(ended)
+    told = re.search(r"cancelling (\d+) Slurm jobs of an earlier run: (.*)", ended.text)
+    assert told and set(orphans) <= set(told[2].split()), ended.text
+    states = dict(jobs(fresh, "%i|%T"))
+    assert {states[number] for number in orphans} == {"CANCELLED"}
+    ours = fresh.checksums()
+    assert ours and all(finished.checksums()[path] == value for path, value in ours.items())
+
+
+def test_another_scheduler_by_its_commands(rerun: Checkout, finished: Checkout) -> None:
+    for path in (rerun.root / "results/smoke/statistics").glob("*.nc"):
+        path.unlink()
+    ended = rerun.run("statistics", *GENERIC, *SMOKE)
+    assert_whole(ended)
+    assert [state for (state,) in jobs(rerun, "%T")] == ["COMPLETED"] * 2
+    assert rerun.checksums() == finished.checksums()

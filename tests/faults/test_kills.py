@@ -1,0 +1,168 @@
+"""Twenty kills at random moments, and the bytes of a run that nothing happened to.
+
+Each time, at a moment drawn beforehand, a job or Snakemake itself is killed (SIGKILL), and the same
+command is given again at once: jobs of a killed Snakemake are still running then.
+"""
+
+import random
+import re
+import signal
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import flax.serialization
+import psutil
+import pytest
+from checkouts import SMOKE, Checkout, jobs_of, new_checkout, wait_until
+
+pytestmark = pytest.mark.faults
+
+KILLS = 20
+SEED = 20260704
+OPTIONS = ("--cores", "2", *SMOKE, "network={checkpoint_every_seconds: 1}")
+
+
+@dataclass
+class Journey:
+    """What was seen on the way.
+
+    Attributes
+    ----------
+    victims : what was killed each time.
+    logs : what each run printed; the last one was left to finish.
+    saved : training → its last checkpoint's step, at the start of each run.
+    status : how the last run ended.
+
+    """
+
+    checkout: Checkout
+    victims: list[str] = field(default_factory=list)
+    logs: list[str] = field(default_factory=list)
+    saved: list[dict[str, int]] = field(default_factory=list)
+    status: int = 0
+
+
+def jobs_done(checkout: Checkout) -> int:
+    """Jobs that have ended at least once."""
+    return len(list((checkout.root / "results").rglob("*.timing.json")))
+
+
+def scripts_of(run: int) -> list[psutil.Process]:
+    """Processes of jobs that run under one Snakemake."""
+    found = []
+    for process in psutil.Process(run).children(recursive=True):
+        try:
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if any("/scripts/" in word and word.endswith(".py") for word in command):
+            found.append(process)
+    return found
+
+
+def checkpoints(checkout: Checkout) -> dict[str, int]:
+    """Step of the checkpoint of each network in training, by the folder's name."""
+    steps = {}
+    for file in (checkout.root / "results/.training").glob("*/checkpoint.msgpack"):
+        content = flax.serialization.msgpack_restore(file.read_bytes())
+        steps[file.parent.name.rsplit("-", 1)[0]] = int(content["step"])
+    return steps
+
+
+def kill_one(run: psutil.Process, victim: str, choose: random.Random) -> bool:
+    """Kill Snakemake or one of its jobs; False where there is no job at this moment."""
+    if victim == "snakemake":
+        run.kill()
+        return True
+    scripts = [process for process in scripts_of(run.pid) if process.cmdline()[0] != "/bin/sh"]
+    if not scripts:
+        return False
+    choose.choice(scripts).kill()
+    return True
+
+
+@pytest.fixture(scope="module")
+def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
+    folder = tmp_path_factory.mktemp("killed")
+    seen = Journey(new_checkout(folder / "repository"))
+    checkout = seen.checkout
+    draw = random.Random(SEED)
+    dry = checkout.run("--dry-run", *OPTIONS)
+    moments = sorted(draw.sample(range(sum(jobs_of(dry.text).values()) - 3), KILLS))
+    for number, moment in enumerate(moments):
+        log = folder / f"{number}.log"
+        victim, delay = draw.choice(["snakemake", "job"]), draw.uniform(0.0, 2.0)
+        seen.saved.append(checkpoints(checkout))
+        with_orphans = victim == "snakemake"
+        run = start(checkout, log)
+        wait_until(
+            lambda moment=moment, run=run: (
+                jobs_done(checkout) >= moment and bool(scripts_of(run.pid))
+            ),
+            run,
+            log,
+        )
+        time.sleep(delay)
+        wait_until(
+            lambda run=run, victim=victim: kill_one(psutil.Process(run.pid), victim, draw),
+            run,
+            log,
+        )
+        run.wait(120)
+        seen.victims.append(victim)
+        seen.logs.append(log.read_text())
+        assert run.returncode == (-signal.SIGKILL if with_orphans else 1), log.read_text()
+    seen.saved.append(checkpoints(checkout))
+    ended = checkout.run(*OPTIONS)
+    seen.logs.append(ended.text)
+    seen.status = ended.status
+    return seen
+
+
+def start(checkout: Checkout, log: Path) -> psutil.Popen:
+    """Start a run whose processes outlive its own death."""
+    with open(log, "w", encoding="utf-8") as out:
+        return psutil.Popen(
+            checkout.command(*OPTIONS),
+            cwd=checkout.root,
+            env=checkout.environment,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+
+def test_every_kill_is_recovered_by_the_same_command(journey: Journey) -> None:
+    assert len(journey.victims) == KILLS
+    assert {*journey.victims} == {"job", "snakemake"}
+    assert journey.status == 0, journey.logs[-1]
+    assert not [text for text in journey.logs if "Traceback" in text]
+
+
+def test_the_bytes_are_those_of_an_undisturbed_run(journey: Journey, finished: Checkout) -> None:
+    theirs, ours = finished.checksums(), journey.checkout.checksums()
+    assert set(theirs) == set(ours)
+    assert not [str(path) for path in theirs if theirs[path] != ours[path]]
+
+
+def test_a_killed_job_is_told_of_and_orphans_are_ended(journey: Journey) -> None:
+    for victim, text, after in zip(journey.victims, journey.logs, journey.logs[1:], strict=False):
+        if victim == "job":
+            assert re.search(r"kappascope: error in rule \w+: its process was killed", text), text
+        else:
+            assert "an earlier run was killed; going on" in after, after
+    ended = [text for text in journey.logs if "processes of an earlier run" in text]
+    assert len(ended) >= KILLS // 5
+
+
+def test_no_step_of_training_is_lost_beyond_the_last_checkpoint(journey: Journey) -> None:
+    resumed = 0
+    for saved, text in zip(journey.saved, journey.logs, strict=True):
+        for name, step in saved.items():
+            label = f"train {name.replace('-', ' ')}"
+            first = re.search(rf"^{re.escape(label)}: (\d+)/", text, flags=re.M)
+            if first:
+                assert int(first[1]) >= step, (label, step, first[0])
+                resumed += 1
+    assert resumed > 0
