@@ -89,7 +89,7 @@ def check(paths: Iterable[str | os.PathLike[str]]) -> None:
 
     """
     for path in map(Path, paths):
-        known = _read(path) if _kept(path) else None
+        known = known_of(path) if _kept(path) else None
         if known is not None and path.is_file() and not known.intact:
             doubt([path])
             raise InputError(
@@ -101,7 +101,7 @@ def check(paths: Iterable[str | os.PathLike[str]]) -> None:
 def doubt(paths: Iterable[Path]) -> None:
     """Have the next run look at results again."""
     for path in paths:
-        known = _read(path)
+        known = known_of(path)
         if known is not None:
             dataclasses.replace(known, doubted=True).save()
 
@@ -130,9 +130,20 @@ def records(folders: Iterable[str | os.PathLike[str]]) -> Iterator[Record]:
     """Yield what is known of results below ``folders``, in order of their names."""
     for folder in folders:
         for file in sorted((_RECORDS / folder).rglob("*.json")):
-            known = _read(file.relative_to(_RECORDS).with_suffix(""))
+            known = known_of(file.relative_to(_RECORDS).with_suffix(""))
             if known is not None:
                 yield known
+
+
+def known_of(path: Path) -> Record | None:
+    """Return what is known of a result."""
+    # A record that is itself damaged says nothing; the file is then as good as unrecorded.
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        content: Any = json.loads(_place(path).read_text(encoding="utf-8"))
+        seen = content["seen"]
+        look = None if seen is None else (int(seen[0]), int(seen[1]))
+        return Record(path, str(content["sha256"]), look, bool(content["doubted"]))
+    return None
 
 
 def _kept(path: Path) -> bool:
@@ -142,16 +153,6 @@ def _kept(path: Path) -> bool:
 
 def _place(path: Path) -> Path:
     return _RECORDS / path.parent / f"{path.name}.json"
-
-
-def _read(path: Path) -> Record | None:
-    # A record that is itself damaged says nothing; the file is then as good as unrecorded.
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        content: Any = json.loads(_place(path).read_text(encoding="utf-8"))
-        seen = content["seen"]
-        look = None if seen is None else (int(seen[0]), int(seen[1]))
-        return Record(path, str(content["sha256"]), look, bool(content["doubted"]))
-    return None
 
 
 def _look(path: Path) -> tuple[int, int] | None:

@@ -259,35 +259,46 @@ def repair(folders: Sequence[str], command: Sequence[str], targets: Sequence[str
     Files that come out with the same bytes get their old times back, so that nothing that was
     made from them runs again.
     """
-    broken = integrity.damaged(folders)
-    if not broken:
-        return
-    for known in broken:
-        tell(f"{known.path}: damaged (checksum); it is made anew")
-        os.replace(known.path, aside(known.path))
-    before = {known.path: known for known in integrity.records(folders)}
+    known = list(integrity.records(folders))
+    waiting = [each for each in known if aside(each.path).is_file() and not each.path.exists()]
+    for each in integrity.damaged(folders):
+        tell(f"{each.path}: damaged (checksum); it is made anew")
+        os.replace(each.path, aside(each.path))
+        waiting.append(each)
     options = list(command)
-    for target in targets:
+    for target in targets if waiting else ():
         options.remove(target)
+    # The oldest first: what others are made from is whole again before they are.
+    for each in sorted(waiting, key=lambda one: one.seen or (0, 0)):
+        if not each.path.exists():
+            _make_anew(each.path, options, known)
+    for each in waiting:
+        aside(each.path).unlink(missing_ok=True)
+    if waiting:
+        integrity.remember(folders)
+        tell(
+            f"{len(waiting)} damaged {'file is' if len(waiting) == 1 else 'files are'} whole again"
+        )
+
+
+def _make_anew(path: Path, options: Sequence[str], known: Sequence[integrity.Record]) -> None:
+    """Run the job that makes a file; give what it made the times it had, where bytes agree."""
     ended = subprocess.run(
-        [sys.executable, "-m", "snakemake", *(str(known.path) for known in broken), *options],
+        [sys.executable, "-m", "snakemake", str(path), *options],
         env={**os.environ, REPAIR_VARIABLE: "1"},
         check=False,
     )
     if ended.returncode != 0:
         raise InputError(
-            f"{broken[0].path}: could not be made anew, see above; the damaged file is "
-            f"{aside(broken[0].path)}"
+            f"{path}: could not be made anew, see above; the damaged file is {aside(path)}"
         )
-    for known in integrity.records(folders):
-        old = before.get(known.path)
-        if old is not None and old.seen is not None and old.sha256 == known.sha256:
-            os.utime(known.path, ns=(old.seen[0], old.seen[0]))
+    for old in known:
+        new = integrity.known_of(old.path)
+        if new is None or old.seen is None or not old.path.is_file():
+            continue
+        if new.sha256 == old.sha256 and (new.seen != old.seen or new.doubted):
+            os.utime(old.path, ns=(old.seen[0], old.seen[0]))
             dataclasses.replace(old, doubted=False).save()
-    integrity.remember(folders)
-    for known in broken:
-        aside(known.path).unlink(missing_ok=True)
-    tell(f"{len(broken)} damaged {'file is' if len(broken) == 1 else 'files are'} whole again")
 
 
 def aside(path: Path) -> Path:

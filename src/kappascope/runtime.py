@@ -5,7 +5,10 @@ convolutions and scatters scale poorly), and a single-threaded process adds in o
 same bytes for any ``--cores``. On a GPU these settings change nothing.
 """
 
+import contextlib
+import hashlib
 import os
+import platform
 from pathlib import Path
 
 
@@ -18,7 +21,8 @@ def configure(
     ----------
     threads : CPU threads XLA may use.
     x64 : compute in float64 where arrays are float64.
-    cache : folder of the persistent compilation cache; ``None`` leaves it off.
+    cache : folder of the persistent compilation cache, one below it for each kind of CPU; ``None``
+        leaves it off.
 
     """
     # Read when the first array is made, not when jax is imported: modules may have done that.
@@ -33,9 +37,23 @@ def configure(
 
     jax.config.update("jax_enable_x64", x64)
     if cache is not None:
-        Path(cache).mkdir(parents=True, exist_ok=True)
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        place = Path(cache) / kind_of_cpu()
+        # Not worth a word where the disk is full: what needs to be written says so itself.
+        with contextlib.suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+        jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def kind_of_cpu() -> str:
+    """Name the kind of CPU: compiled code runs only where the same instructions are."""
+    known = [platform.machine(), platform.processor()]
+    about = Path("/proc/cpuinfo")
+    if about.is_file():
+        lines = about.read_text(encoding="utf-8", errors="replace").splitlines()
+        words = ("model name", "flags", "Features", "CPU part")
+        known += sorted({line for line in lines if line.startswith(words)})
+    return hashlib.sha256("\n".join(known).encode()).hexdigest()[:12]
 
 
 def available_cores() -> int:
