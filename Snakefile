@@ -23,6 +23,7 @@ include: "workflow/rules/networks.smk"
 include: "workflow/rules/constraints.smk"
 include: "workflow/rules/saliency.smk"
 include: "workflow/rules/trim.smk"
+include: "workflow/rules/groups.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -150,6 +151,12 @@ rule trim_figS2:
 rule trim_figS3:
     input:
         singh("figS3.pdf"),
+
+
+rule groups:
+    input:
+        [you(f"{name}.pdf") for name in GROUP_FIGURES],
+        [you(f"{name}.csv") for name in GROUP_TABLES],
 
 
 rule linear_model:

@@ -15,7 +15,8 @@ from kappascope.workflow_script import run
 def main(inputs, outputs, spec):
     section, data_set = spec["network"], spec["data_set"]
     maps = SplitMaps(inputs, "training")
-    network = architectures.regressor(maps.pixels, section)
+    rebin = section.get("rebin", 1)
+    network = architectures.regressor(maps.pixels // rebin, section)
     testing = SplitMaps(inputs, "testing")
     some = np.linspace(0, len(testing) - 1, min(section["held_out_maps"], len(testing))).astype(int)
     pixel = maps.columns.pixel_arcmin
@@ -28,6 +29,8 @@ def main(inputs, outputs, spec):
             prediction.noise_sigma(data_set, pixel, spec["noise"]),
             remaining_smoothing(maps.columns, spec["maps"]["smoothing_arcmin"]),
             maps.columns.mask,
+            rebin,
+            section.get("hidden", 0.0),
         ),
         training.Settings.of(section),
         spec["seed"],
@@ -35,7 +38,7 @@ def main(inputs, outputs, spec):
         scratch,
         f"train {data_set} {spec['index']}",
         (
-            prediction.observed(testing.select(some), data_set, spec),
+            prediction.observed(testing.select(some), data_set, spec, rebin),
             testing.targets[some],
         ),
     )

@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_TIER = "default"
 GIVEN = "--config or --configfile"
 MINIMUM_PIXELS_VALID = 348  # receptive field of the 18 convolutions without padding
+MINIMUM_PIXELS_GROUPS = 29  # three 4×4 convolutions, each followed by 2×2 pooling
 MINIMUM_PIXELS_PER_SMOOTHING = 1.2
 COSMOGRID_PIXEL_ARCMIN = 6.87  # HEALPix nside 512
 PARAMETERS = 2  # (Omega_m, sigma_8): what the network adds to the data vector
@@ -373,12 +374,20 @@ def _check_network(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _check_methods(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for section, more in (("saliency", ()), ("trim", ()), ("sounds", ("cd",))):
-        for name in config[section]["methods"]:
+    for key, more in (
+        ("saliency", ()),
+        ("trim", ()),
+        ("sounds", ("cd",)),
+        ("groups.baselines", ()),
+    ):
+        section = functools.reduce(lambda inner, name: inner[name], key.split("."), config)
+        for name in section["methods"]:
             known = (*labels.NAMES, *more)
-            if name not in known and not re.fullmatch(labels.PATTERN, name):
+            # Grad-CAM is brought to the maps' size there.
+            coarse = key == "groups.baselines" and name.startswith("grad_cam.")
+            if name not in known and not coarse and not re.fullmatch(labels.PATTERN, name):
                 yield (
-                    f"{section}.methods",
+                    f"{key}.methods",
                     f"got {_shown(name)}; kappascope attribute --list has the methods that give "
                     f"every pixel a value{_nearest(name, known)}",
                 )
@@ -388,6 +397,20 @@ def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str
     low, high = config["trim"]["band_range"]
     if not low < high:
         yield "trim.band_range", f"got [{low:g}, {high:g}], the first must be the smaller"
+    groups = config["groups"]
+    side = config["maps"]["pixels"] // groups["rebin"]
+    if side < MINIMUM_PIXELS_GROUPS:
+        yield (
+            "groups.rebin",
+            f"got {groups['rebin']}, which leaves maps of {side} pixels; the network needs "
+            f"{MINIMUM_PIXELS_GROUPS}: rebin less",
+        )
+    if groups["model"]["training"] > config["maps"]["training"]:
+        yield (
+            "groups.model.training",
+            f"got {groups['model']['training']}, more than the {config['maps']['training']} "
+            "training maps of a cosmology (maps.training)",
+        )
     sounds = config["sounds"]
     if sounds["source"] == "urbansound8k" and sounds["path"] is None:
         yield "sounds.path", "got null, but sounds.source is urbansound8k: give its folder"

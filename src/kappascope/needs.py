@@ -346,6 +346,61 @@ def _learn_dictionaries(config: Config) -> Need:
     return Need(1, seconds, BASE_MB + 400.0, True)
 
 
+def _group_pixels(config: Config) -> float:
+    """Pixels of a rebinned map over those of the default tier."""
+    return _pixels(config) * (2.0 / config["groups"]["rebin"]) ** 2
+
+
+def _group_seconds(config: Config) -> float:
+    """Seconds that the explained network takes for one map."""
+    width = _width(config["groups"]["network"]["width"], 8.0)
+    return 0.0002 * _group_pixels(config) * width
+
+
+def _theorem(config: Config) -> Need:
+    return Need(1, 2.0 + 0.7 * 4.0 ** (config["groups"]["theorem"]["program_features"] - 12), 300.0)
+
+
+def _train_group_network(config: Config) -> Need:
+    section = config["groups"]["network"]
+    steps = section["epochs"] * _of_each(config, "training")
+    seconds = 10.0 + 5.0 * steps * _group_seconds(config)
+    held = _held(config, "training") + _held(config, "testing")
+    return Need(section["networks"], seconds, BASE_MB + held + 100.0, True)
+
+
+def _train_sum_of_parts(config: Config) -> Need:
+    groups = config["groups"]
+    section = groups["model"]
+    maps = section["training"] * config["cosmology"]["number"]
+    passes = groups["segments"]["most"] + 4.0 * section["epochs"] * section["sampled_groups"]
+    seconds = 15.0 + maps * (0.006 * _group_pixels(config) + passes * _group_seconds(config))
+    held = _held(config, "training") + 150.0 * _group_pixels(config)
+    return Need(groups["network"]["networks"], seconds, BASE_MB + held, True)
+
+
+def _explain_groups(config: Config) -> Need:
+    groups = config["groups"]
+    maps = groups["structures"]["maps"] * config["cosmology"]["number"]
+    heads = 1 + len(groups["model"]["generator_sharpness"])
+    passes = groups["segments"]["most"] * heads * groups["network"]["networks"]
+    seconds = 15.0 + maps * passes * 1.3 * _group_seconds(config)
+    masks = maps * groups["segments"]["most"] * heads * 0.016 * _group_pixels(config)
+    held = _held(config, "testing")
+    return Need(1, seconds, BASE_MB + held + 2.0 * masks, True)
+
+
+def _compare_attributions(config: Config) -> Need:
+    groups = config["groups"]
+    section = groups["baselines"]
+    maps = section["maps"] * config["cosmology"]["number"]
+    tests = 4.0 * (len(section["methods"]) + 2) * (section["steps"] + 10)
+    passes = 3 * section["samples"] + 6 * section["path_nodes"] + tests
+    seconds = 25.0 + 1.5 * maps * passes * _group_seconds(config)
+    held = _held(config, "training") + _held(config, "testing")
+    return Need(groups["network"]["networks"], seconds, BASE_MB + held + 200.0, True)
+
+
 def _published_network(config: Config) -> Need:
     return Need(1, 3.0 + 2.0 * (config["constraints"]["grid"] / 200.0) ** 2, 400.0)
 
@@ -371,4 +426,9 @@ _ESTIMATES: dict[str, Estimate] = {
     "digits": _digits,
     "sounds": _sounds,
     "learn_dictionaries": _learn_dictionaries,
+    "theorem": _theorem,
+    "train_group_network": _train_group_network,
+    "train_sum_of_parts": _train_sum_of_parts,
+    "explain_groups": _explain_groups,
+    "compare_attributions": _compare_attributions,
 }

@@ -24,6 +24,7 @@ SINGH_FIGURES = (
     *("fig2", "fig3", "fig4", "figS1", "figS2", "figS3"),
     *("planted_frequency", "dictionary", "atoms"),
 )
+YOU_FIGURES = ("theorem", "weights", "sweep", "gallery", "structures", "baselines")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -445,6 +446,82 @@ def _accuracy() -> list[dict[str, Any]]:
     ]
 
 
+def you_tables() -> dict[str, list[dict[str, Any]]]:
+    """Tables of you2023, the ones that the ledger and the paper read."""
+    from kappascope.groups import baselines, structures, theorem
+
+    def filled(columns: tuple[str, ...], **values: Any) -> dict[str, Any]:
+        return {**dict.fromkeys(columns, 0.1), **values}
+
+    weights = [
+        filled(
+            structures.WEIGHT_COLUMNS,
+            structure=structure,
+            threshold=0.0,
+            parameter=parameter,
+            weighting=weighting,
+            weight_percent=50.0 + 5.0 * (parameter == favoured),
+            error=1.0,
+            maps_with=100,
+        )
+        for structure, favoured in (("void", "omega_matter"), ("cluster", "sigma_8"))
+        for parameter in PARAMETERS
+        for weighting in structures.WEIGHTINGS
+    ]
+    orders = [
+        filled(
+            structures.ORDER_COLUMNS,
+            structure=structure,
+            threshold=0.0,
+            weighting="per_group",
+            heavier_for=parameter,
+            difference_percent=difference,
+            error=1.0,
+        )
+        for structure, parameter, difference in (
+            ("void", "omega_matter", 1.4),
+            ("cluster", "sigma_8", -6.0),
+        )
+    ]
+    accuracy = [
+        {
+            "reader": reader,
+            "mse": mse,
+            "mse_error": 0.001,
+            "mse_scatter": 0.001,
+            "error_ratio": mse / 0.004,
+            "r2_omega_matter": 0.9,
+            "r2_sigma_8": 0.9,
+            "additivity": 1e-7 if reader == "sum_of_parts" else "",
+            "groups": "",
+            "groups_with_score": "",
+            "segments": "",
+            "maps": 297,
+            "networks": 2,
+        }
+        for reader, mse in (("network", 0.004), ("sum_of_parts", 0.011))
+    ]
+    compared = [
+        filled(
+            baselines.COLUMNS,
+            method=method,
+            label=method,
+            purity=0.6 if method == "sum_of_parts" else 0.5,
+            mse=0.01 if method == "sum_of_parts" else 0.02,
+        )
+        for method in ("random", "lime", "fresh", "sum_of_parts")
+    ]
+    proved = list(theorem.rows(8, 4))
+    return {
+        "weights": weights,
+        "weight_order": orders,
+        "accuracy": accuracy,
+        "baselines": compared,
+        "theorem": proved,
+        "theorem_growth": theorem.growth_rows(proved),
+    }
+
+
 def make_run(folder: Path) -> Path:
     """Fill ``folder`` with a made-up run."""
     import matplotlib
@@ -459,7 +536,10 @@ def make_run(folder: Path) -> Path:
     for name, rows in singh_tables().items():
         write_csv(folder / f"singh2020/{name}.csv", rows)
     names = [f"matilla2020/{name}" for name in FIGURES]
+    for name, rows in you_tables().items():
+        write_csv(folder / f"you2023/{name}.csv", rows)
     names += [f"singh2020/{name}" for name in SINGH_FIGURES]
+    names += [f"you2023/{name}" for name in YOU_FIGURES]
     for name in names:
         figure, axes = plt.subplots(figsize=(7, 3.5))
         axes.plot(np.sin(np.arange(30)))

@@ -59,6 +59,17 @@ TRANSFORMATIONS = {
 }
 
 
+COMPARED = {"compare_attributions", "gather_baselines", "plot_baselines"}
+GROUPS = {
+    "train_group_network",
+    "train_sum_of_parts",
+    "explain_groups",
+    "plot_groups",
+    *COMPARED,
+}
+"""What finds groups in maps."""
+
+
 def add(checkout: Checkout, file: str, text: str) -> None:
     place = checkout.root / file
     place.write_text(place.read_text(encoding="utf-8") + text, encoding="utf-8")
@@ -105,13 +116,19 @@ def test_a_kernel_reruns_what_measures_with_it(
 
 def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/rules.py", CODE)
-    assert set(rerun.planned(*SMOKE)) == SALIENCY | TRANSFORMATIONS | LAST
+    assert set(rerun.planned(*SMOKE)) == SALIENCY | TRANSFORMATIONS | COMPARED | LAST
 
 
 def test_transforms_rerun_what_uses_them(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/transforms.py", CODE)
     assert set(rerun.planned(*SMOKE)) <= TRANSFORMATIONS | LAST
     assert {"band_curves", "topics", "digits"} <= set(rerun.planned(*SMOKE))
+
+
+def test_segments_rerun_what_divides_maps(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/groups/structures.py", CODE)
+    planned = set(rerun.planned(*SMOKE))
+    assert planned == {"explain_groups", "plot_groups", *COMPARED, *LAST}
 
 
 def test_similarity_measures_rerun_what_compares(rerun: Checkout) -> None:
@@ -138,6 +155,7 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
     networks = {"train_network", "predict", "plot_networks"}
     maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
     expected = maps | networks | SALIENCY | AFTER_STATISTICS | BANDS | {"train_band_network"}
+    expected |= GROUPS
     assert planned == without_real_data(expected, has_real_data)
 
 

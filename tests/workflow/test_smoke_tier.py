@@ -44,6 +44,7 @@ TRANSFORMATION_FIGURES = (
     "dictionary",
     "atoms",
 )
+GROUP_FIGURES = ("theorem", "weights", "sweep", "gallery", "structures", "baselines")
 NAMES = ("data_set", "credibility", "statistic", "sign")
 ALIASES = {
     "maps": "validate_maps",
@@ -69,6 +70,7 @@ ALIASES = {
     "trim_figS1": "plot_bands",
     "trim_figS2": "plot_sounds",
     "trim_figS3": "plot_digits",
+    "groups": "explain_groups",
     "published_network_contour": "plot_published_network",
     "claims": "write_claims",
     "paper": "build_paper",
@@ -127,6 +129,31 @@ def test_every_figure_of_transformations_is_there(finished: Checkout, name: str)
     assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", GROUP_FIGURES)
+def test_every_figure_of_groups_is_there(finished: Checkout, name: str) -> None:
+    folder = finished.root / "results/smoke/you2023"
+    assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_groups_add_up_and_nothing_is_nan(finished: Checkout) -> None:
+    folder = finished.root / "results/smoke/you2023"
+    for file in folder.glob("*.csv"):
+        assert "nan" not in file.read_text().lower().replace("omega_matter", ""), file.name
+    accuracy = {row["reader"]: row for row in rows_of(folder / "accuracy.csv")}
+    assert float(accuracy["sum_of_parts"]["additivity"]) < 1e-6
+    scores: dict[tuple[str, str, str], float] = {}
+    for row in rows_of(folder / "groups.csv"):
+        key = (row["network"], row["map"], row["parameter"])
+        scores[key] = scores.get(key, 0.0) + float(row["score"])
+    section = configuration.load("smoke")["groups"]
+    maps = section["structures"]["maps"] * configuration.load("smoke")["cosmology"]["number"]
+    assert len(scores) == 2 * maps * section["network"]["networks"]
+    assert all(abs(score - 1) < 1e-4 for score in scores.values())
+    compared = {row["method"] for row in rows_of(folder / "baselines.csv")}
+    assert compared == {"random", "sum_of_parts", *section["baselines"]["methods"]}
+
+
 def test_transformations_are_told_with_errors(finished: Checkout) -> None:
     folder = finished.root / "results/smoke/singh2020"
     for name, column, error in (
@@ -178,7 +205,8 @@ def test_the_report_has_every_caption(rerun: Checkout) -> None:
     assert ended.status == 0, ended.text
     report = (rerun.root / "report.html").read_text(encoding="utf-8")
     for category in (
-        *("Maps", "Networks", "Constraints", "Saliency", "Transformations", "Claims", "Paper"),
+        *("Maps", "Networks", "Constraints", "Saliency", "Transformations", "Groups"),
+        *("Claims", "Paper"),
     ):
         assert f'"{category}"' in report, category
     assert "table1.csv" in report and "fig1.png" in report
@@ -193,7 +221,7 @@ def test_aliases_by_number_in_the_paper_and_by_stage(pristine: Checkout, real_da
 
 
 def test_a_chapter_has_fewer_than_60_jobs_and_all_fewer_than_100(pristine: Checkout) -> None:
-    first = [name for name in ALIASES if not name.startswith(("trim", "claims", "paper"))]
+    first = [name for name in ALIASES if not name.startswith(("trim", "groups", "claims", "paper"))]
     for targets, most in ((first, 60), ([], 100)):
         ended = pristine.run("--dry-run", "--cores", "1", *targets)
         assert 10 < sum(jobs_of(ended.text).values()) - len(targets) < most

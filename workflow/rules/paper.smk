@@ -36,24 +36,29 @@ TABLES = (
         else []
     )
     + [singh(f"{name}.csv") for name in TRIM_TABLES]
+    + [you(f"{name}.csv") for name in GROUP_TABLES if name != "groups"]
 )
-FIGURES = [
-    matilla(f"{name}.png")
-    for name in [
-        figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS
+FIGURES = (
+    [
+        matilla(f"{name}.png")
+        for name in [
+            figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS
+        ]
+        + [
+            "fig3",
+            "fig7",
+            "validation",
+            "gallery",
+            "statistics",
+            "learning_curve",
+            "predicted_against_true",
+        ]
+        + SALIENCY_FIGURES
+        + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
     ]
-    + [
-        "fig3",
-        "fig7",
-        "validation",
-        "gallery",
-        "statistics",
-        "learning_curve",
-        "predicted_against_true",
-    ]
-    + SALIENCY_FIGURES
-    + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
-] + [singh(f"{name}.png") for name in TRIM_FIGURES]
+    + [singh(f"{name}.png") for name in TRIM_FIGURES]
+    + [you(f"{name}.png") for name in GROUP_FIGURES]
+)
 
 
 rule effective_config:

@@ -15,6 +15,11 @@ LABELS = {
     "smoothgrad": "SmoothGrad",
     "gradient_shap": "SHAP",
     "deep_lift": "DeepLift",
+    "lime": "LIME",
+    "kernel_shap": "Kernel SHAP",
+    "rise": "RISE",
+    "fresh": "FRESH",
+    "sum_of_parts": "Sum of parts",
     "cd": "Contextual decomposition",
     "true_gradient": "True gradient",
 }
@@ -28,9 +33,10 @@ NAMES = (
     *("lrp_zplus_nobias", "lrp_gamma", "lrp_composite", "inn_lrp_epsilon_bn_z"),
     *("inn_lrp_alpha1beta0_bn_z", "inn_lrp_alpha2beta1_bn_z", "deep_taylor"),
     *("deep_taylor_bn_identity", "deep_taylor_bn_gradient", "deep_taylor_folded"),
+    *("lime", "kernel_shap", "rise", "fresh"),
 )
 """Names of ``methods.METHODS``, for those who must not import jax."""
-PATTERN = r"guided_grad_cam\..+|occlusion_w\d+s\d+"
+PATTERN = r"guided_grad_cam\..+|occlusion_w\d+s\d+|(lime|kernel_shap)_w[1-9]\d*"
 """Further names of methods that give every pixel a value."""
 
 

@@ -22,10 +22,11 @@ import numpy as np
 
 from kappascope import randomness
 from kappascope.attribution import rules
+from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise, outputs_of
 from kappascope.attribution.walk import backward, evaluate, fold
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations, forward
+from kappascope.networks.module import activations
 
 Array = Any
 Model = tuple[Network, Mapping[str, Array]]
@@ -117,12 +118,6 @@ def _noisy(x: Array, keys: Array, sample: int, level: float) -> Array:
     sigma = level * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
     mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
     return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
-
-
-@functools.partial(jax.jit, static_argnames="network")
-def _outputs_of(network: Network, parameters: Any, x: Array) -> Array:
-    with jax.default_matmul_precision("highest"):
-        return forward(network, parameters, x)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,7 +280,7 @@ class Occlusion:
                 f"{'x'.join(map(str, sides))} and the stride be 1 or more"
             )
         chosen = np.asarray(outputs)
-        before = _outputs_of(network, parameters, x)[:, chosen]
+        before = outputs_of(network, parameters, x)[:, chosen]
         starts = [
             [k * self.stride for k in range(-(-(side - self.window) // self.stride) + 1)]
             for side in sides
@@ -296,7 +291,7 @@ class Occlusion:
             window = tuple(slice(at, at + self.window) for at in corner)
             hidden = np.zeros_like(count)
             hidden[window] = 1
-            after = _outputs_of(network, parameters, jnp.where(hidden > 0, 0, x))[:, chosen]
+            after = outputs_of(network, parameters, jnp.where(hidden > 0, 0, x))[:, chosen]
             change = (before - after).T.reshape(len(chosen), x.shape[0], *[1] * (x.ndim - 1))
             total = total + jnp.asarray(hidden, x.dtype) * change
             count += hidden
@@ -313,7 +308,10 @@ class Occlusion:
         }
 
 
-Procedure = Propagation | IntegratedGradients | SmoothGrad | GradientShap | GradCam | Occlusion
+Drawing = SmoothGrad | GradientShap | Lime | KernelShap | Rise
+"""Procedures that draw random numbers."""
+
+Procedure = Propagation | IntegratedGradients | GradCam | Occlusion | Fresh | Drawing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -516,6 +514,42 @@ _named(
     f"""{_TAYLOR} No bias in the denominators, batch normalization folded. Σ S ≤ y_k: pooling hands
     part to units that ReLU then masks.""",
 )
+_named(
+    "lime",
+    Lime(),
+    """Weighted ridge regression of y_k on which watershed segments are shown (Ribeiro et al. 2016),
+    500 subsets; a pixel has its segment's coefficient over the segment's size.""",
+)
+_named(
+    "kernel_shap",
+    KernelShap(),
+    """Shapley values of watershed segments by regression (Lundberg & Lee 2017), 500 coalitions.
+    Complete: Σ S = y_k(x) - y_k(0).""",
+)
+_named(
+    "rise",
+    Rise(),
+    """S = Σ_i y_k(x ⊙ m_i) m_i / (N p), N = 500 random masks that show a share p = 0.5 of an 8×8
+    grid (Petsiuk et al. 2018).""",
+)
+_named(
+    "fresh",
+    Fresh(),
+    """What FRESH's extractor hands on (Jain et al. 2020): the fifth of the tiles of 8 pixels with
+    the largest Σ |x ∂y_k/∂x|, and zero elsewhere.""",
+)
+_patterned(
+    "lime_wN",
+    r"lime_w(?P<tile>[1-9]\d*)",
+    lambda tile: Lime(tile=int(tile)),
+    "LIME over square tiles of N pixels.",
+)
+_patterned(
+    "kernel_shap_wN",
+    r"kernel_shap_w(?P<tile>[1-9]\d*)",
+    lambda tile: KernelShap(tile=int(tile)),
+    "Kernel SHAP over square tiles of N pixels.",
+)
 _patterned(
     "grad_cam.NODE",
     r"grad_cam\.(?P<node>.+)",
@@ -596,6 +630,17 @@ def _compiled(
         return procedure(network, parameters, x, outputs, keys)
 
 
+def compiled(
+    procedure: Propagation | GradCam,
+    network: Network,
+    parameters: Any,
+    x: Array,
+    outputs: Sequence[int],
+) -> Array:
+    """Run a procedure of one pass: (explained, batch, ...)."""
+    return _compiled(procedure, network, parameters, x, tuple(outputs), None)
+
+
 def attribute(
     method: str | Method,
     network: Model,
@@ -612,8 +657,8 @@ def attribute(
     network : (description, parameters), from ``description.load``.
     x : (batch, y, x, channel) or (batch, feature), in the network's own size.
     output : which output to explain; several or None (all) add an axis in front.
-    seed, names : of what SmoothGrad and gradient SHAP draw: (seed, method, name of the map). Names
-        are 0, 1, ... unless given.
+    seed, names : of what SmoothGrad, gradient SHAP, LIME, kernel SHAP and RISE draw: (seed, method,
+        name of the map). Names are 0, 1, ... unless given.
 
     Returns
     -------
@@ -635,7 +680,7 @@ def attribute(
     _check(graph, parameters, x, named)
     weights = {name: jnp.asarray(parameters[name], x.dtype) for name in graph.parameter_names}
     keys = None
-    if isinstance(found.procedure, SmoothGrad | GradientShap):
+    if isinstance(found.procedure, Drawing):
         keys = jnp.stack([randomness.key(seed, found.name, int(name)) for name in named])
     one_pass = isinstance(found.procedure, Propagation | GradCam)
     run = functools.partial(_compiled, found.procedure) if one_pass else found.procedure

@@ -353,6 +353,11 @@ def iterate_maps(path: str | Path, batch: int) -> Iterator[MapSet]:
             yield dataclasses.replace(columns.select(rows), convergence=maps)
 
 
+def first_of_each(numbers: np.ndarray, each: int) -> np.ndarray:
+    """Return the rows of the first ``each`` maps of every number (map), for example cosmology."""
+    return np.concatenate([np.flatnonzero(numbers == k)[:each] for k in np.unique(numbers)])
+
+
 IN_MEMORY_BYTES = 4 * 2**30
 """Splits up to this size are held in memory; larger ones are read from disk as they are needed."""
 

@@ -29,7 +29,11 @@ def noise_sigma(data_set: str, pixel_arcmin: float, noise: Mapping[str, float]) 
 
 
 def observer(
-    sigma_noise: float, sigma_pixels: float, mask: np.ndarray | None = None
+    sigma_noise: float,
+    sigma_pixels: float,
+    mask: np.ndarray | None = None,
+    rebin: int = 1,
+    hidden: float = 0.0,
 ) -> Callable[[Array, Array], Array]:
     """Return the function that adds fresh shape noise and smooths: (maps, key) → maps.
 
@@ -38,6 +42,9 @@ def observer(
     sigma_noise : shape noise a pixel.
     sigma_pixels : width of the Gaussian.
     mask : (y, x) bool, True where observed; a network sees zero elsewhere.
+    rebin : pixels along a side that are averaged to one in the end.
+    hidden : share of the maps of which random blobs are set to zero, for networks that are to read
+        parts of maps.
 
     """
     seen = None if mask is None else jnp.asarray(mask)
@@ -46,18 +53,42 @@ def observer(
         if sigma_noise:
             maps = maps + sigma_noise * jax.random.normal(key, maps.shape, maps.dtype)
         if seen is None:
-            return smooth_map(maps, sigma_pixels)
-        return jnp.where(seen, smooth_map(jnp.where(seen, maps, 0.0), sigma_pixels), 0.0)
+            maps = smooth_map(maps, sigma_pixels)
+        else:
+            maps = jnp.where(seen, smooth_map(jnp.where(seen, maps, 0.0), sigma_pixels), 0.0)
+        maps = rebinned(maps, rebin)
+        return _with_holes(maps, hidden, jax.random.fold_in(key, 1)) if hidden else maps
 
     return observe
 
 
-def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray:
+def rebinned(maps: Array, rebin: int) -> Array:
+    """Average ``rebin`` × ``rebin`` pixels of maps (map, y, x); what fills no pixel is dropped."""
+    if rebin == 1:
+        return maps
+    side = maps.shape[-1] // rebin
+    cut = maps[:, : side * rebin, : side * rebin]
+    return cut.reshape(len(maps), side, rebin, side, rebin).mean((2, 4))
+
+
+def _with_holes(maps: Array, share: float, key: Array) -> Array:
+    """Set blobs of a random share of the maps to zero: where smooth noise is below a level."""
+    keys, count = jax.random.split(key, 3), len(maps)
+    coarse = jax.random.normal(keys[0], (count, 8, 8), maps.dtype)
+    smooth = jax.image.resize(coarse, maps.shape, "linear")
+    level = jax.random.uniform(keys[1], (count, 1, 1), minval=-1.2, maxval=1.0)
+    holes = smooth < level * smooth.std((1, 2), keepdims=True)
+    chosen = jax.random.bernoulli(keys[2], share, (count, 1, 1))
+    return jnp.where(chosen & holes, 0.0, maps)
+
+
+def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any], rebin: int = 1) -> np.ndarray:
     """Return maps of a set as statistics measure them: the same noise, smoothed.
 
     Parameters
     ----------
     spec : config sections ``seed``, ``noise`` and ``maps``.
+    rebin : pixels along a side that are averaged to one in the end.
 
     Returns
     -------
@@ -71,7 +102,8 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray
             maps, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
         )
     sigma_pixels = remaining_smoothing(maps, spec["maps"]["smoothing_arcmin"])
-    return np.asarray(observer(0.0, sigma_pixels, maps.mask)(jnp.asarray(kappa), None))
+    seen = observer(0.0, sigma_pixels, maps.mask, rebin)
+    return np.asarray(seen(jnp.asarray(kappa), None))
 
 
 def evaluate_in_batches(

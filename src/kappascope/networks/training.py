@@ -7,7 +7,6 @@ killed at any step and started again ends with the same weights as one that was 
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +21,7 @@ import optax
 
 from kappascope import progress, randomness
 from kappascope.errors import InputError
-from kappascope.files import atomic_path
+from kappascope.networks import checkpoints
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import GraphNetwork, flatten
 
@@ -336,27 +335,18 @@ class _State:
         }
 
     def save(self, path: Path) -> None:
-        """Write the checkpoint in one move."""
-        content = flax.serialization.msgpack_serialize(
-            jax.tree.map(np.asarray, flax.serialization.to_state_dict(self._content()))
-        )
-        with atomic_path(path) as scratch:
-            scratch.write_bytes(content)
+        """Write the checkpoint."""
+        checkpoints.save(path, self._content())
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint where there is one."""
-        if not path.is_file():
-            return
-        try:
-            content = flax.serialization.msgpack_restore(path.read_bytes())
-            step = int(content["step"])
-        except (ValueError, TypeError, KeyError) as error:
-            print(f"{path}: damaged ({error}); training starts over", file=sys.stderr)
+        content = checkpoints.load(path)
+        if content is None:
             return
         self.variables = jax.tree.map(jnp.asarray, content["variables"])
         self.moments = flax.serialization.from_state_dict(
             self.moments, jax.tree.map(jnp.asarray, content["moments"])
         )
-        self.step = step
+        self.step = int(content["step"])
         self.history = [(float(a), float(b)) for a, b in content["history"]]
         self._running = [float(value) for value in content["running"]]

@@ -22,7 +22,7 @@ from kappascope.attribution import transforms
 from kappascope.attribution.methods import Method, Model
 from kappascope.attribution.randomization import configured
 from kappascope.errors import InputError
-from kappascope.maps.dataset import SplitMaps
+from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import prediction
 from kappascope.networks.prediction import PARAMETERS, evaluate_in_batches
 
@@ -94,8 +94,7 @@ def explained_maps(
     split = SplitMaps(paths, "testing")
     if not len(split):
         raise InputError("trim: there are no testing maps")
-    number = split.columns.cosmology
-    rows = np.concatenate([np.flatnonzero(number == k)[:each] for k in np.unique(number)])
+    rows = first_of_each(split.columns.cosmology, each)
     seen = prediction.observed(split.select(rows), "noiseless", spec)
     return seen[..., None], split, rows
 

@@ -1,0 +1,46 @@
+"""Voids and clusters among the groups of all sum-of-parts models, and how well these predict."""
+
+import numpy as np
+
+from kappascope.files import write_arrays, write_csv
+from kappascope.groups import explaining, structures
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    section = spec["groups"]
+    chosen = section["structures"]
+    explained = explaining.explained_maps(inputs.maps, inputs.networks, chosen["maps"], spec)
+    found = explaining.all_parts(inputs.networks, inputs.models, explained, section)
+    rows = [
+        row
+        for number, parts in enumerate(found)
+        for row in structures.group_rows(parts, explained.maps, explained.cosmology, number)
+    ]
+    groups = structures.Groups.of(rows, len(explained.maps), len(found))
+    sweep = {name: chosen[f"{name}_thresholds"] for name in structures.STRUCTURES}
+    usual = {"void": chosen["void_below"], "cluster": chosen["cluster_above"]}
+    thresholds = {name: sorted({usual[name], *sweep[name]}) for name in sweep}
+    weights, orders = structures.weight_rows(groups, thresholds, spec["seed"])
+    histogram = structures.histogram_rows(groups, usual)
+
+    def at_usual(listed):
+        return [row for row in listed if row["threshold"] == usual[row["structure"]]]
+
+    write_csv(outputs.groups, rows, structures.GROUP_COLUMNS)
+    write_csv(outputs.weights, at_usual(weights), structures.WEIGHT_COLUMNS)
+    write_csv(outputs.order, at_usual(orders), structures.ORDER_COLUMNS)
+    write_csv(outputs.sweep, weights, structures.WEIGHT_COLUMNS)
+    write_csv(outputs.sweep_order, orders, structures.ORDER_COLUMNS)
+    write_csv(outputs.histogram, histogram, structures.HISTOGRAM_COLUMNS)
+    accuracy = explaining.accuracy_rows(inputs.networks, found, explained)
+    write_csv(outputs.accuracy, accuracy, explaining.ACCURACY_COLUMNS)
+    write_arrays(outputs.parts, explaining.packed(found[0], explained))
+    write_arrays(outputs.examples, explaining.examples(found[0], explained, usual))
+    for line in explaining.remarks(groups, explained, usual):
+        print(line, flush=True)
+    assert np.isfinite([row["score"] for row in rows]).all()
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

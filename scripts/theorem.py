@@ -1,0 +1,16 @@
+"""How badly the best attribution of single features fails for products of features."""
+
+from kappascope.files import write_csv
+from kappascope.groups import theorem
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    section = spec["groups"]["theorem"]
+    rows = list(theorem.rows(section["features"], section["program_features"]))
+    write_csv(outputs.table, rows, theorem.COLUMNS)
+    write_csv(outputs.growth, theorem.growth_rows(rows), theorem.GROWTH_COLUMNS)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

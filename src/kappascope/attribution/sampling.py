@@ -1,0 +1,300 @@
+"""Methods that ask a network about altered inputs: LIME, kernel SHAP, RISE, and FRESH's extractor.
+
+All are for images, hide what they hide with zero, and give every pixel a value. LIME and kernel
+SHAP explain segments: those of the watershed (`kappascope.maps.segments`), or square tiles. A pixel
+gets the value of its segment over the segment's size, so that values add up over pixels as they do
+over segments.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kappascope.errors import InputError
+from kappascope.maps import segments
+from kappascope.networks.description import Network
+from kappascope.networks.module import forward
+
+Array = Any
+CHUNK = 256
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def outputs_of(network: Network, parameters: Any, x: Array) -> Array:
+    """Evaluate the network in full precision: (batch, output)."""
+    with jax.default_matmul_precision("highest"):
+        return forward(network, parameters, x)
+
+
+def masked_outputs(
+    network: Network, parameters: Any, x: np.ndarray, masks: np.ndarray
+) -> np.ndarray:
+    """Evaluate one input through many masks.
+
+    Parameters
+    ----------
+    x : (y, x, channel).
+    masks : (mask, y, x), between 0 and 1.
+
+    Returns
+    -------
+    (mask, output).
+
+    """
+    found = []
+    for start in range(0, len(masks), CHUNK):
+        piece = masks[start : start + CHUNK]
+        filled = np.pad(piece, ((0, CHUNK - len(piece)), (0, 0), (0, 0)))
+        through = jnp.asarray(x) * jnp.asarray(filled, x.dtype)[..., None]
+        found.append(np.asarray(outputs_of(network, parameters, through))[: len(piece)])
+    return np.concatenate(found)
+
+
+def _image(name: str, x: Array) -> np.ndarray:
+    if np.ndim(x) != 4 or min(x.shape[1:3]) < 2:
+        raise InputError(f"{name}: reads images (batch, y, x, channel), got {tuple(np.shape(x))}")
+    return np.asarray(x)
+
+
+def _generator(keys: Array, row: int) -> np.random.Generator:
+    words = np.asarray(jax.random.key_data(keys[row])).ravel()
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence([int(w) for w in words])))
+
+
+def features_of(map_: np.ndarray, tile: int) -> np.ndarray:
+    """Return the segment of each pixel (y, x): watershed for ``tile`` 0, else square tiles."""
+    if tile == 0:
+        return segments.divide(map_).astype(int)
+    rows, columns = (np.arange(side) // tile for side in map_.shape)
+    return np.asarray(rows[:, None] * (columns[-1] + 1) + columns)
+
+
+def _spread(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Give pixels the value of their segment over its size: (output, y, x)."""
+    return np.asarray((values / np.bincount(labels.ravel()))[:, labels])
+
+
+@dataclasses.dataclass(frozen=True)
+class Lime:
+    """Ridge regression of the output on which segments are shown (Ribeiro et al. 2016).
+
+    Attributes
+    ----------
+    samples : random subsets of the segments, each shown with probability 1/2.
+    tile : side of square tiles [pixel], 0 for watershed segments.
+    width : of the kernel exp(-D²/width²), D the cosine distance to all segments shown.
+    ridge : strength of the regression's penalty.
+
+    """
+
+    samples: int = 500
+    tile: int = 0
+    width: float = 0.25
+    ridge: float = 1.0
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, y, x, channel)."""
+        return _by_segments("lime", self, network, parameters, x, outputs, keys)
+
+    def values(self, shown: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Return (output, segment) from subsets (sample, segment) and outputs (sample, output)."""
+        share = np.sqrt(shown.mean(1))  # cosine between a subset and the whole
+        weight = np.exp(-(((1 - share) / self.width) ** 2))
+        total = weight.sum()
+        centred = shown - weight @ shown / total
+        change = found - weight @ found / total
+        normal = centred.T @ (weight[:, None] * centred) + self.ridge * np.eye(shown.shape[1])
+        return np.linalg.solve(normal, centred.T @ (weight[:, None] * change)).T
+
+    def subsets(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw which segments are shown: (sample, segment), all of them first."""
+        drawn = (generator.random((self.samples, count)) < 0.5).astype(float)
+        drawn[0] = 1.0
+        return drawn
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        told = {"samples": self.samples, "kernel": f"cosine, width {self.width:g}"}
+        return {**told, "ridge": self.ridge, **_features_told(self.tile)}
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelShap:
+    """Shapley values of segments by weighted regression (Lundberg & Lee 2017).
+
+    Attributes
+    ----------
+    samples : random coalitions, half of them the complements of the other half.
+    tile : side of square tiles [pixel], 0 for watershed segments.
+
+    """
+
+    samples: int = 500
+    tile: int = 0
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, y, x, channel)."""
+        return _by_segments("kernel_shap", self, network, parameters, x, outputs, keys)
+
+    def subsets(self, count: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw coalitions by the Shapley kernel's sizes: (sample, segment), all and none first."""
+        drawn = np.zeros((max(self.samples, 2), count))
+        drawn[0] = 1.0
+        if count > 1:
+            sizes = np.arange(1, count)
+            chance = 1.0 / (sizes * (count - sizes))
+            chosen = generator.choice(
+                sizes, size=(len(drawn) - 2 + 1) // 2, p=chance / chance.sum()
+            )
+            for place, size in enumerate(chosen):
+                members = generator.permutation(count)[:size]
+                drawn[2 + 2 * place, members] = 1.0
+                if 3 + 2 * place < len(drawn):
+                    drawn[3 + 2 * place] = 1.0 - drawn[2 + 2 * place]
+        return drawn
+
+    def values(self, shown: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Return (output, segment); they add up to f(all) - f(none) exactly."""
+        count = shown.shape[1]
+        whole = found[0] - found[1]
+        if count == 1:
+            return whole[:, None]
+        # Coalitions are drawn as often as the kernel weighs them, so all count alike. The last
+        # segment's value follows from the sum.
+        inside = shown[2:]
+        reduced = inside[:, :-1] - inside[:, -1:]
+        left = found[2:] - found[1] - inside[:, -1:] * whole
+        normal = reduced.T @ reduced + 1e-9 * len(inside) * np.eye(count - 1)
+        most = np.linalg.solve(normal, reduced.T @ left).T
+        return np.concatenate([most, (whole - most.sum(1))[:, None]], 1)
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {"samples": self.samples, "baseline": "0", **_features_told(self.tile)}
+
+
+def _features_told(tile: int) -> dict[str, Any]:
+    return {"features": f"tiles of {tile} pixels" if tile else "watershed segments"}
+
+
+def _by_segments(
+    name: str,
+    method: Lime | KernelShap,
+    network: Network,
+    parameters: Any,
+    x: Array,
+    outputs: Sequence[int],
+    keys: Array,
+) -> Array:
+    images = _image(name, x)
+    maps = np.zeros((len(outputs), *images.shape), images.dtype)
+    for row, image in enumerate(images):
+        labels = features_of(image[..., 0], method.tile)
+        shown = method.subsets(labels.max() + 1, _generator(keys, row))
+        found = masked_outputs(network, parameters, image, shown[:, labels])
+        values = method.values(shown, found[:, list(outputs)].astype(float))
+        # A pixel's value is its own over all channels.
+        maps[:, row] = (_spread(values, labels) / image.shape[-1])[..., None]
+    return jnp.asarray(maps)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rise:
+    """Mean of random masks, weighed by the output seen through them (Petsiuk et al. 2018).
+
+    Attributes
+    ----------
+    samples : masks.
+    grid : cells of the coarse random grid along a side.
+    shown : probability of a cell to be shown.
+
+    """
+
+    samples: int = 500
+    grid: int = 8
+    shown: float = 0.5
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, y, x, channel)."""
+        images = _image("rise", x)
+        maps = np.zeros((len(outputs), *images.shape), images.dtype)
+        for row, image in enumerate(images):
+            masks = self.masks(image.shape[0], image.shape[1], _generator(keys, row))
+            found = masked_outputs(network, parameters, image, masks)[:, list(outputs)]
+            mean = np.tensordot(found.T.astype(float), masks, 1) / (len(masks) * self.shown)
+            maps[:, row] = mean[..., None]
+        return jnp.asarray(maps)
+
+    def masks(self, rows: int, columns: int, generator: np.random.Generator) -> np.ndarray:
+        """Draw masks (sample, y, x): a random grid, made finer bilinearly and shifted at random."""
+        cell = [math.ceil(side / self.grid) for side in (rows, columns)]
+        nodes = (self.samples, self.grid + 2, self.grid + 2)
+        coarse = (generator.random(nodes) < self.shown) * 1.0
+        shift = [generator.integers(0, size, self.samples) for size in cell]
+        for axis, (side, size) in enumerate(zip((rows, columns), cell, strict=True)):
+            place = (np.arange(side)[None] + shift[axis][:, None]) / size
+            lower = place.astype(int)
+            part = place - lower
+            shape = [self.samples, 1, 1]
+            shape[axis + 1] = side
+            lower, part = lower.reshape(shape), part.reshape(shape)
+            low = np.take_along_axis(coarse, lower, axis + 1)
+            high = np.take_along_axis(coarse, lower + 1, axis + 1)
+            coarse = low * (1 - part) + high * part
+        return coarse
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        told = {"samples": self.samples, "grid": self.grid, "shown": self.shown}
+        return {**told, "normalized by": "samples × shown"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Fresh:
+    """The rationale that FRESH's extractor hands to its predictor (Jain et al. 2020).
+
+    Attributes
+    ----------
+    tile : side of the tiles that take the place of words [pixel].
+    kept : share of the tiles in the rationale.
+
+    """
+
+    tile: int = 8
+    kept: float = 0.2
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, y, x, channel)."""
+        from kappascope.attribution.methods import GRADIENT, compiled
+
+        images = _image("fresh", x)
+        slopes = np.asarray(compiled(GRADIENT, network, parameters, jnp.asarray(x), outputs))
+        maps = np.zeros((len(outputs), *images.shape), images.dtype)
+        for row, image in enumerate(images):
+            labels = features_of(image[..., 0], self.tile)
+            for place in range(len(outputs)):
+                worth = np.abs(slopes[place, row] * image).sum(-1)
+                sums = np.bincount(labels.ravel(), worth.ravel())
+                kept = np.argsort(-sums, kind="stable")[: max(1, round(self.kept * len(sums)))]
+                inside = np.isin(labels, kept)
+                maps[place, row] = (np.where(inside, sums[labels], 0) / self.tile**2)[..., None]
+        return jnp.asarray(maps)
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        told = {"support": "sum of |x ∂y_k/∂x| over a tile", "kept": self.kept}
+        return {**told, **_features_told(self.tile)}

@@ -1,0 +1,1 @@
+"""Groups of features: which structures of a map a network reads (you2023)."""

@@ -1,0 +1,1 @@
+"""Can an explanation be trusted? Tests that take a network, an attribution and maps."""
