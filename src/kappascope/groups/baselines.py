@@ -207,16 +207,22 @@ class _Test:
             mine = np.flatnonzero(parts.scores[row, :, output] > 0)
             groups = parts.masks[row, mine] > structures.REGION
             scores = parts.scores[row, mine, output]
+            # What no group shows comes last, so that every curve ends with the whole map.
+            rest = ~groups.any(0)[None]
+            ordered = perturbation.group_steps(
+                np.concatenate([groups, rest]), np.append(scores, -1.0)
+            )
         else:
             groups = perturbation.top_cells(attribution, section["tile_pixels"], section["groups"])
             scores = -np.arange(len(groups), dtype=float)
+            ordered = perturbation.group_steps(groups, scores)
         return cls(
             name,
             output,
             groups,
             scores,
             perturbation.pixel_steps(attribution, section["steps"]),
-            perturbation.group_steps(groups, scores),
+            ordered,
         )
 
     def seen(self, map_: np.ndarray) -> list[np.ndarray]:
