@@ -130,6 +130,11 @@ def jobs_of(text: str) -> Counter[str]:
     return Counter({name: int(number) for name, number in pairs if name != "total"})
 
 
+def jobs_run(text: str) -> Counter[str]:
+    """Jobs that a run started, those of repairs included."""
+    return Counter(re.findall(r"^(?:local)?rule (\w+):$", text, flags=re.M))
+
+
 def wait_until(
     reached: Callable[[], bool], run: subprocess.Popen[bytes], log: Path, pause: float = 0.05
 ) -> None:

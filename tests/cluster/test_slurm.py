@@ -71,7 +71,7 @@ def test_a_job_over_its_memory_comes_back_with_twice_of_it(fresh: Checkout) -> N
 def test_a_job_over_its_time_comes_back_with_more_and_loses_no_work(rerun: Checkout) -> None:
     longer = (
         *(*SMOKE, "cluster={time_factor: 0.1}"),
-        "network={epochs: 60, checkpoint_every_seconds: 1}",
+        "network={epochs: 240, checkpoint_every_seconds: 1}",
     )
     target = "results/smoke/networks/noiseless/0/network.npz"
     ended = rerun.run(target, *SLURM, *longer)
