@@ -40,6 +40,8 @@ from kappascope.networks.description import Network
 from kappascope.networks.module import activations
 
 Array = Any
+WIDE = 0.2
+"""Share of the generator's sharpness that training starts with."""
 NEVER = -1e9
 """A score that sparsemax turns into zero."""
 
@@ -114,13 +116,14 @@ class GroupGenerator(nn.Module):
     sharpness: tuple[float, ...] = (1.0,)
 
     @nn.compact
-    def __call__(self, known: Array, there: Array) -> Array:
+    def __call__(self, known: Array, there: Array, narrowing: Array) -> Array:
         """Return the weight of each segment in each group.
 
         Parameters
         ----------
         known : (map, segment, feature) of each segment alone.
         there : (map, segment) bool; maps with fewer segments are filled up.
+        narrowing : multiplies every sharpness.
 
         Returns
         -------
@@ -134,7 +137,7 @@ class GroupGenerator(nn.Module):
         for head, sharpness in enumerate(self.sharpness):
             query = nn.Dense(size, use_bias=False, kernel_init=start, name=f"query{head}")(known)
             key = nn.Dense(size, use_bias=False, kernel_init=start, name=f"key{head}")(known)
-            scores = sharpness * jnp.einsum("mie,mje->mij", query, key) / size
+            scores = narrowing * sharpness * jnp.einsum("mie,mje->mij", query, key) / size
             rows.append(sparsemax(jnp.where(there[:, None, :], scores, NEVER)))
         return jnp.concatenate(rows, 1)
 
@@ -187,6 +190,7 @@ class SumOfParts(nn.Module):
         known: Array,
         count: Array,
         asked: Array,
+        narrowing: Array = 1.0,
     ) -> Parts:
         """Predict, and keep the parts.
 
@@ -198,11 +202,13 @@ class SumOfParts(nn.Module):
         known : (map, segment, feature) of each segment alone, from :func:`segment_features`.
         count : (map) number of segments.
         asked : (map, group) numbers of the groups to use, head × segment; negative for none.
+        narrowing : multiplies the generator's sharpness.
 
         """
         segments = known.shape[1]
         there = jnp.arange(segments) < count[:, None]
-        weights = GroupGenerator(self.generator_sharpness, name="generator")(known, there)
+        generator = GroupGenerator(self.generator_sharpness, name="generator")
+        weights = generator(known, there, narrowing)
         number = jnp.maximum(asked, 0)
         rows = jnp.take_along_axis(weights, number[..., None], 1)
         # Each pixel belongs to one segment: its weight is a look-up.
@@ -405,6 +411,15 @@ def _optimiser(learning_rate: float, steps: int) -> optax.GradientTransformation
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adamw(schedule, weight_decay=0.01))
 
 
+def narrowing(done: float) -> np.float32:
+    """Return what multiplies the generator's sharpness at a share of the training that is done.
+
+    Sparsemax hands no gradient to segments that a group leaves out, so that groups that start
+    narrow cannot find what they lack: they start wide and are narrow from half way on.
+    """
+    return np.float32(min(1.0, WIDE + 2.0 * (1.0 - WIDE) * done))
+
+
 def build(network: Network, settings: Settings) -> SumOfParts:
     """Return the model that the settings ask for."""
     return SumOfParts(network, settings.generator_sharpness, settings.selector_sharpness)
@@ -473,7 +488,10 @@ def train(
             draw = randomness.generator(seed, "groups of a step", index, step)
             count = data.count[rows]
             asked = asked_groups(count, settings.sampled_groups, settings.heads, most, draw)
-            inputs = (data.maps[rows], data.labels[rows], data.known[rows], count, asked)
+            inputs = (
+                *(data.maps[rows], data.labels[rows], data.known[rows], count, asked),
+                narrowing(step / (settings.epochs * an_epoch)),
+            )
             parameters, moments, error = _advance(
                 model,
                 optimiser,
