@@ -288,3 +288,21 @@ def test_sparsemax_is_optaxs_projection() -> None:
     scores = jnp.asarray(np.random.default_rng(2).normal(size=7), jnp.float32)
     expected = optax.projections.projection_simplex(scores)
     np.testing.assert_array_equal(parts_of.sparsemax(scores), expected)
+
+
+def test_groups_start_wide_and_are_narrow_from_half_way_on() -> None:
+    steps = [parts_of.narrowing(done) for done in (0.0, 0.25, 0.5, 1.0)]
+    np.testing.assert_allclose(steps, [0.2, 0.6, 1.0, 1.0], rtol=1e-6)
+
+
+def test_narrowing_makes_groups_of_fewer_segments(network, backbone, parameters, data) -> None:
+    model = parts_of.build(network, SETTINGS)
+    number = np.arange(2 * MOST)
+    asked = np.where(number % MOST < data.count[:, None], number, -1)
+    arrays = (data.maps, data.labels, data.known, data.count, asked)
+    areas = []
+    for narrowing in (0.1, 1.0, 20.0):
+        inputs = (*map(jnp.asarray, arrays), np.float32(narrowing))
+        found = model.apply({"params": parameters}, backbone, *inputs)
+        areas.append(float((np.asarray(found.masks) > 1e-4).mean()))
+    assert areas[0] > areas[1] > areas[2]
