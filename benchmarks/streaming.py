@@ -7,6 +7,7 @@ their number. Each number and stage is a process of its own.
 """
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -38,6 +39,7 @@ def main() -> None:
                     check=True,
                     stdout=subprocess.PIPE,
                     text=True,
+                    env={**os.environ, "MALLOC_ARENA_MAX": "1"},  # as jobs have it
                 )
                 peaks[stage].append(json.loads(ended.stdout)["megabytes"])
                 report(f"peak memory, {stage}", "MB", peaks[stage][-1:], maps=maps)

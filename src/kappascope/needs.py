@@ -373,7 +373,7 @@ def _train_sum_of_parts(config: Config) -> Need:
     groups = config["groups"]
     section = groups["model"]
     maps = section["training"] * config["cosmology"]["number"]
-    passes = groups["segments"]["most"] + 4.0 * section["epochs"] * section["sampled_groups"]
+    passes = groups["segments"]["most"] + 6.5 * section["epochs"] * section["sampled_groups"]
     seconds = 15.0 + maps * (0.006 * _group_pixels(config) + passes * _group_seconds(config))
     held = _held(config, "training") + 150.0 * _group_pixels(config)
     return Need(groups["network"]["networks"], seconds, BASE_MB + held, True)

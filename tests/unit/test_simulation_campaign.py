@@ -27,6 +27,7 @@ TINY = lightcone.Settings(
     sharpening=0.003,
     transfer_function=True,
 )
+PROJECTIONS_BYTES = 2 * 3 * 32**2 * 4
 
 
 def some_boxes() -> list[campaign.Box]:
@@ -150,7 +151,7 @@ def test_maps_are_the_same_to_the_byte_in_pieces(
     box = campaign.Box("covariance", 0, 0, tuple(range(7)))
     whole = simulate(box, ray_tracing=ray_tracing)
     a_map = 4 * 16**2 * (1 if ray_tracing == "born" else 12)
-    monkeypatch.setattr(campaign, "PIECE_BYTES", 3 * a_map)
+    monkeypatch.setattr(campaign, "PIECE_SHARE", 3.01 * a_map / PROJECTIONS_BYTES)
     parts = list(pieces(box, ray_tracing=ray_tracing))
     assert [len(part) for part in parts] == [3, 3, 1]
     np.testing.assert_array_equal(np.concatenate(parts), whole)
@@ -161,7 +162,7 @@ def test_a_batch_keeps_the_order_of_maps_that_came_in_pieces(
 ) -> None:
     listed = [campaign.Box("training", 0, 1, (1, 3, 5, 7))]
     campaign.write_batch(tmp_path / "whole.h5", listed, PARAMETERS, SPEC)
-    monkeypatch.setattr(campaign, "PIECE_BYTES", 2 * 4 * 16**2)
+    monkeypatch.setattr(campaign, "PIECE_SHARE", 2.01 * 4 * 16**2 / PROJECTIONS_BYTES)
     campaign.write_batch(tmp_path / "pieces.h5", listed, PARAMETERS, SPEC)
     assert (tmp_path / "pieces.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 

@@ -11,8 +11,13 @@ from kappascope import configuration, integrity, needs, provenance, running
 from kappascope.errors import InputError
 
 # One core a job, as for JAX: threads of two jobs that wait for each other's cores slow small matrix
-# products down three times.
-for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+# products down three times. One arena: memory then does not grow with the number of maps.
+for name in (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "MALLOC_ARENA_MAX",
+):
     os.environ.setdefault(name, "1")
 
 ROOT = Path(workflow.basedir)

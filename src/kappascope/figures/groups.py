@@ -113,7 +113,7 @@ def weight_histograms(
             axis.set_xlim(0, 1)
             axis.set_xlabel("weight of a group")
             axis.set_title(title)
-            axis.set_ylim(top=1.45 * axis.get_ylim()[1])
+            axis.set_ylim(top=1.7 * axis.get_ylim()[1])
             axis.legend(loc="upper left")
         axes[0].set_ylabel("groups [%]")
     return figure

@@ -251,13 +251,15 @@ def weight_rows(
                     ]
                 )
                 named = {"structure": structure, "threshold": threshold, "weighting": weighting}
+                many = sums[0].sum((0, 2)) > 1
                 for output, parameter in enumerate(PARAMETERS):
                     weights.append(
                         {
                             **named,
                             "parameter": parameter,
                             "weight_percent": _cell(mean[output]),
-                            "error": _cell(_spread(again[:, output])),
+                            # One group has no scatter to tell.
+                            "error": _cell(_spread(again[:, output]) if many[output] else np.nan),
                             "scatter_networks": _cell(_spread(each[:, output])),
                             "share_percent": share[output],
                             "share_error": _spread(share_again[:, output]),
@@ -274,7 +276,9 @@ def weight_rows(
                         **named,
                         "heavier_for": heavier,
                         "difference_percent": _cell(difference),
-                        "error": _cell(_spread(again[:, 0] - again[:, 1])),
+                        "error": _cell(
+                            _spread(again[:, 0] - again[:, 1]) if many.all() else np.nan
+                        ),
                         "share_difference_percent": share[0] - share[1],
                         "share_error": _spread(share_again[:, 0] - share_again[:, 1]),
                     }

@@ -69,8 +69,8 @@ def light_cone_generator(seed: int, box: Box, realization: int) -> np.random.Gen
     return randomness.generator(seed, "light cone", SPLITS.index(box.split), cosmology, realization)
 
 
-PIECE_BYTES = 32 * 2**20
-"""Working memory of the maps that look through a box at a time."""
+PIECE_SHARE = 0.25
+"""Memory of the maps that look through a box at a time, over that of the box's projections."""
 
 _FLOATS_A_PIXEL = {"born": 1, "multi_plane": 12}  # multi-plane carries rays and their Jacobians
 
@@ -106,7 +106,8 @@ def simulate_maps(
     else:
         from kappascope.simulation.lightcone import born_maps as look
     generators = [light_cone_generator(seed, box, number) for number in box.realizations]
-    most = max(1, PIECE_BYTES // (4 * pixels**2 * _FLOATS_A_PIXEL[ray_tracing]))
+    a_map = 4 * pixels**2 * _FLOATS_A_PIXEL[ray_tracing]
+    most = max(1, int(PIECE_SHARE * projections.nbytes) // a_map)
     # All pieces of one size, the last one filled up: another size would be compiled anew.
     size = math.ceil(len(generators) / math.ceil(len(generators) / most))
     for start in range(0, len(generators), size):
