@@ -60,6 +60,11 @@ def singh(name):
     return result(f"singh2020/{name}")
 
 
+def you(name):
+    """Path of a table or figure of You et al. (2023)."""
+    return result(f"you2023/{name}")
+
+
 def log_of(name):
     """Path of a rule's log."""
     return result(f"logs/{name}.log")
@@ -197,6 +202,36 @@ def band_network_spec(wildcards):
         jax=True,
     )
     name = f"bands-{wildcards.number}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
+
+
+def group_network_spec(wildcards):
+    """What a network whose groups are sought depends on."""
+    content = spec(
+        "train_network",
+        ["seed", "maps", "noise"],
+        network=GROUP_NETWORK,
+        data_set=GROUPS["data_set"],
+        index=int(wildcards.number),
+        jax=True,
+    )
+    name = f"groups-{wildcards.number}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
+
+
+def group_model_spec(wildcards):
+    """What a sum-of-parts model depends on besides its network."""
+    content = spec(
+        "train_sum_of_parts",
+        ["seed", "maps", "noise"],
+        groups={k: GROUPS[k] for k in ("data_set", "rebin", "segments", "model")},
+        checkpoints={
+            "checkpoint_every_seconds": config["network"]["checkpoint_every_seconds"]
+        },
+        index=int(wildcards.number),
+        jax=True,
+    )
+    name = f"parts-{wildcards.number}-{provenance.digest(content)}"
     return {**content, "scratch": f"results/.training/{name}"}
 
 
