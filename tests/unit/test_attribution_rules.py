@@ -531,13 +531,18 @@ def dense_forms(x: np.ndarray, w: np.ndarray, b: float) -> dict[str, np.ndarray]
     }
 
 
+SAMPLED = ("lime", "kernel_shap", "rise", "fresh")
+"""Methods for images only; their closed forms stand in test_attribution_sampling.py."""
+FOR_VECTORS = [name for name in METHODS if name not in SAMPLED]
+
+
 def test_every_method_has_a_closed_form_here() -> None:
     forms = dense_forms(np.array([1.0, -1.0]), np.array([1.0, 2.0]), 0.1)
-    assert set(METHODS) | {"occlusion_w1s1", "occlusion_w7s1"} == set(forms)
+    assert {*FOR_VECTORS, "occlusion_w1s1", "occlusion_w7s1"} == set(forms)
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", [*METHODS, "occlusion_w1s1", "occlusion_w7s1"])
+@pytest.mark.parametrize("name", [*FOR_VECTORS, "occlusion_w1s1", "occlusion_w7s1"])
 def test_one_dense_layer_has_the_closed_form(name: str) -> None:
     model = one_layer()
     x = inputs(model)
@@ -982,7 +987,9 @@ def test_relevance_is_finite_where_sums_vanish(name: str) -> None:
         found = np.asarray(attribute(name, changed, seen))
         assert found.dtype == np.float32 and np.isfinite(found).all(), case
         if case == "all channels dead":
-            assert (found == 0).all() or name in ("deconvnet", "inn_deconvnet"), case
+            # RISE shows the constant output too; LIME's regression rounds.
+            quiet = np.abs(found).max() <= (1e-6 if name == "lime" else 0.0)
+            assert quiet or name in ("deconvnet", "inn_deconvnet", "rise"), case
 
 
 def test_names_are_found() -> None:
