@@ -22,7 +22,7 @@ from checkouts import (
     wait_until,
 )
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.faults
 
 # A checkpoint after every step, so that there is one whenever the training is killed.
 OPTIONS = ("--cores", "1", *SMOKE, "network={checkpoint_every_seconds: 0.01}")
