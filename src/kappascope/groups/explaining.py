@@ -102,7 +102,13 @@ def accuracy_rows(
     parts = np.stack([one.prediction for one in found]) * explained.scale
     # Nothing but the parts reaches the prediction: what is left is rounding.
     missing = max(
-        float(np.abs((one.scores * one.partial).sum(1) - one.prediction).max()) for one in found
+        float(
+            (
+                np.abs((one.scores * one.partial).sum(1) - one.prediction)
+                / np.maximum(np.abs(one.prediction), 1.0)
+            ).max()
+        )
+        for one in found
     )
     used = float(np.mean([(one.scores > 0).sum(1).mean() for one in found]))
     there = float(np.mean([(one.masks.max((2, 3)) > 0).sum(1).mean() for one in found]))
