@@ -92,4 +92,5 @@ config-reference: $(RUN_STAMP)
 	$(BIN)/python -m kappascope.configuration
 
 clean:
-	rm -rf results .snakemake
+	rm -rf .snakemake
+	find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
