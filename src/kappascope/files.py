@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,3 +132,22 @@ def write_array(path: str | os.PathLike[str], array: "np.ndarray") -> None:
 
     with atomic_path(path) as scratch, open(scratch, "wb") as handle:
         np.save(handle, array)
+
+
+def read_arrays(path: str | os.PathLike[str]) -> "dict[str, np.ndarray]":
+    """Read the named arrays of an ``.npz``.
+
+    Raises
+    ------
+    InputError
+        When the file is not a whole one.
+
+    """
+    import numpy as np
+
+    try:
+        # NumPy leaves a damaged file open when it opens it itself.
+        with open(path, "rb") as handle, np.load(handle) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: not a whole npz file ({error}); put a whole one there") from None

@@ -166,3 +166,20 @@ def test_csv_keeps_nine_digits_order_and_text(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         files.write_csv(tmp_path / "c.csv", rows, ["no such column"])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 half a zip"])
+def test_arrays_that_are_not_whole_are_named(tmp_path, content):
+    path = tmp_path / "arrays.npz"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"arrays\.npz: not a whole npz file"):
+        files.read_arrays(path)
+
+
+def test_arrays_come_back_as_they_were_written(tmp_path):
+    written = {"a": np.arange(4), "b.c": np.ones((2, 2), np.float32)}
+    files.write_arrays(tmp_path / "arrays.npz", written)
+    found = files.read_arrays(tmp_path / "arrays.npz")
+    assert set(found) == set(written)
+    for name, array in written.items():
+        np.testing.assert_array_equal(found[name], array)

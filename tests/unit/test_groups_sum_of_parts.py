@@ -280,7 +280,7 @@ def test_a_model_comes_back_from_its_file(parameters, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"text"])
 def test_a_file_that_is_no_model_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "model.npz").write_bytes(content)
-    with pytest.raises(InputError, match=r"model\.npz: not a sum-of-parts model"):
+    with pytest.raises(InputError, match=r"model\.npz: not a whole npz file"):
         parts_of.load(tmp_path / "model.npz")
 
 
@@ -306,3 +306,9 @@ def test_narrowing_makes_groups_of_fewer_segments(network, backbone, parameters,
         found = model.apply({"params": parameters}, backbone, *inputs)
         areas.append(float((np.asarray(found.masks) > 1e-4).mean()))
     assert areas[0] > areas[1] > areas[2]
+
+
+def test_arrays_of_something_else_are_named(tmp_path: Path) -> None:
+    np.savez(tmp_path / "model.npz", weights=np.ones(3))
+    with pytest.raises(InputError, match=r"model\.npz: not a sum-of-parts model; it holds weights"):
+        parts_of.load(tmp_path / "model.npz")

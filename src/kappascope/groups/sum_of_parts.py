@@ -18,7 +18,6 @@ Astudillo 2016), in place of softmax. With E features before the network's last 
 import dataclasses
 import functools
 import time
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,7 @@ import optax
 
 from kappascope import progress, randomness
 from kappascope.errors import InputError
-from kappascope.files import write_arrays
+from kappascope.files import read_arrays, write_arrays
 from kappascope.maps import segments
 from kappascope.networks import checkpoints
 from kappascope.networks.description import Network
@@ -578,11 +577,7 @@ def load(path: str | Path) -> dict[str, Any]:
         When the file is not one of those.
 
     """
-    try:
-        with open(path, "rb") as handle, np.load(handle) as stored:
-            flat = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a sum-of-parts model ({error})") from error
+    flat = read_arrays(path)
     tree: dict[str, Any] = flax.traverse_util.unflatten_dict(flat, sep=".")
     if set(tree) != {"generator", "selector"}:
         raise InputError(f"{path}: not a sum-of-parts model; it holds {', '.join(sorted(tree))}")

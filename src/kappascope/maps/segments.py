@@ -14,9 +14,6 @@ from skimage.feature import peak_local_max
 from skimage.measure import label
 from skimage.segmentation import watershed
 
-BACKGROUND = 0
-"""Label of what belongs to no basin."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Settings:

@@ -24,7 +24,6 @@ input's name, paddings are [[top, bottom], [left, right]].
 
 import dataclasses
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from kappascope.errors import InputError
-from kappascope.files import atomic_path, write_json
+from kappascope.files import atomic_path, read_arrays, write_json
 from kappascope.networks.checking import check_node, check_shapes
 
 KINDS = (
@@ -156,12 +155,7 @@ def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]
         )
     except (InputError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{described}: not a network description ({error})") from error
-    try:
-        # NumPy leaves a damaged file open when it opens it itself.
-        with open(stored, "rb") as handle, np.load(handle) as arrays:
-            loaded = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{stored}: not a whole npz file ({error})") from error
+    loaded = read_arrays(stored)
     missing = [name for name in network.parameter_names if name not in loaded]
     if missing:
         raise InputError(f"{stored}: lacks {', '.join(missing)}, which {described.name} names")

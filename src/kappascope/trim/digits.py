@@ -9,7 +9,6 @@ import dataclasses
 import gzip
 import math
 import warnings
-import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -24,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 from kappascope import randomness
 from kappascope.attribution.transforms import Matrix, decomposed, transformed
 from kappascope.errors import InputError
+from kappascope.files import read_arrays
 from kappascope.networks import classification
 from kappascope.networks.architectures import digit_cnn, lenet
 from kappascope.networks.description import Network, Parameters
@@ -211,11 +211,7 @@ def released_lenet(path: str | Path) -> Reader:
         When arrays are missing or of other shapes.
 
     """
-    try:
-        with open(path, "rb") as handle, np.load(handle) as arrays:
-            found = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a whole npz file ({error}); fetch it again") from None
+    found = read_arrays(path)
     parameters: Parameters = {}
     for node, (theirs, shape) in _LENET_ARRAYS.items():
         for name, expected in ((f"{theirs}.weight", shape), (f"{theirs}.bias", shape[:1])):
