@@ -495,7 +495,6 @@ def you_tables() -> dict[str, list[dict[str, Any]]]:
             "additivity": 1e-7 if reader == "sum_of_parts" else "",
             "groups": "",
             "groups_with_score": "",
-            "segments": "",
             "maps": 297,
             "networks": 2,
         }

@@ -177,3 +177,28 @@ def test_parts_are_a_dataclass_that_jax_maps_over(compared) -> None:
         "scores",
         "partial",
     ]
+
+
+def test_accuracy_holds_networks_and_models_side_by_side(compared, tmp_path) -> None:
+    from kappascope.networks import description
+
+    _, parts, explained = compared
+    network = architectures.cosmogrid_cnn(32, 2)
+    variables = training.initial_variables(GraphNetwork(network), randomness.generator(1, "test"))
+    parameters = flatten(network, variables)
+    description.save(tmp_path, network, parameters, target_scale=explained.scale)
+    paths = [tmp_path / "network.npz"]
+    rows = {row["reader"]: row for row in explaining.accuracy_rows(paths, [parts], explained)}
+    assert set(rows) == {"network", "sum_of_parts"}
+    for row in rows.values():
+        assert list(row) == list(explaining.ACCURACY_COLUMNS)
+        assert row["mse_scatter"] == ""  # of one network there is none
+    miss = parts.prediction * explained.scale - explained.targets
+    assert rows["sum_of_parts"]["mse"] == pytest.approx((miss**2).mean())
+    assert rows["sum_of_parts"]["error_ratio"] == pytest.approx(
+        (miss**2).mean() / rows["network"]["mse"]
+    )
+    assert rows["sum_of_parts"]["additivity"] < 1e-6
+    spoilt = dataclasses.replace(parts, prediction=parts.prediction + 0.01)
+    told = explaining.accuracy_rows(paths, [spoilt], explained)[1]
+    assert told["additivity"] > 1e-3

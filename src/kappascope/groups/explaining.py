@@ -26,7 +26,6 @@ ACCURACY_COLUMNS = (
     "additivity",
     "groups",
     "groups_with_score",
-    "segments",
     "maps",
     "networks",
 )
@@ -131,7 +130,6 @@ def accuracy_rows(
                 "additivity": missing if own else "",
                 "groups": there if own else "",
                 "groups_with_score": used if own else "",
-                "segments": there if own else "",
                 "maps": len(explained.maps),
                 "networks": len(found),
             }
