@@ -24,6 +24,8 @@ include: "workflow/rules/constraints.smk"
 include: "workflow/rules/saliency.smk"
 include: "workflow/rules/trim.smk"
 include: "workflow/rules/groups.smk"
+include: "workflow/rules/lenses.smk"
+include: "workflow/rules/nonlinear.smk"
 include: "workflow/rules/paper.smk"
 
 
@@ -157,6 +159,18 @@ rule groups:
     input:
         [you(f"{name}.pdf") for name in GROUP_FIGURES],
         [you(f"{name}.csv") for name in GROUP_TABLES],
+
+
+rule lenses:
+    input:
+        [wilde(f"{name}.pdf") for name in LENS_FIGURES],
+        [wilde(f"{name}.csv") for name in LENS_TABLES],
+
+
+rule nonlinear:
+    input:
+        [rosenzweig(f"{name}.pdf") for name in NONLINEAR_FIGURES],
+        [rosenzweig(f"{name}.csv") for name in NONLINEAR_TABLES],
 
 
 rule linear_model:

@@ -379,12 +379,13 @@ def _check_methods(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("trim", ()),
         ("sounds", ("cd",)),
         ("groups.baselines", ()),
+        ("lenses", ()),
     ):
         section = functools.reduce(lambda inner, name: inner[name], key.split("."), config)
         for name in section["methods"]:
             known = (*labels.NAMES, *more)
             # Grad-CAM is brought to the maps' size there.
-            coarse = key == "groups.baselines" and name.startswith("grad_cam.")
+            coarse = key in ("groups.baselines", "lenses") and name.startswith("grad_cam.")
             if name not in known and not coarse and not re.fullmatch(labels.PATTERN, name):
                 yield (
                     f"{key}.methods",
@@ -410,6 +411,20 @@ def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str
             "groups.model.training",
             f"got {groups['model']['training']}, more than the {config['maps']['training']} "
             "training maps of a cosmology (maps.training)",
+        )
+    lenses = config["lenses"]
+    faint = lenses["source_magnitudes"]
+    if not faint[0] < faint[1]:
+        yield (
+            "lenses.source_magnitudes",
+            f"got [{faint[0]:g}, {faint[1]:g}], the first must be the brighter, the smaller number",
+        )
+    half = lenses["pixels"] * lenses["pixel_arcsec"] / 2
+    if lenses["reach_arcsec"] > half - 1:
+        yield (
+            "lenses.reach_arcsec",
+            f"got {lenses['reach_arcsec']:g}, but images end {half:g} arcsec from the middle; "
+            "leave 1 arcsec around the galaxy",
         )
     sounds = config["sounds"]
     if sounds["source"] == "urbansound8k" and sounds["path"] is None:

@@ -401,6 +401,61 @@ def _compare_attributions(config: Config) -> Need:
     return Need(groups["network"]["networks"], seconds, BASE_MB + held + 200.0, True)
 
 
+def _lens_images(config: Config) -> float:
+    """Pixels of a lens image over those of the default tier."""
+    return (config["lenses"]["pixels"] / 48.0) ** 2
+
+
+def _lens_cost(config: Config) -> float:
+    """Cost of a lens network's step over that of the default tier."""
+    return _lens_images(config) * _width(config["lenses"]["width"], 12.0)
+
+
+def _simulate_lenses(config: Config) -> Need:
+    section = config["lenses"]
+    number = section["training"] + section["testing"]
+    number += 2 * section["compound"] + section["compound_training"]
+    fine = _lens_images(config) * (section["oversampling"] / 3.0) ** 2
+    megabytes = 0.06 * _lens_images(config) * number
+    return Need(1, 8.0 + 0.0031 * number * fine, BASE_MB + megabytes, True)
+
+
+def _train_lens_network(config: Config) -> Need:
+    section = config["lenses"]
+    number = section["training"] + section["compound_training"] / 4.0
+    seconds = 8.0 + 0.0007 * number * section["epochs"] * _lens_cost(config)
+    megabytes = BASE_MB + 0.03 * number * _lens_images(config) + 150.0
+    return Need(section["networks"] + 2, seconds, megabytes, True)
+
+
+def _find_lenses(config: Config) -> Need:
+    section = config["lenses"]
+    number = section["testing"] + 2 * section["compound"]
+    seconds = 10.0 + 0.0003 * number * (section["networks"] + 3) * _lens_cost(config)
+    return Need(1, seconds, BASE_MB + 0.1 * number * _lens_images(config) + 150.0, True)
+
+
+def _explain_lenses(config: Config) -> Need:
+    section = config["lenses"]
+    passes = section["explained"] * 2 + section["randomized"] * (section["repeats"] + 1)
+    each = 25.0 * len(section["methods"]) + 2.0 * section["dream_steps"]
+    seconds = 25.0 + passes * each * 0.0006 * _lens_cost(config)
+    seconds += 12.0 * section["probed"] * 0.005 * _lens_images(config)
+    return Need(1, seconds, BASE_MB + 0.1 * section["testing"] * _lens_images(config) + 250.0, True)
+
+
+def _nonlinear_saliency(config: Config) -> Need:
+    section = config["nonlinear"]
+    steps = 8.0 * section["steps"]
+    galaxies = section["images"] * 0.001 * _lens_cost(config)
+    digits = section["digits"] * 0.0006
+    kappa = 2.0 * section["kappa_maps"] * 0.011 * _explaining(config) / config["network"]["seeds"]
+    seconds = 25.0 + 4.0 * steps * (galaxies + digits + kappa)
+    held = 0.1 * config["lenses"]["testing"] * _lens_images(config)
+    kept = 0.35 * (section["images"] * _lens_images(config) + section["digits"])
+    return Need(1, seconds, BASE_MB + held + kept + 350.0 * _pixels(config), True)
+
+
 def _published_network(config: Config) -> Need:
     return Need(1, 3.0 + 2.0 * (config["constraints"]["grid"] / 200.0) ** 2, 400.0)
 
@@ -431,4 +486,9 @@ _ESTIMATES: dict[str, Estimate] = {
     "train_sum_of_parts": _train_sum_of_parts,
     "explain_groups": _explain_groups,
     "compare_attributions": _compare_attributions,
+    "simulate_lenses": _simulate_lenses,
+    "train_lens_network": _train_lens_network,
+    "find_lenses": _find_lenses,
+    "explain_lenses": _explain_lenses,
+    "nonlinear_saliency": _nonlinear_saliency,
 }

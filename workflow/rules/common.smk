@@ -65,6 +65,16 @@ def you(name):
     return result(f"you2023/{name}")
 
 
+def wilde(name):
+    """Path of a table or figure of Wilde et al. (2022)."""
+    return result(f"wilde2022/{name}")
+
+
+def rosenzweig(name):
+    """Path of a table or figure of Rosenzweig et al. (2021)."""
+    return result(f"rosenzweig/{name}")
+
+
 def log_of(name):
     """Path of a rule's log."""
     return result(f"logs/{name}.log")
@@ -232,6 +242,36 @@ def group_model_spec(wildcards):
         jax=True,
     )
     name = f"parts-{wildcards.number}-{provenance.digest(content)}"
+    return {**content, "scratch": f"results/.training/{name}"}
+
+
+# What images depend on; the rest of the section is for networks and what is made of them.
+LENS_IMAGE_KEYS = (
+    *("pixels", "pixel_arcsec", "bands", "oversampling", "training", "testing"),
+    *(
+        "compound",
+        "compound_training",
+        "reach_arcsec",
+        "source_magnitudes",
+        "red_sources",
+    ),
+)
+
+
+def lens_network_spec(wildcards):
+    """What a network of galaxies' images depends on besides these."""
+    content = spec(
+        "train_lens_network",
+        ["seed"],
+        lenses={
+            k: LENS_SECTION[k] for k in ("width", "epochs", "batch", "learning_rate")
+        },
+        task=wildcards.task,
+        index=int(wildcards.number),
+        jax=True,
+    )
+    images = provenance.digest({k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS})
+    name = f"{wildcards.task}-{wildcards.number}-{provenance.digest(content)}-{images}"
     return {**content, "scratch": f"results/.training/{name}"}
 
 

@@ -37,6 +37,8 @@ TABLES = (
     )
     + [singh(f"{name}.csv") for name in TRIM_TABLES]
     + [you(f"{name}.csv") for name in GROUP_TABLES if name != "groups"]
+    + [wilde(f"{name}.csv") for name in LENS_TABLES]
+    + [rosenzweig(f"{name}.csv") for name in NONLINEAR_TABLES]
 )
 FIGURES = (
     [
@@ -58,6 +60,8 @@ FIGURES = (
     ]
     + [singh(f"{name}.png") for name in TRIM_FIGURES]
     + [you(f"{name}.png") for name in GROUP_FIGURES]
+    + [wilde(f"{name}.png") for name in LENS_FIGURES]
+    + [rosenzweig(f"{name}.png") for name in NONLINEAR_FIGURES]
 )
 
 

@@ -19,6 +19,10 @@ LABELS = {
     "kernel_shap": "Kernel SHAP",
     "rise": "RISE",
     "fresh": "FRESH",
+    "deep_dream": "Deep Dream",
+    "nonlinear_saliency": "Nonlinear saliency",
+    "nonlinear_saliency_down": "Nonlinear saliency, downwards",
+    "linear_saliency": "Linear saliency",
     "sum_of_parts": "Sum of parts",
     "cd": "Contextual decomposition",
     "true_gradient": "True gradient",
@@ -34,6 +38,7 @@ NAMES = (
     *("inn_lrp_alpha1beta0_bn_z", "inn_lrp_alpha2beta1_bn_z", "deep_taylor"),
     *("deep_taylor_bn_identity", "deep_taylor_bn_gradient", "deep_taylor_folded"),
     *("lime", "kernel_shap", "rise", "fresh"),
+    *("deep_dream", "nonlinear_saliency", "nonlinear_saliency_down", "linear_saliency"),
 )
 """Names of ``methods.METHODS``, for those who must not import jax."""
 PATTERN = r"guided_grad_cam\..+|occlusion_w\d+s\d+|(lime|kernel_shap)_w[1-9]\d*"

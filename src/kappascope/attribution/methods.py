@@ -22,6 +22,7 @@ import numpy as np
 
 from kappascope import randomness
 from kappascope.attribution import rules
+from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
 from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise, outputs_of
 from kappascope.attribution.walk import backward, evaluate, fold
 from kappascope.errors import InputError
@@ -311,7 +312,10 @@ class Occlusion:
 Drawing = SmoothGrad | GradientShap | Lime | KernelShap | Rise
 """Procedures that draw random numbers."""
 
-Procedure = Propagation | IntegratedGradients | GradCam | Occlusion | Fresh | Drawing
+Ascent = DeepDream | NonlinearSaliency
+"""Procedures that change the input until the output rises."""
+
+Procedure = Propagation | IntegratedGradients | GradCam | Occlusion | Fresh | Drawing | Ascent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -537,6 +541,29 @@ _named(
     Fresh(),
     """What FRESH's extractor hands on (Jain et al. 2020): the fifth of the tiles of 8 pixels with
     the largest Σ |x ∂y_k/∂x|, and zero elsewhere.""",
+)
+_named(
+    "deep_dream",
+    DeepDream(),
+    """S = x* - x, x* after 50 smoothed steps along ∂y_k/∂x (Mordvintsev et al. 2015; Wilde et al.
+    2022), each at most 0.02 of the input's range, within the range.""",
+)
+_named(
+    "nonlinear_saliency",
+    NonlinearSaliency(),
+    """S = mean over steps of J [kept] / max |J|, J = ∂y_k/∂x at the present image, of which a
+    growing share (0 to 95 %) with the smallest |J| is blurred while the rest moves along J
+    (Rosenzweig et al. 2021).""",
+)
+_named(
+    "nonlinear_saliency_down",
+    NonlinearSaliency(objective="minus_output"),
+    "nonlinear_saliency of -y_k: what lowers the output, for regressors.",
+)
+_named(
+    "linear_saliency",
+    NonlinearSaliency(linear=True),
+    "nonlinear_saliency with the gradient at the input in every step.",
 )
 _patterned(
     "lime_wN",

@@ -177,15 +177,22 @@ class Comparison:
         return not (self.randomized.any() and self.trained.any())
 
 
-def explained(method: Method, model: Model, maps: np.ndarray, seed: int, batch: int) -> np.ndarray:
-    """Explain the Ω_m output of maps (map, y, x, 1): (map, y, x)."""
-    pieces = in_batches(method, model, maps, EXPLAINED, seed, batch)
-    return np.concatenate([found for _, found in pieces])[..., 0]
+def explained(
+    method: Method,
+    model: Model,
+    maps: np.ndarray,
+    seed: int,
+    batch: int,
+    output: int = EXPLAINED,
+) -> np.ndarray:
+    """Explain an output for maps (map, y, x, channel): (map, y, x), added up over channels."""
+    pieces = in_batches(method, model, maps, output, seed, batch)
+    return np.concatenate([found for _, found in pieces]).sum(-1)
 
 
-@functools.partial(jax.jit, static_argnames="network")
-def _compiled_outputs(network: Network, parameters: Any, maps: Array) -> Array:
-    return forward(network, parameters, maps)[:, EXPLAINED]
+@functools.partial(jax.jit, static_argnames=("network", "output"))
+def _compiled_outputs(network: Network, parameters: Any, maps: Array, output: int) -> Array:
+    return forward(network, parameters, maps)[:, output]
 
 
 def _on_device(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -193,8 +200,10 @@ def _on_device(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: jnp.asarray(value) for name, value in parameters.items()}
 
 
-def _outputs(network: Network, parameters: Mapping[str, Any], maps: np.ndarray) -> np.ndarray:
-    return np.asarray(_compiled_outputs(network, parameters, maps))
+def _outputs(
+    network: Network, parameters: Mapping[str, Any], maps: np.ndarray, output: int
+) -> np.ndarray:
+    return np.asarray(_compiled_outputs(network, parameters, maps, output))
 
 
 def compare(
@@ -208,6 +217,7 @@ def compare(
     label: str,
     batch: int,
     seen: np.ndarray | None = None,
+    output: int = EXPLAINED,
 ) -> Iterator[Comparison]:
     """Attribute maps with the trained and with re-initialised networks.
 
@@ -219,13 +229,16 @@ def compare(
         ``estimated`` from ``seen``, the maps themselves unless given.
     label : of the progress bar.
     batch : maps at a time; the same everywhere saves compilation.
+    output : which one to explain.
 
     """
     network, parameters = model
     model = network, _on_device(parameters)
     names = [nodes[0]["name"] for nodes in layers(network)]
-    trained = {method.name: explained(method, model, maps, seed, batch) for method in methods}
-    before = _outputs(network, dict(parameters), maps)
+    trained = {
+        method.name: explained(method, model, maps, seed, batch, output) for method in methods
+    }
+    before = _outputs(network, dict(parameters), maps, output)
     total = repeats * len(stages) * len(methods)
     with progress.bar(total, label, unit="map set") as shown:
         for repeat in range(repeats):
@@ -236,9 +249,9 @@ def compare(
                     examples = maps if seen is None else seen
                     weights = with_estimated_statistics(network, weights, examples, chosen)
                 weights = _on_device(weights)
-                after = _outputs(network, weights, maps)
+                after = _outputs(network, weights, maps, output)
                 for method in methods:
-                    found = explained(method, (network, weights), maps, seed, batch)
+                    found = explained(method, (network, weights), maps, seed, batch, output)
                     for number, relevance in enumerate(found):
                         yield Comparison(
                             method.name,

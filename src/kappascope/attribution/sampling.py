@@ -56,7 +56,8 @@ def masked_outputs(
     return np.concatenate(found)
 
 
-def _image(name: str, x: Array) -> np.ndarray:
+def images_only(name: str, x: Array) -> np.ndarray:
+    """Return inputs (batch, y, x, channel), refuse others."""
     if np.ndim(x) != 4 or min(x.shape[1:3]) < 2:
         raise InputError(f"{name}: reads images (batch, y, x, channel), got {tuple(np.shape(x))}")
     return np.asarray(x)
@@ -196,7 +197,7 @@ def _by_segments(
     outputs: Sequence[int],
     keys: Array,
 ) -> Array:
-    images = _image(name, x)
+    images = images_only(name, x)
     maps = np.zeros((len(outputs), *images.shape), images.dtype)
     for row, image in enumerate(images):
         labels = features_of(image[..., 0], method.tile)
@@ -228,7 +229,7 @@ class Rise:
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
     ) -> Array:
         """Return (explained, batch, y, x, channel)."""
-        images = _image("rise", x)
+        images = images_only("rise", x)
         maps = np.zeros((len(outputs), *images.shape), images.dtype)
         for row, image in enumerate(images):
             masks = self.masks(image.shape[0], image.shape[1], _generator(keys, row))
@@ -281,7 +282,7 @@ class Fresh:
         """Return (explained, batch, y, x, channel)."""
         from kappascope.attribution.methods import GRADIENT, compiled
 
-        images = _image("fresh", x)
+        images = images_only("fresh", x)
         slopes = np.asarray(compiled(GRADIENT, network, parameters, jnp.asarray(x), outputs))
         maps = np.zeros((len(outputs), *images.shape), images.dtype)
         for row, image in enumerate(images):

@@ -251,6 +251,38 @@ def lenet(pixels: int = 32, outputs: int = 10) -> Network:
     return Network("lenet", (pixels, pixels, 1), outputs, tuple(net.nodes))
 
 
+def lens_finder(pixels: int, bands: int, width: int, outputs: int) -> Network:
+    """Return a network for images of galaxies in several bands.
+
+    After the OU-66 network of Wilde et al. (2022), smaller: blocks of convolutions with pooling,
+    then dense layers; margins of zeros, average in place of maximum pooling, no dropout. The last
+    ReLU before the dense layers, ``relu4``, is what Grad-CAM looks at: a quarter of the image's
+    resolution.
+
+    Parameters
+    ----------
+    pixels : side of the images, a multiple of 8.
+    width : channels of the first convolution.
+
+    """
+    if pixels < 16 or pixels % 8:
+        raise InputError(f"lenses.pixels: got {pixels}; the networks need a multiple of 8 from 16")
+    net = _Builder()
+    for number, (multiple, window, pooled) in enumerate(
+        ((1, 5, True), (2, 3, True), (3, 3, False), (3, 3, True)), start=1
+    ):
+        net.conv(f"conv{number}", multiple * width, (window, window), margin=(window // 2,) * 2)
+        net.add(f"relu{number}", "relu")
+        if pooled:
+            nothing = [[0, 0], [0, 0]]
+            net.add(f"pool{number}", "avg_pool", window=[2, 2], strides=[2, 2], padding=nothing)
+    net.add("flatten", "flatten")
+    net.dense("dense1", 8 * width)
+    net.add("relu5", "relu")
+    net.dense("dense2", outputs)
+    return Network("lens_finder", (pixels, pixels, bands), outputs, tuple(net.nodes))
+
+
 def waveform_cnn(samples: int, width: int, outputs: int) -> Network:
     """Return a network for series (1, sample, 1): strided convolutions, pooled at the end.
 

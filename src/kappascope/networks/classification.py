@@ -1,13 +1,17 @@
-"""Small classifiers, trained in seconds: cross-entropy and Adam, without checkpoints.
+"""Small networks without batch normalization, trained by Adam on inputs that fit into memory.
 
-Everything drawn comes from (seed, purpose, index). Batch normalization is not supported: these
-networks are trained by the same function that evaluates them.
+Classifiers by default; another loss makes them anything else. Everything drawn comes from (seed,
+purpose, index). Training that takes longer than seconds keeps a checkpoint.
 """
 
 import dataclasses
 import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import flax.serialization
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +19,7 @@ import optax
 
 from kappascope import progress, randomness
 from kappascope.errors import InputError
+from kappascope.networks import checkpoints
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import GraphNetwork, flatten, forward
 from kappascope.networks.training import initial_variables
@@ -56,20 +61,39 @@ def _optimiser(learning_rate: float, steps: int) -> optax.GradientTransformation
     return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
 
 
-@functools.partial(jax.jit, static_argnames=("network", "optimiser"))
+Loss = Callable[[Array, Array], Array]
+"""(outputs (batch, output), targets (batch, ...)) → a number."""
+
+Alter = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
+"""(inputs, targets, generator) → what a step learns from: augmentation."""
+
+
+def cross_entropy(outputs: Array, labels: Array) -> Array:
+    """Return the mean cross-entropy of outputs before softmax with class numbers."""
+    return optax.softmax_cross_entropy_with_integer_labels(outputs, labels).mean()
+
+
+def unaltered(
+    x: np.ndarray, targets: np.ndarray, draw: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Leave inputs as they are."""
+    return x, targets
+
+
+@functools.partial(jax.jit, static_argnames=("network", "optimiser", "loss"))
 def _advance(
     network: Network,
     optimiser: optax.GradientTransformation,
+    loss: Loss,
     parameters: Any,
     moments: Any,
     x: Array,
-    labels: Array,
+    targets: Array,
 ) -> tuple[Any, Any, Array]:
-    def loss(parameters: Any) -> Array:
-        outputs = forward(network, parameters, x)
-        return optax.softmax_cross_entropy_with_integer_labels(outputs, labels).mean()
+    def error_of(parameters: Any) -> Array:
+        return loss(forward(network, parameters, x), targets)
 
-    error, slope = jax.value_and_grad(loss)(parameters)
+    error, slope = jax.value_and_grad(error_of)(parameters)
     change, moments = optimiser.update(slope, moments, parameters)
     return optax.apply_updates(parameters, change), moments, error
 
@@ -77,20 +101,27 @@ def _advance(
 def train(
     network: Network,
     x: np.ndarray,
-    labels: np.ndarray,
+    targets: np.ndarray,
     settings: Settings,
     seed: int,
     index: int,
     label: str,
+    loss: Loss = cross_entropy,
+    alter: Alter = unaltered,
+    scratch: Path | None = None,
+    checkpoint_every_seconds: float = 30.0,
 ) -> Parameters:
-    """Train a classifier.
+    """Train a network.
 
     Parameters
     ----------
     x : (input, *input_shape).
-    labels : (input,) class numbers.
+    targets : (input, ...), class numbers for the usual loss.
     index : tells networks of one architecture apart.
     label : what the progress bar says.
+    loss : a function with a name, compiled for each.
+    alter : changes the inputs of each step.
+    scratch : folder of the checkpoint; None for none.
 
     Raises
     ------
@@ -100,26 +131,48 @@ def train(
     """
     if len(x) < settings.batch:
         raise InputError(f"{label}: {len(x)} inputs, fewer than one batch of {settings.batch}")
-    x, labels = np.asarray(x, np.float32), np.asarray(labels)
-    steps = len(x) // settings.batch
-    optimiser = _optimiser(settings.learning_rate, steps * settings.epochs)
+    targets = np.asarray(targets)
+    an_epoch = len(x) // settings.batch
+    total = an_epoch * settings.epochs
+    optimiser = _optimiser(settings.learning_rate, total)
     parameters: Any = {
         name: jnp.asarray(value) for name, value in initial_parameters(network, seed, index).items()
     }
-    moments = optimiser.init(parameters)
-    with progress.bar(steps * settings.epochs, label, unit="step") as shown:
-        for epoch in range(settings.epochs):
-            purpose = f"order of inputs of {network.name}"
-            order = randomness.generator(seed, purpose, index, epoch).permutation(len(x))
-            error = jnp.zeros(())
-            for step in range(steps):
-                rows = order[step * settings.batch : (step + 1) * settings.batch]
-                parameters, moments, error = _advance(
-                    network, optimiser, parameters, moments, x[rows], labels[rows]
-                )
-                shown.update()
-            if not np.isfinite(error):
+    moments, step = optimiser.init(parameters), 0
+    checkpoint = None if scratch is None else scratch / "checkpoint.msgpack"
+    content = None if checkpoint is None else checkpoints.load(checkpoint)
+    if content is not None:
+        parameters = jax.tree.map(jnp.asarray, content["parameters"])
+        stored = jax.tree.map(jnp.asarray, content["moments"])
+        moments, step = flax.serialization.from_state_dict(moments, stored), int(content["step"])
+    saved, order, drawn_for = time.monotonic(), np.zeros(0, int), -1
+
+    def save() -> None:
+        if checkpoint is not None:
+            state = flax.serialization.to_state_dict(moments)
+            checkpoints.save(checkpoint, {"parameters": parameters, "moments": state, "step": step})
+
+    with progress.bar(total, label, initial=step, unit="step") as shown:
+        while step < total:
+            epoch, place = divmod(step, an_epoch)
+            if epoch != drawn_for:
+                purpose = f"order of inputs of {network.name}"
+                order = randomness.generator(seed, purpose, index, epoch).permutation(len(x))
+                drawn_for = epoch
+            rows = order[place * settings.batch : (place + 1) * settings.batch]
+            draw = randomness.generator(seed, f"altered inputs of {network.name}", index, step)
+            some, wanted = alter(np.asarray(x[rows], np.float32), targets[rows], draw)
+            parameters, moments, error = _advance(
+                network, optimiser, loss, parameters, moments, some, wanted
+            )
+            step += 1
+            if step % an_epoch == 0 and not np.isfinite(error):
                 raise InputError(f"{label}: the loss became {error}; lower the learning rate")
+            shown.update()
+            if time.monotonic() - saved > checkpoint_every_seconds:
+                save()
+                saved = time.monotonic()
+    save()
     return {name: np.asarray(value) for name, value in parameters.items()}
 
 

@@ -21,6 +21,7 @@ from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 
 from kappascope import randomness
+from kappascope.attribution.nonlinear import Subject
 from kappascope.attribution.transforms import Matrix, decomposed, transformed
 from kappascope.errors import InputError
 from kappascope.files import read_arrays
@@ -444,6 +445,32 @@ class Explained:
     basis: Basis
 
 
+def divided(digits: Digits, settings: Settings, seed: int) -> tuple[Digits, Digits]:
+    """Return digits for training and for testing."""
+    order = randomness.generator(seed, "training digits").permutation(len(digits.labels))
+    cut = round(len(order) * settings.training_percent / 100)
+    training, test = (
+        dataclasses.replace(digits, images=digits.images[rows], labels=digits.labels[rows])
+        for rows in (order[:cut], order[cut:])
+    )
+    return training, test
+
+
+def subject(digits: Digits, settings: Settings, seed: int, number: int) -> Subject:
+    """Return testing digits and the first own network, to drive classes up in."""
+    training, test = divided(digits, settings, seed)
+    reader = own_network(training, settings, seed, 0)
+    return Subject(
+        "digits",
+        (reader.network, reader.parameters),
+        test.images[:number, ..., None].astype(np.float32),
+        test.labels[:number],
+        tuple(map(str, range(CLASSES))),
+        np.zeros(1, np.float32),
+        np.ones(1, np.float32),
+    )
+
+
 def explain(
     digits: Digits, settings: Settings, seed: int, weights: str | Path | None = None
 ) -> Explained:
@@ -454,12 +481,7 @@ def explain(
     weights : of the released LeNet, which never learned from MNIST's test digits.
 
     """
-    order = randomness.generator(seed, "training digits").permutation(len(digits.labels))
-    cut = round(len(order) * settings.training_percent / 100)
-    training, test = (
-        dataclasses.replace(digits, images=digits.images[rows], labels=digits.labels[rows])
-        for rows in (order[:cut], order[cut:])
-    )
+    training, test = divided(digits, settings, seed)
     readers, accuracy = [], []
     if weights is not None:
         readers.append(released_lenet(weights))

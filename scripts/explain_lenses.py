@@ -1,0 +1,45 @@
+"""Say what the lens finder looks at: maps, changed scenes, Deep Dreams."""
+
+from kappascope.files import write_arrays, write_csv
+from kappascope.stronglens import explaining, finder, images
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    section, seed = spec["lenses"], spec["seed"]
+    camera, population = images.camera_of(section), images.population_of(section)
+    tested = images.load(inputs.images, "testing")
+    finders = finder.load_all(inputs.finders)
+    (locator,) = finder.load_all([inputs.locator])
+    chosen = explaining.chosen_images(tested, section["explained"])
+    maps = explaining.all_maps(finders[0], chosen, section, seed)
+    write_csv(outputs.shares, explaining.all_share_rows(maps, chosen, camera.pixel_arcsec))
+    write_csv(
+        outputs.agreement,
+        explaining.agreement_rows(
+            {name: found for (name, output), found in maps.items() if output == finder.LENS},
+            finder.places(locator, chosen.x)[:, :2],
+            chosen,
+            seed,
+        ),
+    )
+    probed = tested.of("lens").select(slice(0, section["probed"]))
+    probes = explaining.probe_rows(finders, population, camera, probed, seed, "testing")
+    write_csv(outputs.probes, probes)
+    dreams, rows = explaining.all_dreams(finders[0], tested, section["dream_steps"], seed)
+    write_csv(outputs.dreams, rows)
+    lenses = tested.of("lens").x[: section["randomized"]].astype("float32")
+    methods = [name for name in section["methods"] if not name.startswith("grad_cam.")]
+    write_csv(
+        outputs.randomization,
+        explaining.randomization_rows(finders[0], lenses, methods, section["repeats"], seed),
+    )
+    write_arrays(
+        outputs.examples,
+        {**explaining.examples(maps, chosen, finders[0]), **dreams}
+        | explaining.gallery(tested, camera),
+    )
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

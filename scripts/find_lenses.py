@@ -1,0 +1,46 @@
+"""Score simulated and real images with the lens finders; ask the locator where the lens is."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kappascope.files import write_arrays, write_csv
+from kappascope.stronglens import finder, images, observed
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    section, seed = spec["lenses"], spec["seed"]
+    camera = images.camera_of(section)
+    tested = images.load(inputs.images, "testing")
+    finders = finder.load_all(inputs.finders)
+    locator, sorter = finder.load_all([inputs.locator, inputs.sorter])
+    scores = np.stack([finder.probability(model, tested.x) for model in finders])
+    usual = ~np.isin(tested.kind, finder.COMPOUND)
+    plain = tested.select(usual)
+    write_csv(outputs.accuracy, finder.accuracy_rows(scores[:, usual], plain, seed))
+    write_csv(outputs.recall, finder.recall_rows(scores, tested))
+    write_csv(outputs.roc, finder.roc_rows(scores[:, usual], plain))
+    edges = finder.edges_of(section["source_magnitudes"])
+    write_csv(outputs.completeness, finder.completeness_rows(scores, tested, edges))
+    told = finder.places(locator, tested.x)
+    rows = finder.position_rows(
+        told, finder.probability(locator, tested.x), tested, camera.pixel_arcsec, seed
+    )
+    write_csv(outputs.position, rows)
+    write_csv(outputs.sorter, finder.sorter_rows(sorter, tested))
+    write_arrays(outputs.scores, {"scores": scores.astype(np.float32), "places": told})
+
+    light = observed.typical_light(plain.of("lens"), camera)
+    systems = []
+    if jackpot := getattr(inputs, "jackpot", None):
+        systems += observed.systems(Path(jackpot).parent.parent, camera, light, seed)
+    if own := getattr(inputs, "own", None):
+        systems += observed.own_systems(images.read_own(own, camera))
+    real = observed.real_rows(systems, finders, locator, sorter)
+    write_csv(outputs.real, real, observed.REAL_COLUMNS)
+    write_arrays(outputs.systems, observed.packed(systems, camera))
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

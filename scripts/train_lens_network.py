@@ -1,0 +1,24 @@
+"""Train one network that reads images of galaxies."""
+
+import shutil
+from pathlib import Path
+
+from kappascope.networks import description
+from kappascope.stronglens import finder, images
+from kappascope.workflow_script import run
+
+
+def main(inputs, outputs, spec):
+    task, scratch = spec["task"], Path(spec["scratch"])
+    learned = images.load(inputs.images, "training")
+    if task == "sorter":
+        learned = images.joined(learned, images.load(inputs.images, "compound_training"))
+    network, parameters = finder.train(
+        task, learned, spec["lenses"], spec["seed"], spec["index"], scratch
+    )
+    description.save(Path(outputs.network).parent, network, parameters)
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+if "snakemake" in globals():
+    run(main, snakemake)

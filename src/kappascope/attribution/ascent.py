@@ -1,0 +1,321 @@
+"""Methods that change the input until an output rises: Deep Dream and nonlinear saliency maps.
+
+Both are for images. Steps go along the gradient, which is taken anew at each: what they show is not
+the tangent at the input but where the network leads from there.
+
+Nonlinear saliency (Rosenzweig et al. 2021, Methods) repeats, for growing shares L of the pixels:
+take the gradient J at the present image; blur the share L of the pixels where the norm of J over
+channels is smallest; add h J / max |J| times the range to the others; stay within the range. The
+linear counterpart keeps the first gradient. The published listing is lost; level by level, eight
+steps each, and exact ranks (ties by position) are ours, see docs/decisions.md.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from kappascope.attribution.sampling import images_only
+from kappascope.errors import InputError
+from kappascope.networks.description import Network
+from kappascope.networks.module import forward
+
+Array = Any
+
+LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 0.95)
+"""Shares of blurred pixels (Rosenzweig et al. 2021, Fig. 1)."""
+
+OBJECTIVES = ("output", "minus_output", "log_probability")
+"""What rises: y_k, -y_k, or the logarithm of the softmax of y at k. The gradient of the probability
+itself has the last one's direction, and vanishes where a class is sure."""
+
+TINY = 1e-30
+
+
+def blur_matrix(pixels: int, sigma: float) -> np.ndarray:
+    """Return (pixel, pixel): a Gaussian of ``sigma`` pixels along one axis, mirrored at edges."""
+    return gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="reflect").astype(np.float32)
+
+
+def blurred(x: Array, sigma: float) -> Array:
+    """Blur images (batch, y, x, channel) along both axes."""
+    rows, columns = (jnp.asarray(blur_matrix(n, sigma), x.dtype) for n in x.shape[1:3])
+    return jnp.einsum("iy,byxc,jx->bijc", rows, x, columns)
+
+
+@functools.partial(jax.jit, static_argnames=("network", "output", "objective"))
+def value_and_gradient(
+    network: Network, parameters: Any, x: Array, output: int, objective: str
+) -> tuple[Array, Array]:
+    """Return what is to rise, (batch,), and its gradient in the input's shape."""
+
+    def total(x: Array) -> tuple[Array, Array]:
+        y = forward(network, parameters, x)
+        if objective == "log_probability":
+            found = jax.nn.log_softmax(y)[:, output]
+        else:
+            found = y[:, output] if objective == "output" else -y[:, output]
+        return found.sum(), found
+
+    with jax.default_matmul_precision("highest"):
+        (_, value), gradient = jax.value_and_grad(total, has_aux=True)(x)
+    return value, gradient
+
+
+def kept_pixels(gradient: Array, blurred_pixels: Array) -> Array:
+    """Return (batch, y, x): pixels whose gradient's norm is not among the smallest.
+
+    Parameters
+    ----------
+    gradient : (batch, y, x, channel).
+    blurred_pixels : how many are not kept, exactly; ties go by position.
+
+    """
+    norm = jnp.sqrt(jnp.sum(gradient**2, -1))
+    flat = norm.reshape(len(norm), -1)
+    rank = jnp.argsort(jnp.argsort(flat, -1, stable=True), -1, stable=True)
+    return (rank >= blurred_pixels).reshape(norm.shape)
+
+
+@functools.partial(jax.jit, static_argnames=("step", "sigma"))
+def _step(
+    x: Array,
+    gradient: Array,
+    blurred_pixels: Array,
+    low: Array,
+    high: Array,
+    step: float,
+    sigma: float,
+) -> tuple[Array, Array, Array]:
+    keep = kept_pixels(gradient, blurred_pixels)
+    largest = jnp.abs(gradient).max((1, 2, 3), keepdims=True)
+    change = gradient / (largest + TINY)
+    moved = jnp.clip(x + step * (high - low) * change, low, high)
+    return jnp.where(keep[..., None], moved, blurred(x, sigma)), keep, change * keep[..., None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """What happened to images on the way.
+
+    Attributes
+    ----------
+    levels : (level,) share of blurred pixels.
+    start : (image,) the objective at the input.
+    values : (level, step, image) after each step.
+    images : (level, image, y, x, channel) at the end of each level.
+    kept : (level, image, y, x) pixels kept in the last step of each level.
+    best : (image, y, x, channel) where the objective was largest, the input included.
+    best_level : (image,) the level at which that was; -1 for the input itself.
+    relevance : (image, y, x, channel) mean of what steps added, in units of the largest.
+    low, high : (channel,) the range.
+
+    """
+
+    levels: np.ndarray
+    start: np.ndarray
+    values: np.ndarray
+    images: np.ndarray
+    kept: np.ndarray
+    best: np.ndarray
+    best_level: np.ndarray
+    relevance: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def rises(self) -> np.ndarray:
+        """Whether the objective ever was above its start, (image,)."""
+        return self.values.max((0, 1)) > self.start
+
+    def at_limits(self) -> np.ndarray:
+        """Return the share of the best image's kept values that lie at the range's ends, (image,).
+
+        Steps that would leave the range are cut off there: a large share says that the method
+        wanted out of it.
+        """
+        ends = (self.best <= self.low) | (self.best >= self.high)
+        chosen = np.maximum(self.best_level, 0)
+        kept = np.broadcast_to(self.kept[chosen, np.arange(len(chosen))][..., None], ends.shape)
+        return (ends & kept).sum((1, 2, 3)) / np.maximum(kept.sum((1, 2, 3)), 1)
+
+    def values_by_level(self) -> np.ndarray:
+        """Return the objective at the end of each level, (level, image)."""
+        return self.values[:, -1]
+
+
+@dataclasses.dataclass(frozen=True)
+class NonlinearSaliency:
+    """Nonlinear saliency maps, and their linear counterpart.
+
+    As an attribution method the map is the mean over all steps of what a step adds: the gradient
+    over its largest value, where pixels are kept.
+
+    Attributes
+    ----------
+    linear : whether the first gradient is used throughout.
+    objective : what rises.
+    levels : shares of blurred pixels, in turn.
+    steps : at each level.
+    step : h, of the range.
+    sigma : of the blur [pixel].
+
+    """
+
+    linear: bool = False
+    objective: str = "output"
+    levels: tuple[float, ...] = LEVELS
+    steps: int = 8
+    step: float = 0.02
+    sigma: float = 1.5
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...); each input's own range is kept."""
+        images_only("nonlinear saliency", x)
+        low, high = x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
+        return jnp.stack(
+            [self._run(network, parameters, x, output, low, high).relevance for output in outputs]
+        )
+
+    def trajectory(
+        self,
+        network: Network,
+        parameters: Mapping[str, Any],
+        x: Array,
+        output: int,
+        low: Array,
+        high: Array,
+    ) -> Trajectory:
+        """Follow images (image, y, x, channel) within a range.
+
+        Parameters
+        ----------
+        low, high : (channel,) or numbers, the range of the data.
+
+        Raises
+        ------
+        InputError
+            When there is no such output.
+
+        """
+        images_only("nonlinear saliency", x)
+        if not 0 <= output < network.outputs:
+            raise InputError(
+                f"class {output}: network {network.name!r} has classes 0 to {network.outputs - 1}"
+            )
+        return self._run(network, dict(parameters), jnp.asarray(x), output, low, high)
+
+    def _run(
+        self, network: Network, parameters: Any, x: Array, output: int, low: Array, high: Array
+    ) -> Trajectory:
+        low, high = jnp.asarray(low, x.dtype), jnp.asarray(high, x.dtype)
+        pixels = x.shape[1] * x.shape[2]
+        start, first = value_and_gradient(network, parameters, x, output, self.objective)
+        here, gradient, value = x, first, np.asarray(start)
+        best, best_value = np.asarray(x), value
+        best_level = np.full(len(x), -1)
+        values, images, kept, total = [], [], [], jnp.zeros_like(x)
+        for number, level in enumerate(self.levels):
+            for _ in range(self.steps):
+                here, keep, added = _step(
+                    here, gradient, round(level * pixels), low, high, self.step, self.sigma
+                )
+                total = total + added
+                found, there = value_and_gradient(network, parameters, here, output, self.objective)
+                value = np.asarray(found)
+                gradient = first if self.linear else there
+                better = value > best_value
+                best = np.where(better[:, None, None, None], np.asarray(here), best)
+                best_level = np.where(better, number, best_level)
+                best_value = np.maximum(value, best_value)
+                values.append(value)
+            images.append(np.asarray(here))
+            kept.append(np.asarray(keep))
+        return Trajectory(
+            np.asarray(self.levels),
+            np.asarray(start),
+            np.reshape(values, (len(self.levels), self.steps, len(x))),
+            np.stack(images),
+            np.stack(kept),
+            best,
+            best_level,
+            np.asarray(total) / (len(self.levels) * self.steps),
+            np.asarray(low),
+            np.asarray(high),
+        )
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {
+            "objective": {"output": "y_k", "minus_output": "-y_k"}.get(self.objective, "log p_k"),
+            "gradient": "at the input" if self.linear else "at each step",
+            "blurred_shares": list(self.levels),
+            "steps": f"{self.steps} a share, {self.step:g} of the range each",
+            "blur": f"Gaussian of {self.sigma:g} pixels, mirrored at edges",
+            "range": "each input's own, by channel",
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepDream:
+    """Regularised ascent: small smooth steps along the gradient, within the range.
+
+    As an attribution method the map is what the ascent added to the input.
+
+    Attributes
+    ----------
+    steps : of the ascent.
+    step : of the range, along the gradient over its largest value.
+    sigma : of the Gaussian that smooths each gradient [pixel]; 0 for none.
+
+    """
+
+    steps: int = 50
+    step: float = 0.02
+    sigma: float = 1.0
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...); each input's own range is kept."""
+        images_only("deep_dream", x)
+        low, high = x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
+        return jnp.stack(
+            [self.dream(network, parameters, x, output, low, high)[0] - x for output in outputs]
+        )
+
+    def dream(
+        self, network: Network, parameters: Any, x: Array, output: int, low: Array, high: Array
+    ) -> tuple[Array, np.ndarray]:
+        """Return the changed images and y_k before and after each step, (step + 1, image)."""
+        values = []
+        for _ in range(self.steps):
+            value, gradient = value_and_gradient(network, parameters, x, output, "output")
+            values.append(np.asarray(value))
+            x = _dream_step(x, gradient, jnp.asarray(low), jnp.asarray(high), self.step, self.sigma)
+        values.append(np.asarray(value_and_gradient(network, parameters, x, output, "output")[0]))
+        return x, np.stack(values)
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {
+            "steps": f"{self.steps}, {self.step:g} of the range each",
+            "gradient": f"smoothed by a Gaussian of {self.sigma:g} pixels",
+            "range": "each input's own, by channel",
+        }
+
+
+@functools.partial(jax.jit, static_argnames=("step", "sigma"))
+def _dream_step(
+    x: Array, gradient: Array, low: Array, high: Array, step: float, sigma: float
+) -> Array:
+    smooth = blurred(gradient, sigma) if sigma > 0 else gradient
+    largest = jnp.abs(smooth).max((1, 2, 3), keepdims=True)
+    return jnp.clip(x + step * (high - low) * smooth / (largest + TINY), low, high)

@@ -1,0 +1,417 @@
+"""Networks that read images of galaxies, and how well they do.
+
+``finder`` tells lenses from the rest and never sees a compound lens. ``locator`` says the same, and
+where the lens is and how large. ``sorter`` tells non-lenses, lenses and compound lenses apart: the
+classes between which nonlinear saliency maps move images.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.special import expit
+
+from kappascope import randomness
+from kappascope.attribution.nonlinear import Subject
+from kappascope.errors import InputError
+from kappascope.networks import classification, description
+from kappascope.networks.architectures import lens_finder
+from kappascope.networks.description import Network, Parameters
+from kappascope.stronglens.images import Images, turned
+from kappascope.stronglens.populations import COLOURS, COMPOUND, KINDS, LENSES
+
+Array = Any
+
+CLASSES: Mapping[str, tuple[str, ...]] = {
+    "finder": ("non-lens", "lens"),
+    "locator": ("non-lens", "lens"),
+    "sorter": ("non-lens", "lens", "compound lens"),
+}
+"""Tasks and the classes of their networks, in the order of outputs."""
+
+LENS = 1
+"""The output for lenses."""
+PLACE = slice(2, 5)
+"""The locator's further outputs: column, row, θ_E, in units of :data:`PLACE_SCALE`."""
+PLACE_SCALE = np.array([4.0, 4.0, 1.0], np.float32)
+"""Pixels, pixels, arcsec."""
+PLACE_WEIGHT = 2.0
+
+
+def located(outputs: Array, targets: Array) -> Array:
+    """Return the locator's loss: cross-entropy, and for lenses the mean error of place and θ_E.
+
+    Parameters
+    ----------
+    targets : (batch, 4) whether a lens, column, row, θ_E.
+
+    """
+    lens = targets[:, 0]
+    told = classification.cross_entropy(outputs[:, :2], lens.astype(jnp.int32))
+    error = jnp.abs(outputs[:, PLACE] - targets[:, 1:] / PLACE_SCALE).mean(1)
+    return told + PLACE_WEIGHT * (lens * error).sum() / jnp.maximum(lens.sum(), 1)
+
+
+def network_for(task: str, pixels: int, bands: int, width: int) -> Network:
+    """Return the network of a task, its name with it: tasks draw other weights."""
+    if task not in CLASSES:
+        raise InputError(f"task {task!r}: allowed are {', '.join(CLASSES)}")
+    outputs = len(CLASSES[task]) + (3 if task == "locator" else 0)
+    return dataclasses.replace(lens_finder(pixels, bands, width, outputs), name=task)
+
+
+def targets_of(task: str, images: Images) -> np.ndarray:
+    """Return what a task's network learns for each image."""
+    if task == "sorter":
+        return images.lenses.astype(int) + np.isin(images.kind, COMPOUND)
+    if task == "finder":
+        return images.lenses.astype(int)
+    columns = [images.lenses, *images.place.T, images.einstein_radius]
+    return np.stack(columns, 1).astype(np.float32)
+
+
+def train(
+    task: str,
+    images: Images,
+    section: Mapping[str, Any],
+    seed: int,
+    index: int,
+    scratch: Path | None = None,
+) -> tuple[Network, Parameters]:
+    """Train the network of a task.
+
+    Parameters
+    ----------
+    images : to learn from; compound lenses for the sorter only.
+    section : the config's ``lenses``.
+
+    Raises
+    ------
+    InputError
+        When the finder or the locator is shown compound lenses.
+
+    """
+    if task != "sorter" and np.isin(images.kind, COMPOUND).any():
+        raise InputError(f"{task}: compound lenses are for testing, leave them out of training")
+    network = network_for(task, images.x.shape[1], images.x.shape[3], section["width"])
+    parameters = classification.train(
+        network,
+        images.x,
+        targets_of(task, images),
+        classification.Settings(section["epochs"], section["batch"], section["learning_rate"]),
+        seed,
+        index,
+        f"{task} {index}",
+        located if task == "locator" else classification.cross_entropy,
+        turned,
+        scratch,
+    )
+    return network, parameters
+
+
+def margin(model: tuple[Network, Parameters], x: np.ndarray) -> np.ndarray:
+    """Return the lens output less the other one, (image,)."""
+    outputs = classification.evaluate(*model, x)
+    return outputs[:, LENS] - outputs[:, 1 - LENS]
+
+
+def probability(model: tuple[Network, Parameters], x: np.ndarray) -> np.ndarray:
+    """Return the probability of a lens, (image,), from a finder or a locator."""
+    return expit(margin(model, x).astype(float))
+
+
+def places(model: tuple[Network, Parameters], x: np.ndarray) -> np.ndarray:
+    """Return a locator's column, row [pixel] and θ_E [arcsec], (image, 3)."""
+    return classification.evaluate(*model, x)[:, PLACE] * PLACE_SCALE
+
+
+# ---- how well ------------------------------------------------------------------------------------
+
+
+def precision(called: np.ndarray, true: np.ndarray) -> float:
+    """Return the share of lenses among what is called one."""
+    return float((called & true).sum() / max(called.sum(), 1))
+
+
+def recall(called: np.ndarray, true: np.ndarray) -> float:
+    """Return the share of lenses that are called one."""
+    return float((called & true).sum() / max(true.sum(), 1))
+
+
+def f1(called: np.ndarray, true: np.ndarray) -> float:
+    """Return the harmonic mean of precision and recall."""
+    return float(2 * (called & true).sum() / max(called.sum() + true.sum(), 1))
+
+
+def area_under_curve(score: np.ndarray, true: np.ndarray) -> float:
+    """Return the probability that a lens scores higher than another image; ties count half."""
+    ordered = np.sort(score[~true])
+    low = np.searchsorted(ordered, score[true], "left")
+    high = np.searchsorted(ordered, score[true], "right")
+    return float((low + high).mean() / (2 * len(ordered)))
+
+
+def roc(score: np.ndarray, true: np.ndarray, points: int = 100) -> list[tuple[float, float]]:
+    """Return (false positive rate, true positive rate) for thresholds from high to low."""
+    thresholds = np.quantile(score, np.linspace(1, 0, points))
+    called = score[None, :] >= thresholds[:, None]
+    return [(float(c[~true].mean()), float(c[true].mean())) for c in called]
+
+
+MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "precision": lambda score, true: precision(score > 0.5, true),
+    "recall": lambda score, true: recall(score > 0.5, true),
+    "f1": lambda score, true: f1(score > 0.5, true),
+    "auc": area_under_curve,
+}
+"""(probabilities, which are lenses) → a number; what is called a lens is above one half."""
+
+
+def _measured(name: str, score: np.ndarray, true: np.ndarray, pick: np.ndarray) -> float:
+    return MEASURES[name](score[pick], true[pick])
+
+
+def bootstrap_error(
+    measure: Callable[[np.ndarray], float], number: int, seed: int, purpose: str, draws: int = 200
+) -> float:
+    """Return the standard deviation of a measure over images drawn with replacement."""
+    draw = randomness.generator(seed, f"bootstrap of {purpose}")
+    return float(np.std([measure(draw.integers(number, size=number)) for _ in range(draws)]))
+
+
+def accuracy_rows(scores: np.ndarray, images: Images, seed: int) -> list[dict[str, Any]]:
+    """Return rows of ``finder.csv``: every network's measures at the threshold of one half.
+
+    Parameters
+    ----------
+    scores : (network, image) probabilities.
+    images : lenses and non-lenses, no compound ones.
+
+    """
+    rows: list[dict[str, Any]] = []
+    true = images.lenses
+    everything = np.arange(len(true))
+    for number, score in enumerate(scores):
+        for name in MEASURES:
+            measure = functools.partial(_measured, name, score, true)
+            error = bootstrap_error(measure, len(true), seed, f"{name} {number}")
+            rows.append(
+                {
+                    "network": str(number),
+                    "measure": name,
+                    "value": measure(everything),
+                    "error": error,
+                    "images": len(true),
+                }
+            )
+    for name in MEASURES:
+        mine = [row for row in rows if row["measure"] == name]
+        values = [row["value"] for row in mine]
+        spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        error = float(np.hypot(np.mean([row["error"] for row in mine]), spread))
+        rows.append(
+            {
+                "network": "mean",
+                "measure": name,
+                "value": float(np.mean(values)),
+                "error": error,
+                "images": len(true),
+            }
+        )
+    return rows
+
+
+def share(called: np.ndarray) -> tuple[float, float]:
+    """Return percent of images called lenses and its error.
+
+    Binomial over images and spread over networks.
+
+    Parameters
+    ----------
+    called : (network, image).
+
+    """
+    each = called.mean(1)
+    mean, number = float(each.mean()), max(called.shape[1], 1)
+    # Agresti and Coull: no error of zero where all or none are found.
+    shrunk = (mean * number + 2) / (number + 4)
+    spread = float(each.std(ddof=1)) if len(each) > 1 else 0.0
+    return 100 * mean, 100 * float(np.hypot(np.sqrt(shrunk * (1 - shrunk) / number), spread))
+
+
+def recall_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
+    """Return rows of ``recall.csv``: how many of each kind and colour are called lenses."""
+    groups = [(kind, "", images.kind == kind) for kind in KINDS]
+    for kind in (*LENSES, *COMPOUND):
+        for colour in COLOURS:
+            mine = (images.kind == kind) & (images.colour == colour)
+            groups.append((kind, colour, mine))
+    rows = []
+    for kind, colour, mine in groups:
+        if not mine.any():
+            continue
+        percent, error = share(scores[:, mine] > 0.5)
+        rows.append(
+            {
+                "kind": kind,
+                "colour": colour,
+                "called_lens_percent": percent,
+                "error": error,
+                "images": int(mine.sum()),
+            }
+        )
+    return rows
+
+
+def completeness_rows(
+    scores: np.ndarray, images: Images, edges: Mapping[str, Sequence[float]]
+) -> list[dict[str, Any]]:
+    """Return rows of ``completeness.csv``: recall by θ_E and by the source's magnitude.
+
+    Parameters
+    ----------
+    edges : field of :class:`Images` → edges of bins.
+
+    """
+    rows = []
+    for kind in (*LENSES, *COMPOUND):
+        for quantity, limits in edges.items():
+            values = getattr(images, quantity)
+            for low, high in itertools.pairwise(limits):
+                mine = (images.kind == kind) & (values >= low) & (values < high)
+                if not mine.any():
+                    continue
+                percent, error = share(scores[:, mine] > 0.5)
+                rows.append(
+                    {
+                        "kind": kind,
+                        "quantity": quantity,
+                        "low": low,
+                        "high": high,
+                        "recall_percent": percent,
+                        "error": error,
+                        "images": int(mine.sum()),
+                    }
+                )
+    return rows
+
+
+def roc_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
+    """Return rows of ``roc.csv``."""
+    return [
+        {"network": number, "false_positive": false, "true_positive": true}
+        for number, score in enumerate(scores)
+        for false, true in roc(score, images.lenses)
+    ]
+
+
+def edges_of(source_magnitudes: Sequence[float]) -> dict[str, list[float]]:
+    """Return edges of the bins of ``completeness.csv``: equal steps over the ranges drawn from."""
+    return {
+        "einstein_radius": [0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2.0],
+        "source_magnitude": [
+            float(m) for m in np.linspace(source_magnitudes[0], source_magnitudes[-1], 6)
+        ],
+    }
+
+
+def position_rows(
+    told: np.ndarray, score: np.ndarray, images: Images, pixel_arcsec: float, seed: int
+) -> list[dict[str, Any]]:
+    """Return rows of ``position.csv``: how far off the locator is.
+
+    Parameters
+    ----------
+    told : (image, 3) column, row, θ_E.
+    score : (image,) the locator's probability of a lens.
+
+    """
+    rows = []
+    groups = {"lens": images.kind == "lens", "lens called lens": None}
+    groups["lens called lens"] = groups["lens"] & (score > 0.5)
+    groups |= {kind: images.kind == kind for kind in COMPOUND}
+    for name, mine in groups.items():
+        if not mine.any():
+            continue
+        place, radius = images.place[mine], images.einstein_radius[mine]
+        distance = np.hypot(*(told[mine, :2] - place).T)
+        rows.append(median_row(f"{name}: place", distance, "pixel", seed))
+        middle = np.hypot(*place.T)
+        rows.append(median_row(f"{name}: the image's middle", middle, "pixel", seed))
+        off = np.abs(told[mine, 2] - radius)
+        rows.append(median_row(f"{name}: Einstein radius", off, "arcsec", seed))
+        rows.append(
+            median_row(f"{name}: Einstein radius in pixels", off / pixel_arcsec, "pixel", seed)
+        )
+    return rows
+
+
+def sorter_rows(model: tuple[Network, Parameters], images: Images) -> list[dict[str, Any]]:
+    """Return rows of ``sorter.csv``: what images of three classes are taken for."""
+    called = classification.evaluate(*model, images.x).argmax(1)
+    true, names = targets_of("sorter", images), CLASSES["sorter"]
+    rows = []
+    for k, name in enumerate(names):
+        mine = called[true == k]
+        for other, told in enumerate(names):
+            percent, error = share((mine == other)[None, :])
+            rows.append(
+                {
+                    "class": name,
+                    "called": told,
+                    "percent": percent,
+                    "error": error,
+                    "images": len(mine),
+                }
+            )
+    return rows
+
+
+def load_all(paths: Sequence[str | Path]) -> list[tuple[Network, Parameters]]:
+    """Read networks by the paths of their ``network.npz``."""
+    return [description.load(Path(path).parent)[:2] for path in paths]
+
+
+def subject(model: tuple[Network, Parameters], images: Images, number: int) -> Subject:
+    """Return images of the sorter's three classes, as many of each, to drive classes up in."""
+    true = targets_of("sorter", images)
+    each = -(-number // len(CLASSES["sorter"]))
+    rows = np.concatenate(
+        [_spread(np.flatnonzero(true == k), each) for k in range(len(CLASSES["sorter"]))]
+    )
+    x = images.x.astype(np.float32)
+    return Subject(
+        "galaxies",
+        model,
+        x[rows],
+        true[rows],
+        CLASSES["sorter"],
+        x.min((0, 1, 2)),
+        x.max((0, 1, 2)),
+    )
+
+
+def _spread(rows: np.ndarray, number: int) -> np.ndarray:
+    """Take some rows, at equal steps through all of them: every kind in its share."""
+    return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
+
+
+def median_row(name: str, distances: np.ndarray, unit: str, seed: int) -> dict[str, Any]:
+    """Return a row of ``position.csv``: a median with its bootstrap error."""
+    sound = np.asarray(distances, float)
+
+    def median(pick: np.ndarray) -> float:
+        return float(np.median(sound[pick]))
+
+    return {
+        "what": name,
+        "median": median(np.arange(len(sound))),
+        "error": bootstrap_error(median, len(sound), seed, f"median of {name}"),
+        "unit": unit,
+        "images": len(sound),
+    }

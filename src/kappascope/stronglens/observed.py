@@ -1,0 +1,325 @@
+"""Real lenses, brought to the pixels, bands and depth of the simulated survey.
+
+What is done to an observation, each step kept in the table beside its score:
+
+1. every native pixel's light is spread to the network's pixels, through the Gaussian that brings
+the
+   observation's point-spread function to that of the band (none where it is wider already);
+2. bands that were not observed are made up from those that were, by named assumptions on colour;
+3. the whole is multiplied by one number, so that its light in the first band is the median of the
+   simulated lenses', and the survey's noise is added.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from scipy.special import softmax
+
+from kappascope import randomness
+from kappascope.errors import InputError
+from kappascope.networks import classification
+from kappascope.networks.description import Network, Parameters
+from kappascope.stronglens import finder, imaging
+from kappascope.stronglens.images import Images, Own
+from kappascope.stronglens.populations import BANDS
+
+Model = tuple[Network, Parameters]
+
+EARLY_COLOURS = (0.70, 0.30, 0.35)
+"""VIS - Y, Y - J, J - H of an early-type galaxy at redshift 0.25 in the simulations."""
+BLUE_COLOURS = (0.15, 0.10, 0.10)
+"""The same for the blue sources."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exposure:
+    """One band of a real observation.
+
+    Attributes
+    ----------
+    data, noise : (y, x), north up or not.
+    pixel_arcsec : side of a pixel.
+    psf_fwhm : of the point-spread function [arcsec].
+
+    """
+
+    data: np.ndarray
+    noise: np.ndarray
+    pixel_arcsec: float
+    psf_fwhm: float
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A real lens as networks see it, under one assumption.
+
+    Attributes
+    ----------
+    name, treatment : what it is and what was assumed.
+    x : (y, x, band).
+    own_noise : noise of the observation, after all steps, over the survey's, in the first band.
+
+    """
+
+    name: str
+    treatment: str
+    x: np.ndarray
+    own_noise: float
+
+
+def read_exposure(folder: Path, prefix: str = "") -> Exposure:
+    """Read ``data.fits``, ``noise_map.fits``, ``psf.fits`` and ``info.json`` of a folder.
+
+    Parameters
+    ----------
+    prefix : of the files' names, for example ``F277W_``.
+
+    Raises
+    ------
+    InputError
+        When a file is missing or of another shape.
+
+    """
+    found = {}
+    for name in ("data", "noise_map", "psf"):
+        path = folder / f"{prefix}{name}.fits"
+        try:
+            found[name] = np.asarray(fits.getdata(path), np.float64)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: no image to read ({error})") from None
+    if found["data"].ndim != 2 or found["data"].shape != found["noise_map"].shape:
+        raise InputError(
+            f"{folder}: data of {found['data'].shape} and noise of {found['noise_map'].shape}; "
+            "both must be images of the same size"
+        )
+    described = json.loads((folder / f"{prefix}info.json").read_text(encoding="utf-8"))
+    pixel = float(described["pixel_scale"])
+    return Exposure(found["data"], found["noise_map"], pixel, psf_width(found["psf"], pixel))
+
+
+def psf_width(psf: np.ndarray, pixel_arcsec: float) -> float:
+    """Return the diameter [arcsec] of the disc as large as the part above half of the maximum."""
+    above = (psf >= psf.max() / 2).sum()
+    return float(2 * math.sqrt(above / math.pi) * pixel_arcsec)
+
+
+def resampled(
+    exposure: Exposure, image: np.ndarray, camera: imaging.Camera, band: str
+) -> np.ndarray:
+    """Bring an image to the camera's pixels and to a band's point-spread function: (y, x)."""
+    rows, columns = _matrices(exposure, camera, band)
+    return rows @ image @ columns.T
+
+
+def _matrices(
+    exposure: Exposure, camera: imaging.Camera, band: str
+) -> tuple[np.ndarray, np.ndarray]:
+    wider = imaging.SURVEY[band].psf_fwhm ** 2 - exposure.psf_fwhm**2
+    # A native pixel is not a point: it is spread over its own side at least.
+    fwhm = math.sqrt(max(wider, (0.5 * exposure.pixel_arcsec) ** 2))
+
+    def matrix(side: int) -> np.ndarray:
+        points = (np.arange(side) - (side - 1) / 2) * exposure.pixel_arcsec
+        return imaging.spreading(points, camera.pixel_centres(), camera.pixel_arcsec, fwhm)
+
+    height, width = exposure.data.shape
+    return matrix(height), matrix(width)
+
+
+def resampled_noise(exposure: Exposure, camera: imaging.Camera, band: str) -> float:
+    """Return the median noise of a pixel after :func:`resampled`; native pixels independent."""
+    rows, columns = _matrices(exposure, camera, band)
+    sound = np.where(np.isfinite(exposure.noise), exposure.noise, 0.0)
+    # Pixels that pipelines mask have an absurd noise.
+    limited = np.minimum(sound, 10 * np.median(sound))
+    return float(np.median(np.sqrt(rows**2 @ limited**2 @ (columns**2).T)))
+
+
+def smooth_galaxy(image: np.ndarray) -> np.ndarray:
+    """Return the light of the galaxy in the middle without its arcs.
+
+    At each radius the lower quartile around the centre, never rising outwards.
+    """
+    side = np.indices(image.shape) - np.array([(n - 1) / 2 for n in image.shape])[:, None, None]
+    radius = np.rint(np.hypot(*side)).astype(int)
+    profile = [float(np.quantile(image[radius == r], 0.25)) for r in range(radius.max() + 1)]
+    return np.maximum(np.minimum.accumulate(profile), 0.0)[radius]
+
+
+def _relative_flux(colours: Sequence[float], bands: Sequence[str]) -> np.ndarray:
+    """Return the flux in each band over that in the first band of :data:`BANDS`."""
+    below = np.concatenate([[0.0], np.cumsum(colours)])
+    return np.array([10 ** (0.4 * below[BANDS.index(name)]) for name in bands])
+
+
+def jackpot(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
+    """Return images (y, x, band) of SLACS J0946+1006, seen by HST in one band, by assumption."""
+    galaxy = smooth_galaxy(exposure.data)
+    arcs = exposure.data - galaxy
+
+    def coloured(of_arcs: Sequence[float]) -> np.ndarray:
+        one = _relative_flux(EARLY_COLOURS, camera.bands)
+        other = _relative_flux(of_arcs, camera.bands)
+        return np.stack(
+            [
+                resampled(exposure, galaxy * a + arcs * b, camera, band)
+                for band, a, b in zip(camera.bands, one, other, strict=True)
+            ],
+            -1,
+        )
+
+    return {
+        "arcs as red as the galaxy": coloured(EARLY_COLOURS),
+        "arcs blue": coloured(BLUE_COLOURS),
+    }
+
+
+def cosmos_ring(short: Exposure, long: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
+    """Return images (y, x, band) of the COSMOS-Web ring, seen by JWST in F277W and F444W."""
+    last = len(BANDS) - 1
+
+    def between(band: str, exposures: tuple[Exposure, Exposure]) -> np.ndarray:
+        part = BANDS.index(band) / last
+        one, other = (resampled(e, e.data, camera, band) for e in exposures)
+        # Brightness a constant factor apart from band to band where both are positive.
+        floor = 1e-3 * max(one.max(), other.max())
+        mixed = np.exp(
+            (1 - part) * np.log(np.maximum(one, floor)) + part * np.log(np.maximum(other, floor))
+        )
+        linear = (1 - part) * one + part * other
+        return np.where((one > floor) & (other > floor), mixed, linear)
+
+    def stack(exposures: tuple[Exposure, Exposure]) -> np.ndarray:
+        return np.stack([between(band, exposures) for band in camera.bands], -1)
+
+    return {
+        "F277W for VIS, F444W for H, geometric means between": stack((short, long)),
+        "F277W in every band": stack((short, short)),
+    }
+
+
+def brought(
+    name: str,
+    images: dict[str, np.ndarray],
+    own_noise: float,
+    camera: imaging.Camera,
+    light: float,
+    seed: int,
+) -> list[System]:
+    """Scale images to a total light in the first band and add the survey's noise.
+
+    Parameters
+    ----------
+    own_noise : of a pixel in the first band, as from :func:`resampled_noise`.
+    light : median of the simulated lenses [electrons/s].
+
+    """
+    sky, found = camera.sky_noise(), []
+    for treatment, image in images.items():
+        factor = light / image[..., 0].sum()
+        scaled = image * factor
+        draw = randomness.generator(seed, f"survey noise on {name}")
+        noisy = scaled + camera.noise_level(scaled) * draw.standard_normal(scaled.shape)
+        found.append(
+            System(
+                name, treatment, imaging.stretched(noisy, sky), float(own_noise * factor / sky[0])
+            )
+        )
+    return found
+
+
+def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> list[System]:
+    """Return all real lenses below a folder, under each assumption.
+
+    Raises
+    ------
+    InputError
+        When files are missing.
+
+    """
+    first = read_exposure(folder / "jackpot")
+    short, long = (
+        read_exposure(folder / "cosmos_web_ring", prefix) for prefix in ("F277W_", "F444W_")
+    )
+    band = camera.bands[0]
+    return [
+        *brought(
+            "SLACS J0946+1006 (Jackpot)",
+            jackpot(first, camera),
+            resampled_noise(first, camera, band),
+            camera,
+            light,
+            seed,
+        ),
+        *brought(
+            "COSMOS-Web ring",
+            cosmos_ring(short, long, camera),
+            resampled_noise(short, camera, band),
+            camera,
+            light,
+            seed,
+        ),
+    ]
+
+
+def typical_light(images: Images, camera: imaging.Camera) -> float:
+    """Return the median light of images in the first band [electrons/s]."""
+    flux = imaging.unstretched(images.x[..., 0], camera.sky_noise()[0])
+    return float(np.median(flux.sum((1, 2))))
+
+
+def own_systems(own: Own) -> list[System]:
+    """Return a user's images, nothing done to them."""
+    return [System(name, "as given", x, math.nan) for name, x in zip(own.names, own.x, strict=True)]
+
+
+REAL_COLUMNS = (
+    *("system", "treatment", "lens_percent", "error", "column_pixels", "row_pixels"),
+    *("einstein_radius_arcsec", "compound_percent", "own_noise"),
+)
+
+
+def real_rows(
+    found: Sequence[System], finders: Sequence[Model], locator: Model, sorter: Model
+) -> list[dict[str, Any]]:
+    """Return rows of ``real.csv``: the finders' scores, the locator's place, the sorter's class."""
+    if not found:
+        return []
+    x = np.stack([system.x for system in found])
+    scores = np.stack([finder.probability(model, x) for model in finders])
+    where = finder.places(locator, x)
+    sorted_ = softmax(classification.evaluate(*sorter, x).astype(float), 1)
+    rows = []
+    for number, system in enumerate(found):
+        each = scores[:, number]
+        rows.append(
+            {
+                "system": system.name,
+                "treatment": system.treatment,
+                "lens_percent": 100 * float(each.mean()),
+                "error": 100 * float(each.std(ddof=1)) if len(each) > 1 else None,
+                "column_pixels": float(where[number, 0]),
+                "row_pixels": float(where[number, 1]),
+                "einstein_radius_arcsec": float(where[number, 2]),
+                "compound_percent": 100 * float(sorted_[number, 2]),
+                "own_noise": None if math.isnan(system.own_noise) else system.own_noise,
+            }
+        )
+    return rows
+
+
+def packed(found: Sequence[System], camera: imaging.Camera) -> dict[str, np.ndarray]:
+    """Return real images for figures, as arrays by name."""
+    side = camera.pixels
+    return {
+        "x": np.array([s.x for s in found], np.float32).reshape(-1, side, side, len(camera.bands)),
+        "system": np.array([s.name for s in found], "U"),
+        "treatment": np.array([s.treatment for s in found], "U"),
+        "pixel_arcsec": np.array(camera.pixel_arcsec),
+    }

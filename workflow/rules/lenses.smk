@@ -1,0 +1,222 @@
+"""What makes a lens? Networks that find strong lenses, and what they look at (wilde2022).
+
+needs   real lenses where there are any
+makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.csv, sorter.csv,
+        real.csv, shares.csv, agreement.csv, probes.csv, dreams.csv, randomization.csv and the
+        figures gallery, finder, position, maps, dreams, probes, real; lenses/ images and networks
+"""
+
+
+localrules:
+    plot_lenses,
+
+
+LENS_SECTION = config["lenses"]
+LENS_IMAGES = result("lenses/images.h5")
+LENS_NETWORK = result("lenses/networks/{task}/{number}/network.npz")
+LENS_FINDERS = [
+    LENS_NETWORK.format(task="finder", number=k)
+    for k in range(LENS_SECTION["networks"])
+]
+LOCATOR = LENS_NETWORK.format(task="locator", number=0)
+SORTER = LENS_NETWORK.format(task="sorter", number=0)
+LENS_TABLES = [
+    "finder",
+    "recall",
+    "roc",
+    "completeness",
+    "position",
+    "sorter",
+    "real",
+    "shares",
+    "agreement",
+    "probes",
+    "dreams",
+    "randomization",
+]
+LENS_FIGURES = ["gallery", "finder", "position", "maps", "dreams", "probes", "real"]
+REAL_LENSES = real_files(
+    jackpot="stronglens/jackpot/data.fits",
+    jackpot_noise="stronglens/jackpot/noise_map.fits",
+    jackpot_psf="stronglens/jackpot/psf.fits",
+    jackpot_info="stronglens/jackpot/info.json",
+    **{
+        f"ring_{band}_{name.split('.')[0]}": f"stronglens/cosmos_web_ring/{band}_{name}"
+        for band in ("F277W", "F444W")
+        for name in ("data.fits", "noise_map.fits", "psf.fits", "info.json")
+    },
+)
+OWN_IMAGES = {"own": LENS_SECTION["own_images"]} if LENS_SECTION["own_images"] else {}
+
+
+rule simulate_lenses:
+    output:
+        images=LENS_IMAGES,
+    log:
+        log_of("simulate_lenses"),
+    benchmark:
+        benchmark_of("simulate_lenses")
+    priority: 9
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **needs.resources("simulate_lenses", config),
+    params:
+        spec=spec(
+            "simulate_lenses",
+            ["seed"],
+            lenses={k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS},
+            jax=True,
+        ),
+    script:
+        "../../scripts/simulate_lenses.py"
+
+
+rule train_lens_network:
+    input:
+        images=LENS_IMAGES,
+    output:
+        network=LENS_NETWORK,
+        description=result("lenses/networks/{task}/{number}/network.json"),
+    log:
+        log_of("train_lens_network_{task}_{number}"),
+    benchmark:
+        benchmark_of("train_lens_network_{task}_{number}")
+    wildcard_constraints:
+        task="finder|locator|sorter",
+    priority: 9
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **needs.resources("train_lens_network", config),
+    params:
+        spec=lens_network_spec,
+    script:
+        "../../scripts/train_lens_network.py"
+
+
+rule find_lenses:
+    input:
+        **REAL_LENSES,
+        **OWN_IMAGES,
+        images=LENS_IMAGES,
+        finders=LENS_FINDERS,
+        locator=LOCATOR,
+        sorter=SORTER,
+    output:
+        accuracy=report(
+            wilde("finder.csv"), caption="../report/lens_finder.rst", category="Lenses"
+        ),
+        recall=report(
+            wilde("recall.csv"), caption="../report/lens_recall.rst", category="Lenses"
+        ),
+        roc=wilde("roc.csv"),
+        completeness=wilde("completeness.csv"),
+        position=wilde("position.csv"),
+        sorter=wilde("sorter.csv"),
+        real=report(
+            wilde("real.csv"), caption="../report/lens_real.rst", category="Lenses"
+        ),
+        scores=result("lenses/scores.npz"),
+        systems=result("lenses/systems.npz"),
+    log:
+        log_of("find_lenses"),
+    benchmark:
+        benchmark_of("find_lenses")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **needs.resources("find_lenses", config),
+    params:
+        spec=spec(
+            "find_lenses",
+            ["seed"],
+            lenses={k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS},
+            jax=True,
+        ),
+    script:
+        "../../scripts/find_lenses.py"
+
+
+rule explain_lenses:
+    input:
+        images=LENS_IMAGES,
+        finders=LENS_FINDERS,
+        locator=LOCATOR,
+    output:
+        shares=wilde("shares.csv"),
+        agreement=wilde("agreement.csv"),
+        probes=report(
+            wilde("probes.csv"), caption="../report/lens_probes.rst", category="Lenses"
+        ),
+        dreams=wilde("dreams.csv"),
+        randomization=wilde("randomization.csv"),
+        examples=result("lenses/examples.npz"),
+    log:
+        log_of("explain_lenses"),
+    benchmark:
+        benchmark_of("explain_lenses")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **needs.resources("explain_lenses", config),
+    params:
+        spec=spec(
+            "explain_lenses",
+            ["seed"],
+            lenses={
+                k: LENS_SECTION[k]
+                for k in (
+                    *LENS_IMAGE_KEYS,
+                    "methods",
+                    "explained",
+                    "probed",
+                    "randomized",
+                    "repeats",
+                    "dream_steps",
+                )
+            },
+            jax=True,
+        ),
+    script:
+        "../../scripts/explain_lenses.py"
+
+
+rule plot_lenses:
+    input:
+        images=LENS_IMAGES,
+        scores=result("lenses/scores.npz"),
+        systems=result("lenses/systems.npz"),
+        examples=result("lenses/examples.npz"),
+        tables=[
+            wilde(f"{name}.csv")
+            for name in (
+                "finder",
+                "recall",
+                "roc",
+                "completeness",
+                "position",
+                "agreement",
+                "shares",
+                "probes",
+                "dreams",
+                "real",
+            )
+        ],
+    output:
+        [wilde(f"{name}.pdf") for name in LENS_FIGURES],
+        report(
+            [wilde(f"{name}.png") for name in LENS_FIGURES],
+            caption="../report/lens_figures.rst",
+            category="Lenses",
+        ),
+    log:
+        log_of("plot_lenses"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **needs.resources("plot_lenses", config),
+    params:
+        spec=spec("plot_lenses", []),
+    script:
+        "../../scripts/plot_lenses.py"
