@@ -419,6 +419,13 @@ def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str
             "lenses.source_magnitudes",
             f"got [{faint[0]:g}, {faint[1]:g}], the first must be the brighter, the smaller number",
         )
+    own = lenses["own_images"]
+    if own is not None and not Path(own).is_file():
+        yield (
+            "lenses.own_images",
+            f"got {_shown(own)}, which is no file here; give an npz as docs/how-to/find-lenses.md "
+            "describes it",
+        )
     half = lenses["pixels"] * lenses["pixel_arcsec"] / 2
     if lenses["reach_arcsec"] > half - 1:
         yield (

@@ -532,8 +532,10 @@ def dense_forms(x: np.ndarray, w: np.ndarray, b: float) -> dict[str, np.ndarray]
 
 
 SAMPLED = ("lime", "kernel_shap", "rise", "fresh")
-"""Methods for images only; their closed forms stand in test_attribution_sampling.py."""
-FOR_VECTORS = [name for name in METHODS if name not in SAMPLED]
+ASCENDING = ("deep_dream", "nonlinear_saliency", "nonlinear_saliency_down", "linear_saliency")
+"""Methods for images only; their closed forms stand in test_attribution_sampling.py and
+test_attribution_ascent.py."""
+FOR_VECTORS = [name for name in METHODS if name not in (*SAMPLED, *ASCENDING)]
 
 
 def test_every_method_has_a_closed_form_here() -> None:

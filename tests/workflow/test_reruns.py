@@ -70,6 +70,11 @@ GROUPS = {
 """What finds groups in maps."""
 
 
+SEEN_LENSES = {"explain_lenses", "plot_lenses"}
+NONLINEAR = {"nonlinear_saliency", "plot_nonlinear"}
+"""What explains networks that read images of galaxies."""
+
+
 def add(checkout: Checkout, file: str, text: str) -> None:
     place = checkout.root / file
     place.write_text(place.read_text(encoding="utf-8") + text, encoding="utf-8")
@@ -116,12 +121,13 @@ def test_a_kernel_reruns_what_measures_with_it(
 
 def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/rules.py", CODE)
-    assert set(rerun.planned(*SMOKE)) == SALIENCY | TRANSFORMATIONS | COMPARED | LAST
+    expected = SALIENCY | TRANSFORMATIONS | COMPARED | SEEN_LENSES | NONLINEAR | LAST
+    assert set(rerun.planned(*SMOKE)) == expected
 
 
 def test_transforms_rerun_what_uses_them(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/transforms.py", CODE)
-    assert set(rerun.planned(*SMOKE)) <= TRANSFORMATIONS | LAST
+    assert set(rerun.planned(*SMOKE)) <= TRANSFORMATIONS | NONLINEAR | LAST
     assert {"band_curves", "topics", "digits"} <= set(rerun.planned(*SMOKE))
 
 
@@ -129,6 +135,19 @@ def test_segments_rerun_what_divides_maps(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/groups/structures.py", CODE)
     planned = set(rerun.planned(*SMOKE))
     assert planned == {"explain_groups", "plot_groups", *COMPARED, *LAST}
+
+
+def test_ascents_rerun_what_explains_and_no_network(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/attribution/ascent.py", CODE)
+    planned = set(rerun.planned(*SMOKE))
+    assert SEEN_LENSES | NONLINEAR <= planned
+    assert not [name for name in planned if name.startswith("train_")]
+
+
+def test_optics_rerun_all_of_strong_lenses(rerun: Checkout) -> None:
+    add(rerun, "src/kappascope/stronglens/optics.py", CODE)
+    lenses = {"simulate_lenses", "train_lens_network", "find_lenses"}
+    assert set(rerun.planned(*SMOKE)) == lenses | SEEN_LENSES | NONLINEAR | LAST
 
 
 def test_similarity_measures_rerun_what_compares(rerun: Checkout) -> None:
@@ -155,7 +174,7 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
     networks = {"train_network", "predict", "plot_networks"}
     maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
     expected = maps | networks | SALIENCY | AFTER_STATISTICS | BANDS | {"train_band_network"}
-    expected |= GROUPS
+    expected |= GROUPS | NONLINEAR
     assert planned == without_real_data(expected, has_real_data)
 
 

@@ -45,6 +45,11 @@ TRANSFORMATION_FIGURES = (
     "atoms",
 )
 GROUP_FIGURES = ("theorem", "weights", "sweep", "gallery", "structures", "baselines")
+LENS_FIGURES = ("gallery", "finder", "position", "maps", "dreams", "probes", "real")
+NONLINEAR_FIGURES = (
+    *("fig1_galaxies", "fig2_galaxies", "fig3_galaxies", "fig4_galaxies"),
+    *("fig1_digits", "fig2_digits", "fig3_digits", "fig4_digits", "kappa"),
+)
 NAMES = ("data_set", "credibility", "statistic", "sign")
 ALIASES = {
     "maps": "validate_maps",
@@ -71,6 +76,8 @@ ALIASES = {
     "trim_figS2": "plot_sounds",
     "trim_figS3": "plot_digits",
     "groups": "explain_groups",
+    "lenses": "explain_lenses",
+    "nonlinear": "nonlinear_saliency",
     "published_network_contour": "plot_published_network",
     "claims": "write_claims",
     "paper": "build_paper",
@@ -134,6 +141,52 @@ def test_every_figure_of_groups_is_there(finished: Checkout, name: str) -> None:
     folder = finished.root / "results/smoke/you2023"
     assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        *(("wilde2022", name) for name in LENS_FIGURES),
+        *(("rosenzweig", name) for name in NONLINEAR_FIGURES),
+    ],
+)
+def test_every_figure_of_lenses_is_there(finished: Checkout, folder: str, name: str) -> None:
+    path = finished.root / f"results/smoke/{folder}/{name}"
+    assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_lenses_are_scored_and_explained(finished: Checkout, real_data: Path) -> None:
+    folder = finished.root / "results/smoke/wilde2022"
+    for file in [*folder.glob("*.csv"), *(folder.parent / "rosenzweig").glob("*.csv")]:
+        assert ",nan" not in file.read_text().lower(), file.name
+    section = configuration.load("smoke")["lenses"]
+    accuracy = {row["measure"]: row for row in rows_of(folder / "finder.csv")}
+    assert set(accuracy) == {"precision", "recall", "f1", "auc"}
+    assert all(0 <= float(row["value"]) <= 1 for row in accuracy.values())
+    real = rows_of(folder / "real.csv")
+    assert {row["system"].split()[0] for row in real} == {"SLACS", "COSMOS-Web"}
+    assert all(0 <= float(row["lens_percent"]) <= 100 for row in real)
+    shares = {(row["method"], row["output"]) for row in rows_of(folder / "shares.csv")}
+    assert shares == {(name, k) for name in section["methods"] for k in "01"}
+    randomized = {row["method"] for row in rows_of(folder / "randomization.csv")}
+    assert randomized == {n for n in section["methods"] if not n.startswith("grad_cam.")}
+
+
+def test_nonlinear_saliency_is_told_for_every_example(finished: Checkout) -> None:
+    folder = finished.root / "results/smoke/rosenzweig"
+    section = configuration.load("smoke")["nonlinear"]
+    rows = rows_of(folder / "examples.csv")
+    assert len(rows) == 2 * 2 * (section["images"] + section["digits"])
+    for row in rows:
+        assert float(row["best_percent"]) >= float(row["start_percent"]) - 1e-3
+        assert row["rises"] in "01" and 0 <= float(row["at_limits_percent"]) <= 100
+    kappa = rows_of(folder / "kappa.csv")
+    assert len(kappa) == 2 * 2 * 2 * section["kappa_maps"]
+    # The output is moved in the direction asked for, or told to be where it was.
+    for row in kappa:
+        change = float(row["change"])
+        assert change >= 0 if row["direction"] == "up" else change <= 0
 
 
 def test_groups_add_up_and_nothing_is_nan(finished: Checkout) -> None:
@@ -206,7 +259,7 @@ def test_the_report_has_every_caption(rerun: Checkout) -> None:
     report = (rerun.root / "report.html").read_text(encoding="utf-8")
     for category in (
         *("Maps", "Networks", "Constraints", "Saliency", "Transformations", "Groups"),
-        *("Claims", "Paper"),
+        *("Lenses", "Nonlinear saliency", "Claims", "Paper"),
     ):
         assert f'"{category}"' in report, category
     assert "table1.csv" in report and "fig1.png" in report
@@ -221,7 +274,8 @@ def test_aliases_by_number_in_the_paper_and_by_stage(pristine: Checkout, real_da
 
 
 def test_a_chapter_has_fewer_than_60_jobs_and_all_fewer_than_100(pristine: Checkout) -> None:
-    first = [name for name in ALIASES if not name.startswith(("trim", "groups", "claims", "paper"))]
+    later = ("trim", "groups", "lenses", "nonlinear", "claims", "paper")
+    first = [name for name in ALIASES if not name.startswith(later)]
     for targets, most in ((first, 60), ([], 100)):
         ended = pristine.run("--dry-run", "--cores", "1", *targets)
         assert 10 < sum(jobs_of(ended.text).values()) - len(targets) < most

@@ -30,11 +30,12 @@ Array = Any
 LEVELS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 0.95)
 """Shares of blurred pixels (Rosenzweig et al. 2021, Fig. 1)."""
 
-OBJECTIVES = ("output", "minus_output", "log_probability")
-"""What rises: y_k, -y_k, or the logarithm of the softmax of y at k. The gradient of the probability
-itself has the last one's direction, and vanishes where a class is sure."""
+OBJECTIVES = ("output", "minus_output", "log_odds")
+"""What rises: y_k, -y_k, or the log-odds of the softmax of y at k. The gradient of the probability
+has the direction of the last one's, and is lost in rounding where a class is sure."""
 
 TINY = 1e-30
+_OBJECTIVES_TOLD = {"output": "y_k", "minus_output": "-y_k", "log_odds": "log p_k/(1 - p_k)"}
 
 
 def blur_matrix(pixels: int, sigma: float) -> np.ndarray:
@@ -56,8 +57,9 @@ def value_and_gradient(
 
     def total(x: Array) -> tuple[Array, Array]:
         y = forward(network, parameters, x)
-        if objective == "log_probability":
-            found = jax.nn.log_softmax(y)[:, output]
+        if objective == "log_odds":
+            others = jnp.where(jnp.arange(y.shape[1]) == output, -jnp.inf, y)
+            found = y[:, output] - jax.nn.logsumexp(others, axis=1)
         else:
             found = y[:, output] if objective == "output" else -y[:, output]
         return found.sum(), found
@@ -254,7 +256,7 @@ class NonlinearSaliency:
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
         return {
-            "objective": {"output": "y_k", "minus_output": "-y_k"}.get(self.objective, "log p_k"),
+            "objective": _OBJECTIVES_TOLD[self.objective],
             "gradient": "at the input" if self.linear else "at each step",
             "blurred_shares": list(self.levels),
             "steps": f"{self.steps} a share, {self.step:g} of the range each",

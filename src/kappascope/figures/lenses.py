@@ -146,7 +146,7 @@ def _recall_bars(axis: Axes, recall: Rows) -> None:
     )
     for kind, percent in (("compound_arcs", 76.0), ("double_rings", 52.0)):
         at = [k for k, (_, colour, row) in enumerate(bars) if row["kind"] == kind and not colour]
-        axis.plot([percent], at, "D", ms=5, color=PURPLE, mec="white", mew=0.6)
+        axis.plot([percent] * len(at), at, "D", ms=5, color=PURPLE, mec="white", mew=0.6)
     axis.plot([], [], "D", ms=5, color=PURPLE, label="published")
     axis.set_yticks(place, [name for name, *_ in bars], fontsize=8)
     axis.invert_yaxis()
@@ -212,7 +212,7 @@ def _agreement(axis: Axes, agreement: Rows) -> None:
             label=text,
         )
     axis.set_yticks(np.arange(len(methods)), [_short(m) for m in methods], fontsize=7)
-    axis.set(xlabel="median distance of maximum [pixel]", ylim=(len(methods) + 1.6, -0.6))
+    axis.set(xlabel="distance of maximum [pixel]", ylim=(len(methods) + 1.6, -0.6))
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=7, handletextpad=0.2)
 
@@ -427,7 +427,7 @@ def real(systems: Arrays, rows: Rows) -> Figure:
                 f"compound {float(row['compound_percent']):.0f} %"
             )
             line[-1].text(0, 0.5, text, va="center", fontsize=7, transform=line[-1].transAxes)
-        titles = ["Colours", *(f"Band {k + 1}" for k in range(bands))]
+        titles = ["Colours", *map(str, systems["bands"])]
         for axis, title in zip(axes[0], titles, strict=False):
             axis.set_title(title, fontsize=9)
         figure.supxlabel("Dashed: place and Einstein radius that the locator tells", fontsize=9)

@@ -206,7 +206,12 @@ def selective_blurring(subject: str, arrays: Arrays, blurring: Rows) -> Figure:
                 label="blurred",
             )
             axis.set_yticks(place, [r["class"] for r in mine], fontsize=8)
-            axis.set(xlabel=f"{rank} class [%]", xlim=(0, 104), ylim=(len(mine) + 0.7, -0.7))
+            axis.set(xlabel=f"{rank} class [%]", ylim=(len(mine) + 0.7, -0.7))
+            if rank == "first":
+                axis.set_xlim(0, 104)
+            else:
+                axis.set_xscale("log")
+                axis.set_xlim(1e-4, 130)
             axis.tick_params(axis="y", length=0)
         axes[0].legend(loc="lower right", fontsize=7, ncols=2)
         styles: Any = (
@@ -236,7 +241,7 @@ def selective_blurring(subject: str, arrays: Arrays, blurring: Rows) -> Figure:
             ticks.append(f"{text}, {rank}")
         axes[2].axvline(0, color=GREY, lw=0.8)
         axes[2].set_yticks(range(len(ticks)), ticks, fontsize=8)
-        axes[2].set(xlabel="change of log-odds, 68 % of examples", ylim=(len(ticks) - 0.4, -0.6))
+        axes[2].set(xlabel="change of log-odds", ylim=(len(ticks) - 0.4, -0.6))
     return figure
 
 
@@ -285,7 +290,8 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
             row[3].axhline(np.mean(start), color=GREY, lw=0.8, ls=":")
             row[3].set_ylabel(f"predicted {LABELS[parameter]}", fontsize=9)
         axes[-1, 3].set_xlabel("pixels blurred [%]", fontsize=9)
-        axes[0, 3].legend(fontsize=6)
+        handles, labels = axes[0, 3].get_legend_handles_labels()
+        figure.legend(handles, labels, fontsize=8, loc="lower right")
         assert image is not None
         figure.colorbar(
             image,

@@ -17,7 +17,6 @@ import numpy as np
 from scipy.special import expit
 
 from kappascope import randomness
-from kappascope.attribution.nonlinear import Subject
 from kappascope.errors import InputError
 from kappascope.networks import classification, description
 from kappascope.networks.architectures import lens_finder
@@ -375,30 +374,6 @@ def sorter_rows(model: tuple[Network, Parameters], images: Images) -> list[dict[
 def load_all(paths: Sequence[str | Path]) -> list[tuple[Network, Parameters]]:
     """Read networks by the paths of their ``network.npz``."""
     return [description.load(Path(path).parent)[:2] for path in paths]
-
-
-def subject(model: tuple[Network, Parameters], images: Images, number: int) -> Subject:
-    """Return images of the sorter's three classes, as many of each, to drive classes up in."""
-    true = targets_of("sorter", images)
-    each = -(-number // len(CLASSES["sorter"]))
-    rows = np.concatenate(
-        [_spread(np.flatnonzero(true == k), each) for k in range(len(CLASSES["sorter"]))]
-    )
-    x = images.x.astype(np.float32)
-    return Subject(
-        "galaxies",
-        model,
-        x[rows],
-        true[rows],
-        CLASSES["sorter"],
-        x.min((0, 1, 2)),
-        x.max((0, 1, 2)),
-    )
-
-
-def _spread(rows: np.ndarray, number: int) -> np.ndarray:
-    """Take some rows, at equal steps through all of them: every kind in its share."""
-    return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
 
 
 def median_row(name: str, distances: np.ndarray, unit: str, seed: int) -> dict[str, Any]:

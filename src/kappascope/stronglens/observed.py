@@ -7,7 +7,7 @@ the
    observation's point-spread function to that of the band (none where it is wider already);
 2. bands that were not observed are made up from those that were, by named assumptions on colour;
 3. the whole is multiplied by one number, so that its light in the first band is the median of the
-   simulated lenses', and the survey's noise is added.
+   simulated lenses', and noise is added where the observation's own is less than the survey's.
 """
 
 import dataclasses
@@ -147,9 +147,10 @@ def smooth_galaxy(image: np.ndarray) -> np.ndarray:
     At each radius the lower quartile around the centre, never rising outwards.
     """
     side = np.indices(image.shape) - np.array([(n - 1) / 2 for n in image.shape])[:, None, None]
-    radius = np.rint(np.hypot(*side)).astype(int)
-    profile = [float(np.quantile(image[radius == r], 0.25)) for r in range(radius.max() + 1)]
-    return np.maximum(np.minimum.accumulate(profile), 0.0)[radius]
+    radii, ring = np.unique(np.rint(np.hypot(*side)).astype(int), return_inverse=True)
+    ring = ring.reshape(image.shape)
+    profile = [float(np.quantile(image[ring == k], 0.25)) for k in range(len(radii))]
+    return np.maximum(np.minimum.accumulate(profile), 0.0)[ring]
 
 
 def _relative_flux(colours: Sequence[float], bands: Sequence[str]) -> np.ndarray:
@@ -158,8 +159,8 @@ def _relative_flux(colours: Sequence[float], bands: Sequence[str]) -> np.ndarray
     return np.array([10 ** (0.4 * below[BANDS.index(name)]) for name in bands])
 
 
-def jackpot(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
-    """Return images (y, x, band) of SLACS J0946+1006, seen by HST in one band, by assumption."""
+def assumed(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
+    """Return images (y, x, band) of a lens seen in one band, by assumption on its colours."""
     galaxy = smooth_galaxy(exposure.data)
     arcs = exposure.data - galaxy
 
@@ -180,43 +181,37 @@ def jackpot(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]
     }
 
 
-def cosmos_ring(short: Exposure, long: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
-    """Return images (y, x, band) of the COSMOS-Web ring, seen by JWST in F277W and F444W."""
-    last = len(BANDS) - 1
+def between(short: Exposure, long: Exposure, camera: imaging.Camera) -> np.ndarray:
+    """Return an image (y, x, band) of a lens seen in two bands, put in place of the survey's ends.
 
-    def between(band: str, exposures: tuple[Exposure, Exposure]) -> np.ndarray:
+    Bands between them are geometric means where both are positive, else linear ones.
+    """
+    last, found = len(BANDS) - 1, []
+    for band in camera.bands:
         part = BANDS.index(band) / last
-        one, other = (resampled(e, e.data, camera, band) for e in exposures)
-        # Brightness a constant factor apart from band to band where both are positive.
+        one, other = (resampled(e, e.data, camera, band) for e in (short, long))
         floor = 1e-3 * max(one.max(), other.max())
         mixed = np.exp(
             (1 - part) * np.log(np.maximum(one, floor)) + part * np.log(np.maximum(other, floor))
         )
         linear = (1 - part) * one + part * other
-        return np.where((one > floor) & (other > floor), mixed, linear)
-
-    def stack(exposures: tuple[Exposure, Exposure]) -> np.ndarray:
-        return np.stack([between(band, exposures) for band in camera.bands], -1)
-
-    return {
-        "F277W for VIS, F444W for H, geometric means between": stack((short, long)),
-        "F277W in every band": stack((short, short)),
-    }
+        found.append(np.where((one > floor) & (other > floor), mixed, linear))
+    return np.stack(found, -1)
 
 
 def brought(
     name: str,
     images: dict[str, np.ndarray],
-    own_noise: float,
+    own_noise: np.ndarray,
     camera: imaging.Camera,
     light: float,
     seed: int,
 ) -> list[System]:
-    """Scale images to a total light in the first band and add the survey's noise.
+    """Scale images to a total light in the first band and bring them to the survey's noise.
 
     Parameters
     ----------
-    own_noise : of a pixel in the first band, as from :func:`resampled_noise`.
+    own_noise : (band,) of a pixel, as from :func:`resampled_noise`.
     light : median of the simulated lenses [electrons/s].
 
     """
@@ -225,12 +220,11 @@ def brought(
         factor = light / image[..., 0].sum()
         scaled = image * factor
         draw = randomness.generator(seed, f"survey noise on {name}")
-        noisy = scaled + camera.noise_level(scaled) * draw.standard_normal(scaled.shape)
-        found.append(
-            System(
-                name, treatment, imaging.stretched(noisy, sky), float(own_noise * factor / sky[0])
-            )
-        )
+        own = factor * own_noise
+        missing = np.sqrt(np.maximum(camera.noise_level(scaled) ** 2 - own**2, 0))
+        noisy = scaled + missing * draw.standard_normal(scaled.shape)
+        x = imaging.stretched(noisy, sky)
+        found.append(System(name, treatment, x, float(own[0] / sky[0])))
     return found
 
 
@@ -247,20 +241,26 @@ def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> li
     short, long = (
         read_exposure(folder / "cosmos_web_ring", prefix) for prefix in ("F277W_", "F444W_")
     )
-    band = camera.bands[0]
+    one, other = (
+        np.array([resampled_noise(exposure, camera, band) for band in camera.bands])
+        for exposure in (first, short)
+    )
     return [
         *brought(
             "SLACS J0946+1006 (Jackpot)",
-            jackpot(first, camera),
-            resampled_noise(first, camera, band),
+            {f"F814W, {name}": image for name, image in assumed(first, camera).items()},
+            one * _relative_flux(EARLY_COLOURS, camera.bands),
             camera,
             light,
             seed,
         ),
         *brought(
             "COSMOS-Web ring",
-            cosmos_ring(short, long, camera),
-            resampled_noise(short, camera, band),
+            {
+                "F277W and F444W for the ends of the survey's bands": between(short, long, camera),
+                **{f"F277W, {name}": image for name, image in assumed(short, camera).items()},
+            },
+            other * _relative_flux(EARLY_COLOURS, camera.bands),
             camera,
             light,
             seed,
@@ -322,4 +322,5 @@ def packed(found: Sequence[System], camera: imaging.Camera) -> dict[str, np.ndar
         "system": np.array([s.name for s in found], "U"),
         "treatment": np.array([s.treatment for s in found], "U"),
         "pixel_arcsec": np.array(camera.pixel_arcsec),
+        "bands": np.array(camera.bands),
     }

@@ -21,7 +21,6 @@ from sklearn.decomposition import NMF
 from sklearn.exceptions import ConvergenceWarning
 
 from kappascope import randomness
-from kappascope.attribution.nonlinear import Subject
 from kappascope.attribution.transforms import Matrix, decomposed, transformed
 from kappascope.errors import InputError
 from kappascope.files import read_arrays
@@ -454,21 +453,6 @@ def divided(digits: Digits, settings: Settings, seed: int) -> tuple[Digits, Digi
         for rows in (order[:cut], order[cut:])
     )
     return training, test
-
-
-def subject(digits: Digits, settings: Settings, seed: int, number: int) -> Subject:
-    """Return testing digits and the first own network, to drive classes up in."""
-    training, test = divided(digits, settings, seed)
-    reader = own_network(training, settings, seed, 0)
-    return Subject(
-        "digits",
-        (reader.network, reader.parameters),
-        test.images[:number, ..., None].astype(np.float32),
-        test.labels[:number],
-        tuple(map(str, range(CLASSES))),
-        np.zeros(1, np.float32),
-        np.ones(1, np.float32),
-    )
 
 
 def explain(

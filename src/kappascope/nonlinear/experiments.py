@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import NonlinearSaliency, Trajectory, blurred
@@ -119,13 +119,13 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
             for rows, output in _by_class(classes[rank]):
                 for way, method in enumerate(METHODS):
                     chosen = dataclasses.replace(
-                        settings, linear=method == "linear", objective="log_probability"
+                        settings, linear=method == "linear", objective="log_odds"
                     )
                     found = _padded(chosen, subject, rows, output)
                     here = len(rows)
-                    curves[rank, way][:, rows] = np.exp(found.values_by_level()[:, :here])
+                    curves[rank, way][:, rows] = expit(found.values_by_level()[:, :here])
                     top = np.maximum(found.values.max((0, 1)), found.start)
-                    best[rank, way, rows] = np.exp(top[:here])
+                    best[rank, way, rows] = expit(top[:here])
                     rises[rank, way, rows] = found.rises[:here]
                     at_limits[rank, way, rows] = found.at_limits()[:here]
                     images[rank, way][:, rows] = found.images[:, :here]

@@ -1,0 +1,1 @@
+"""Nonlinear saliency maps: what they show of classifiers and regressors (rosenzweig)."""

@@ -1,0 +1,48 @@
+"""Whose classes are driven up: galaxies with the sorter of strong lenses, digits with a network."""
+
+import numpy as np
+
+from kappascope.networks.description import Network, Parameters
+from kappascope.nonlinear.experiments import Subject
+from kappascope.stronglens import finder
+from kappascope.stronglens.images import Images
+from kappascope.trim import digits
+
+
+def galaxies(model: tuple[Network, Parameters], images: Images, number: int) -> Subject:
+    """Return images of the sorter's three classes, as many of each, to drive classes up in."""
+    true = finder.targets_of("sorter", images)
+    each = -(-number // len(finder.CLASSES["sorter"]))
+    rows = np.concatenate(
+        [_spread(np.flatnonzero(true == k), each) for k in range(len(finder.CLASSES["sorter"]))]
+    )
+    x = images.x.astype(np.float32)
+    return Subject(
+        "galaxies",
+        model,
+        x[rows],
+        true[rows],
+        finder.CLASSES["sorter"],
+        x.min((0, 1, 2)),
+        x.max((0, 1, 2)),
+    )
+
+
+def _spread(rows: np.ndarray, number: int) -> np.ndarray:
+    """Take some rows, at equal steps through all of them: every kind in its share."""
+    return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
+
+
+def pictures(found: digits.Digits, settings: digits.Settings, seed: int, number: int) -> Subject:
+    """Return testing digits and the first own network, to drive classes up in."""
+    training, test = digits.divided(found, settings, seed)
+    reader = digits.own_network(training, settings, seed, 0)
+    return Subject(
+        "digits",
+        (reader.network, reader.parameters),
+        test.images[:number, ..., None].astype(np.float32),
+        test.labels[:number],
+        tuple(map(str, range(digits.CLASSES))),
+        np.zeros(1, np.float32),
+        np.ones(1, np.float32),
+    )

@@ -1,0 +1,128 @@
+"""Real lenses brought to the survey: nothing lost, nothing invented without being told."""
+
+import json
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from kappascope.errors import InputError
+from kappascope.stronglens import finder, observed
+from kappascope.stronglens.imaging import SURVEY, Camera
+from kappascope.stronglens.observed import Exposure
+
+CAMERA = Camera(48, 0.2, ("VIS", "Y", "J", "H"), 2)
+
+
+def blob(side: int, pixel: float, width: float, x: float = 0.0, y: float = 0.0) -> np.ndarray:
+    """Return a Gaussian of a standard deviation [arcsec] with a total of 1."""
+    axis = (np.arange(side) - (side - 1) / 2) * pixel
+    found = np.exp(-((axis[None, :] - x) ** 2 + (axis[:, None] - y) ** 2) / (2 * width**2))
+    return found / found.sum()
+
+
+def test_resampling_keeps_light_place_and_brings_the_psf() -> None:
+    image = 7 * blob(281, 0.05, 0.2, 0.6, -0.4)
+    exposure = Exposure(image, np.ones_like(image), 0.05, 0.1)
+    axis = CAMERA.pixel_centres()
+    for band in ("VIS", "H"):
+        found = observed.resampled(exposure, image, CAMERA, band)
+        assert found.sum() == pytest.approx(7, rel=1e-3)
+        assert (found.sum(0) * axis).sum() / 7 == pytest.approx(0.6, abs=0.01)
+        assert (found.sum(1) * axis).sum() / 7 == pytest.approx(-0.4, abs=0.01)
+        spread = (found.sum(0) * (axis - 0.6) ** 2).sum() / 7
+        wider = (SURVEY[band].psf_fwhm ** 2 - 0.1**2) / 2.3548**2
+        assert spread == pytest.approx(0.2**2 + wider + 0.2**2 / 12, rel=0.03)
+
+
+def test_resampled_noise_is_that_of_resampled_noise() -> None:
+    draw = np.random.default_rng(1)
+    noise = 2 * draw.normal(size=(281, 281))
+    exposure = Exposure(noise, np.full((281, 281), 2.0), 0.05, 0.1)
+    found = observed.resampled(exposure, noise, CAMERA, "VIS").std()
+    assert observed.resampled_noise(exposure, CAMERA, "VIS") == pytest.approx(found, rel=0.1)
+
+
+def test_the_galaxy_is_told_from_its_arcs() -> None:
+    galaxy = blob(141, 0.05, 0.4)
+    arc = np.zeros_like(galaxy)
+    arc[70, 98:104] = galaxy.max()
+    smooth = observed.smooth_galaxy(galaxy + arc)
+    # A ring is a pixel wide: half a pixel times the steepest slope, 0.6 of the maximum a width.
+    np.testing.assert_allclose(smooth, galaxy, atol=0.06 * galaxy.max())
+    left = (galaxy + arc - smooth)[70, 98:104]
+    np.testing.assert_allclose(left, galaxy.max(), rtol=0.06)
+    assert (np.diff(smooth[70, 70:]) <= 0).all()
+
+
+def test_width_of_a_gaussian_psf() -> None:
+    assert observed.psf_width(blob(61, 0.02, 0.1), 0.02) == pytest.approx(0.23548, rel=0.02)
+
+
+def test_assumed_colours_are_the_colours_of_what_comes_out() -> None:
+    image = blob(281, 0.05, 0.3) + 0.2 * blob(281, 0.05, 0.05, 1.3)
+    exposure = Exposure(image, np.full_like(image, 1e-5), 0.05, 0.1)
+    found = observed.assumed(exposure, CAMERA)
+    red = found["arcs as red as the galaxy"].sum((0, 1))
+    expected = 10 ** (0.4 * np.cumsum([0, *observed.EARLY_COLOURS]))
+    np.testing.assert_allclose(red / red[0], expected, rtol=2e-3)
+    blue = found["arcs blue"].sum((0, 1))
+    assert (blue[1:] < red[1:]).all()
+    assert blue[0] == pytest.approx(red[0], rel=1e-6)
+    both = observed.between(exposure, exposure, CAMERA)
+    np.testing.assert_allclose(both.sum((0, 1)), image.sum(), rtol=2e-3)
+
+
+def write(folder, prefix="", **changed) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "data": blob(200, 0.06, 0.4),
+        "noise_map": np.full((200, 200), 1e-5),
+        "psf": blob(31, 0.06, 0.06),
+    } | changed
+    for name, values in content.items():
+        fits.writeto(folder / f"{prefix}{name}.fits", values, overwrite=True)
+    (folder / f"{prefix}info.json").write_text(json.dumps({"pixel_scale": 0.06}), encoding="utf-8")
+
+
+def test_systems_are_scaled_to_the_simulated_light(tmp_path) -> None:
+    write(tmp_path / "jackpot")
+    for prefix in ("F277W_", "F444W_"):
+        write(tmp_path / "cosmos_web_ring", prefix)
+    found = observed.systems(tmp_path, CAMERA, 50.0, 1)
+    assert [each.name.split()[0] for each in found] == ["SLACS"] * 2 + ["COSMOS-Web"] * 3
+    for each in found:
+        assert each.x.shape == (48, 48, 4)
+        assert np.isfinite(each.x).all()
+        assert each.own_noise > 0
+    again = observed.systems(tmp_path, CAMERA, 50.0, 1)
+    np.testing.assert_array_equal(found[0].x, again[0].x)
+
+
+@pytest.mark.parametrize("broken", ["missing", "shape"])
+def test_broken_observations_are_told_in_one_line(tmp_path, broken: str) -> None:
+    write(tmp_path / "jackpot")
+    if broken == "missing":
+        (tmp_path / "jackpot" / "psf.fits").unlink()
+        message = r"psf\.fits: no image to read"
+    else:
+        write(tmp_path / "jackpot", noise_map=np.ones((10, 10)))
+        message = r"data of \(200, 200\) and noise of \(10, 10\)"
+    with pytest.raises(InputError, match=message):
+        observed.read_exposure(tmp_path / "jackpot")
+
+
+def test_the_real_lenses_are_read_and_scored(real_data) -> None:
+    found = observed.systems(real_data / "stronglens", CAMERA, 50.0, 1)
+    assert len(found) == 5
+    models = {}
+    for task in ("finder", "locator", "sorter"):
+        network = finder.network_for(task, 48, 4, 4)
+        models[task] = network, finder.classification.initial_parameters(network, 1, 0)
+    rows = observed.real_rows(found, [models["finder"]] * 2, models["locator"], models["sorter"])
+    assert [row["system"] for row in rows] == [each.name for each in found]
+    for row in rows:
+        assert 0 <= row["lens_percent"] <= 100
+        # One exposure of the first lens is as deep as the survey, within a factor of two.
+        assert 0 < row["own_noise"] < 2
+    assert observed.real_rows([], [], models["locator"], models["sorter"]) == []
