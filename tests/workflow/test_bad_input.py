@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from checkouts import SMOKE, Checkout, assert_one_line, tiny_disk
+from checkouts import SMOKE, Checkout, assert_one_line, jobs_of, rows_of, tiny_disk
 from test_own_maps import a_folder, a_map, options, write_table
 
 pytestmark = pytest.mark.workflow
@@ -25,6 +25,12 @@ BAD_CONFIG = {
     "an unknown statistic": (("statistics={beyond: [pfd]}",), ("statistics.beyond", "pdf?")),
     "CosmoGrid": (("maps={source: cosmogrid}",), ("maps.source", "cosmogrid", "6.87 arcmin")),
     "an archive that is nowhere": (("maps={source: columbia}",), ("maps.path", "null")),
+    "images that are nowhere": (("lenses={own_images: n.npz}",), ("lenses.own_images", "n.npz")),
+    "images of an odd size": (("lenses={pixels: 50}",), ("lenses.pixels", "50", "multiple of 8")),
+    "sources faint to bright": (
+        ("lenses={source_magnitudes: [25, 22]}",),
+        ("lenses.source_magnitudes", "[25, 22]"),
+    ),
     "a folder without a table": (("maps={source: folder, path: .}",), ("maps.table", "Omega_m")),
 }
 
@@ -135,6 +141,28 @@ def test_bad_maps_are_named(pristine: Checkout, tmp_path: Path, spoil) -> None:
     assert_one_line(ended, name)
     assert not left_over(pristine)
     shutil.rmtree(pristine.root / "results")
+
+
+def test_own_images_of_galaxies_are_scored_or_refused(rerun: Checkout, tmp_path: Path) -> None:
+    content = {
+        "images": np.random.default_rng(0).normal(size=(2, 32, 32, 2)),
+        "noise": np.ones(2),
+        "bands": np.array(["VIS", "H"]),
+        "pixel_arcsec": np.array(0.2),
+        "names": np.array(["mine", "yours"]),
+    }
+    path = tmp_path / "own.npz"
+    chosen = ("--cores", "1", *SMOKE, f"lenses={{own_images: {path}}}")
+    table = rerun.root / "results/smoke/wilde2022/real.csv"
+    np.savez(path, **{**content, "bands": np.array(["VIS", "Y"])})
+    ended = rerun.run("lenses", *chosen)
+    assert_one_line(ended, "own.npz", "2 bands, called VIS, Y; the networks read VIS, H")
+    np.savez(path, **content)
+    ended = rerun.run(str(table.relative_to(rerun.root)), *chosen)
+    assert ended.status == 0, ended.text
+    assert jobs_of(ended.text)["train_lens_network"] == 0
+    mine = [row for row in rows_of(table) if row["treatment"] == "as given"]
+    assert [row["system"] for row in mine] == ["mine", "yours"]
 
 
 def test_a_mistake_that_was_corrected_goes_on(fresh: Checkout, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ KINDS = {
 }
 _LENSES = {"lens": ("Lens", BLUE, "o"), "compound_arcs": ("Compound arcs", ORANGE, "s")}
 _LENSES |= {"double_rings": ("Double rings", VERMILION, "^")}
-BRIGHT = 1.5
+BRIGHT = 4.5
 """Stretched value that is drawn as white."""
 
 
@@ -408,7 +408,7 @@ def real(systems: Arrays, rows: Rows) -> Figure:
         for image, row, line in zip(x, rows, axes, strict=True):
             _picture(line[0], image)
             for band, axis in enumerate(line[1 : bands + 1]):
-                _picture(axis, image[..., band], vmin=-0.2, vmax=BRIGHT)
+                _picture(axis, image[..., band], vmin=-0.6, vmax=BRIGHT)
             radius = float(row["einstein_radius_arcsec"]) / side
             angle = np.linspace(0, 2 * np.pi, 100)
             column, at = float(row["column_pixels"]), float(row["row_pixels"])

@@ -291,7 +291,7 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
             row[3].set_ylabel(f"predicted {LABELS[parameter]}", fontsize=9)
         axes[-1, 3].set_xlabel("pixels blurred [%]", fontsize=9)
         handles, labels = axes[0, 3].get_legend_handles_labels()
-        figure.legend(handles, labels, fontsize=8, loc="lower right")
+        figure.legend(handles, labels, fontsize=8, loc="outside upper right", ncols=4)
         assert image is not None
         figure.colorbar(
             image,

@@ -36,12 +36,15 @@ class Settings:
     epochs : passes over the training inputs.
     batch : inputs a step.
     learning_rate : of Adam, at the start; it falls to zero along a cosine.
+    warm_up : share of the steps in which the rate first rises to that from zero, with gradients cut
+        to a norm of one throughout; 0 for neither.
 
     """
 
     epochs: int
     batch: int
     learning_rate: float
+    warm_up: float = 0.0
 
 
 def initial_parameters(network: Network, seed: int, index: int) -> Parameters:
@@ -56,9 +59,15 @@ def initial_parameters(network: Network, seed: int, index: int) -> Parameters:
 
 
 @functools.lru_cache(maxsize=16)
-def _optimiser(learning_rate: float, steps: int) -> optax.GradientTransformation:
+def _optimiser(
+    learning_rate: float, steps: int, warm_up: float = 0.0
+) -> optax.GradientTransformation:
     """Return one and the same object for the same settings: a step is compiled for each."""
-    return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    if not warm_up:
+        return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
+    rising = max(round(warm_up * steps), 1)
+    schedule = optax.warmup_cosine_decay_schedule(0.0, learning_rate, rising, steps)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
 Loss = Callable[[Array, Array], Array]
@@ -134,7 +143,7 @@ def train(
     targets = np.asarray(targets)
     an_epoch = len(x) // settings.batch
     total = an_epoch * settings.epochs
-    optimiser = _optimiser(settings.learning_rate, total)
+    optimiser = _optimiser(settings.learning_rate, total, settings.warm_up)
     parameters: Any = {
         name: jnp.asarray(value) for name, value in initial_parameters(network, seed, index).items()
     }

@@ -40,6 +40,8 @@ PLACE = slice(2, 5)
 PLACE_SCALE = np.array([4.0, 4.0, 1.0], np.float32)
 """Pixels, pixels, arcsec."""
 PLACE_WEIGHT = 2.0
+WARM_UP = 0.1
+"""Share of the steps with a rising learning rate: without, some networks never learn."""
 
 
 def located(outputs: Array, targets: Array) -> Array:
@@ -102,7 +104,9 @@ def train(
         network,
         images.x,
         targets_of(task, images),
-        classification.Settings(section["epochs"], section["batch"], section["learning_rate"]),
+        classification.Settings(
+            section["epochs"], section["batch"], section["learning_rate"], WARM_UP
+        ),
         seed,
         index,
         f"{task} {index}",

@@ -237,7 +237,7 @@ def _render(
 
 
 def stretched(images: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Return images as networks see them: arcsinh(I / 3σ) / 3, σ an empty pixel's noise.
+    """Return images as networks see them: arcsinh(I / 3σ), σ an empty pixel's noise.
 
     The same stretch in every band and image keeps brightness and colour.
 
@@ -247,7 +247,7 @@ def stretched(images: np.ndarray, noise: np.ndarray) -> np.ndarray:
     noise : (band,), in the same units.
 
     """
-    return (np.arcsinh(images / (3 * noise)) / 3).astype(np.float32)
+    return np.arcsinh(images / (3 * noise)).astype(np.float32)
 
 
 def scenes_of(drawn: Sequence[Drawn]) -> list[Scene]:
@@ -257,4 +257,4 @@ def scenes_of(drawn: Sequence[Drawn]) -> list[Scene]:
 
 def unstretched(x: np.ndarray, noise: np.ndarray) -> np.ndarray:
     """Undo :func:`stretched`."""
-    return np.sinh(3 * x.astype(np.float64)) * 3 * noise
+    return np.sinh(x.astype(np.float64)) * 3 * noise
