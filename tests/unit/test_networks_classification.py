@@ -152,3 +152,21 @@ def test_shap_is_the_gradient_along_the_path_on_average() -> None:
         x[:1] * model[1]["w"][:, 0],
         rtol=1e-5,
     )
+
+
+def test_with_a_warm_up_the_rate_rises_from_nothing() -> None:
+    plain, rising = (classification._optimiser(0.1, 100, share) for share in (0.0, 0.1))
+    parameters = {"w": np.ones(3, np.float32)}
+    slope = {"w": np.array([3.0, -4.0, 0.0], np.float32)}
+    first, _ = plain.update(slope, plain.init(parameters), parameters)
+    np.testing.assert_allclose(first["w"], [-0.1, 0.1, 0], atol=1e-5)
+    state = rising.init(parameters)
+    first, state = rising.update(slope, state, parameters)
+    np.testing.assert_array_equal(first["w"], 0)
+    sizes = []
+    for _ in range(99):
+        change, state = rising.update(slope, state, parameters)
+        sizes.append(float(np.abs(change["w"]).max()))
+    # Adam's steps are as long as the rate: up in a tenth of the steps, then down to nothing.
+    assert np.argmax(sizes) == 9 and max(sizes) == pytest.approx(0.1, rel=1e-3)
+    assert sizes[-1] < 1e-3 * max(sizes)

@@ -69,6 +69,8 @@ def test_a_linear_classifier_is_driven_to_both_classes(subject, followed) -> Non
     assert (followed.best >= followed.start[:, None] - 1e-12).all()
     assert (followed.best[:, 0] > 0.95).all()
     assert followed.rises.all()
+    levels = [*followed.levels, np.nan]
+    assert np.isin(followed.best_level[np.isfinite(followed.best_level)], levels).all()
     rows = nonlinear.example_rows(subject, followed)
     assert len(rows) == 2 * 2 * len(subject.x)
     assert set(rows[0]) == set(nonlinear.EXAMPLE_COLUMNS)
@@ -100,6 +102,7 @@ def made_up(curves: list[float]) -> Followed:
         np.array([[0.99], [0.005]]),
         np.broadcast_to(np.reshape(curves, (-1, 1)), shape),
         np.full((2, 2, 1), max(curves)),
+        np.full((2, 2, 1), levels[int(np.argmax(curves))]),
         np.zeros((*shape, 2, 2, 1), np.float32),
         kept,
         np.array([[[True], [False]], [[True], [False]]]),
@@ -126,6 +129,7 @@ def test_what_never_rises_and_what_wants_out_of_the_range_is_told(subject) -> No
     assert by_method["linear"]["at_limits_percent"] == 25
     assert by_method["linear"]["threshold_percent"] is None
     assert by_method["linear"]["overlap"] == 0.5
+    assert by_method["linear"]["best_level_percent"] == pytest.approx(90)
     told = {
         (r["rank"], r["method"], r["statement"]): r
         for r in nonlinear.summary_rows(one, made_up([0.1, 0.2, 0.3, 0.94]), [])

@@ -212,7 +212,8 @@ def _agreement(axis: Axes, agreement: Rows) -> None:
             label=text,
         )
     axis.set_yticks(np.arange(len(methods)), [_short(m) for m in methods], fontsize=7)
-    axis.set(xlabel="distance of maximum [pixel]", ylim=(len(methods) + 1.6, -0.6))
+    axis.set_xlabel("distance of maximum [pixel]", fontsize=9)
+    axis.set_ylim(len(methods) + 1.6, -0.6)
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=7, handletextpad=0.2)
 

@@ -29,7 +29,8 @@ BATCH = 16
 TRAJECTORY_COLUMNS = ("subject", "example", "rank", "class", "method", "level_percent", "percent")
 EXAMPLE_COLUMNS = (
     *("subject", "example", "true_class", "rank", "class", "method", "start_percent"),
-    *("best_percent", "threshold_percent", "rises", "at_limits_percent", "overlap"),
+    *("best_percent", "best_level_percent", "threshold_percent", "rises", "at_limits_percent"),
+    "overlap",
 )
 BLURRING_COLUMNS = (
     *("subject", "example", "rank", "class", "method", "percent", "blurred_percent"),
@@ -81,7 +82,7 @@ class Followed:
     start : (rank, example) their probabilities.
     curves : (rank, method, level, example) probability at the end of each level.
     best : (rank, method, example) largest probability on the way.
-    best_images : (rank, method, example, y, x, channel).
+    best_level : (rank, method, example) share of blurred pixels where that was; NaN for the input.
     images : (rank, method, level, example, y, x, channel).
     kept : (rank, method, level, example, y, x) pixels kept at the end of each level.
     rises : (rank, method, example).
@@ -94,6 +95,7 @@ class Followed:
     start: np.ndarray
     curves: np.ndarray
     best: np.ndarray
+    best_level: np.ndarray
     images: np.ndarray
     kept: np.ndarray
     rises: np.ndarray
@@ -109,7 +111,7 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
     number, levels = len(subject.x), settings.levels
     shape = (len(RANKS), len(METHODS))
     curves = np.zeros((*shape, len(levels), number))
-    best, at_limits = np.zeros((*shape, number)), np.zeros((*shape, number))
+    best, best_level, at_limits = (np.zeros((*shape, number)) for _ in range(3))
     rises = np.zeros((*shape, number), bool)
     images = np.zeros((*shape, len(levels), *subject.x.shape), np.float32)
     kept = np.zeros((*shape, len(levels), *subject.x.shape[:3]), bool)
@@ -126,6 +128,9 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
                     curves[rank, way][:, rows] = expit(found.values_by_level()[:, :here])
                     top = np.maximum(found.values.max((0, 1)), found.start)
                     best[rank, way, rows] = expit(top[:here])
+                    where = found.best_level[:here]
+                    reached = np.where(where < 0, np.nan, found.levels[where])
+                    best_level[rank, way, rows] = reached
                     rises[rank, way, rows] = found.rises[:here]
                     at_limits[rank, way, rows] = found.at_limits()[:here]
                     images[rank, way][:, rows] = found.images[:, :here]
@@ -136,6 +141,7 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
         np.take_along_axis(probabilities, classes.T, 1).T,
         curves,
         best,
+        best_level,
         images,
         kept,
         rises,
@@ -212,6 +218,7 @@ def example_rows(subject: Subject, followed: Followed) -> list[dict[str, Any]]:
             "method": method,
             "start_percent": 100 * followed.start[r, example],
             "best_percent": 100 * followed.best[r, m, example],
+            "best_level_percent": _cell(100 * followed.best_level[r, m, example]),
             "threshold_percent": _cell(reached[r, m, example]),
             "rises": int(followed.rises[r, m, example]),
             "at_limits_percent": 100 * followed.at_limits[r, m, example],
