@@ -40,6 +40,7 @@ RUNS: dict[str, list[tuple[str, list[str]]]] = {
         ("attribution.py", ["--threads", "2"]),
     ],
     "transformations": [("transformations.py", ["--threads", "1"])],
+    "lenses": [("lenses.py", ["--threads", "1"])],
     "streaming": [("streaming.py", [])],
     "workflow_overhead": [("workflow_overhead.py", [])],
 }
