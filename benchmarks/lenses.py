@@ -4,7 +4,6 @@ python benchmarks/lenses.py [--threads 1] [--repeats 3]
 """
 
 import numpy as np
-from attribution import weights
 from run import options, report, seconds_of
 
 
@@ -17,6 +16,7 @@ def main() -> None:
 
     runtime.configure(threads=arguments.threads)
     from kappascope.attribution.ascent import NonlinearSaliency
+    from kappascope.networks import classification
     from kappascope.stronglens import finder, images
 
     section = configuration.load()["lenses"]
@@ -37,7 +37,7 @@ def main() -> None:
         oversampling=camera.oversampling,
     )
     network = finder.network_for("sorter", camera.pixels, len(camera.bands), section["width"])
-    parameters = weights(network, np.random.default_rng(1))
+    parameters = classification.initial_parameters(network, 1, 0)
     low, high = x.min((0, 1, 2)), x.max((0, 1, 2))
     method = NonlinearSaliency(objective="log_odds", step=0.003)
 
