@@ -33,6 +33,7 @@ def main(inputs, outputs, spec):
     write_csv(
         outputs.randomization,
         explaining.randomization_rows(finders[0], lenses, methods, section["repeats"], seed),
+        explaining.RANDOMIZATION_COLUMNS,
     )
     write_arrays(
         outputs.examples,

@@ -37,16 +37,19 @@ def main(inputs, outputs, spec):
         trajectories += experiments.trajectory_rows(subject, followed)
         examples += experiments.example_rows(subject, followed)
         blurring += mine
-        summary += experiments.summary_rows(subject, followed, mine)
+        summary += experiments.summary_rows(subject, followed, mine, seed)
         arrays |= experiments.packed(subject, followed, section["examples"])
-    maps, _ = fiducial_maps(inputs.maps, spec["data_set"], spec, section["kappa_maps"])
+    # The range is that of all fiducial maps, however many are moved.
+    maps, _ = fiducial_maps(inputs.maps, spec["data_set"], spec, spec["maps"]["testing"])
     network, parameters, extra = description.load(inputs.network.rsplit("/", 1)[0])
     kappa, more = experiments.kappa_rows(
         (network, parameters),
-        maps,
+        maps[: section["kappa_maps"]],
         np.asarray(extra["target_scale"]),
         PARAMETERS,
         settings["kappa"],
+        float(maps.min()),
+        float(maps.max()),
     )
     write_csv(outputs.trajectories, trajectories, experiments.TRAJECTORY_COLUMNS)
     write_csv(outputs.examples, examples, experiments.EXAMPLE_COLUMNS)

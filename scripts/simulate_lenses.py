@@ -27,7 +27,7 @@ def main(inputs, outputs, spec):
         name: images.simulate(population, camera, seed, name, wanted)
         for name, wanted in sets.items()
     }
-    images.save(outputs.images, camera, simulated)
+    images.save(outputs.images, simulated)
 
 
 if "snakemake" in globals():

@@ -29,6 +29,11 @@ MINIMUM_PIXELS_VALID = 348  # receptive field of the 18 convolutions without pad
 MINIMUM_PIXELS_GROUPS = 29  # three 4×4 convolutions, each followed by 2×2 pooling
 MINIMUM_PIXELS_PER_SMOOTHING = 1.2
 COSMOGRID_PIXEL_ARCMIN = 6.87  # HEALPix nside 512
+LENS_BANDS = ("VIS", "Y", "J", "H")
+LENS_NODES = (  # of architectures.lens_finder: those that have pixels
+    *(f"{kind}{number}" for number in (1, 2, 3, 4) for kind in ("conv", "relu")),
+    *("pool1", "pool2", "pool4"),
+)
 PARAMETERS = 2  # (Omega_m, sigma_8): what the network adds to the data vector
 TABLE_COLUMNS = ("cosmology", "omega_matter", "sigma_8", "origin", "order")
 
@@ -426,6 +431,24 @@ def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str
             f"got {_shown(own)}, which is no file here; give an npz as docs/how-to/find-lenses.md "
             "describes it",
         )
+    if lenses["batch"] > lenses["training"]:
+        yield (
+            "lenses.batch",
+            f"got {lenses['batch']}, more than the {lenses['training']} training images; lower it",
+        )
+    if lenses["bands"] != sorted(lenses["bands"], key=LENS_BANDS.index):
+        yield (
+            "lenses.bands",
+            f"got [{', '.join(lenses['bands'])}]; give them from blue to red, as "
+            f"{', '.join(LENS_BANDS)}",
+        )
+    for name in lenses["methods"]:
+        node = name.partition(".")[2]
+        if node and node not in LENS_NODES:
+            yield "lenses.methods", f"got {name}; the networks' nodes are {', '.join(LENS_NODES)}"
+        window = re.fullmatch(r"occlusion_w(\d+)s(\d+)", name)
+        if window and not 0 < int(window[1]) <= lenses["pixels"]:
+            yield "lenses.methods", f"got {name}, but images have {lenses['pixels']} pixels"
     half = lenses["pixels"] * lenses["pixel_arcsec"] / 2
     if lenses["reach_arcsec"] > half - 1:
         yield (

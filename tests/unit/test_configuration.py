@@ -434,3 +434,31 @@ def test_the_schema_file_is_tidy_json(root):
     text = (root / "workflow/schemas/config.schema.json").read_text(encoding="utf-8")
     assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
     assert Path(root).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bands": ["H", "VIS"]}, ("lenses.bands", "[H, VIS]", "from blue to red")),
+        ({"batch": 50, "training": 40}, ("lenses.batch", "50", "40 training images")),
+        ({"methods": ["grad_cam.relu9"]}, ("lenses.methods", "grad_cam.relu9", "relu4")),
+        ({"methods": ["occlusion_w99s1"]}, ("lenses.methods", "occlusion_w99s1", "48 pixels")),
+        ({"methods": ["nonlinear_salience"]}, ("lenses.methods", "did you mean")),
+        ({"reach_arcsec": 4.5}, ("lenses.reach_arcsec", "4.5", "4.8 arcsec")),
+        ({"source_magnitudes": [25, 22]}, ("lenses.source_magnitudes", "brighter")),
+        ({"own_images": "nowhere.npz"}, ("lenses.own_images", "nowhere.npz", "no file")),
+    ],
+)
+def test_lenses_that_cannot_be_are_refused(given, words):
+    with pytest.raises(InputError) as told:
+        configuration.load(overrides={"lenses": given})
+    assert all(word in str(told.value) for word in words), told.value
+
+
+def test_nodes_of_lens_networks_are_known():
+    from kappascope.networks.architectures import lens_finder
+
+    network = lens_finder(48, 4, 4, 2)
+    with_pixels = [node["name"] for node in network.nodes if node["kind"] in ("conv", "relu")]
+    with_pixels += [node["name"] for node in network.nodes if node["kind"] == "avg_pool"]
+    assert set(configuration.LENS_NODES) == set(with_pixels) - {"relu5"}

@@ -47,11 +47,13 @@ def test_composites_are_colours_with_the_reddest_band_red(bands: int) -> None:
 
 def test_the_gallery_has_a_row_for_each_kind_there_is() -> None:
     arrays = {f"gallery/{kind}": pictures(3) for kind in ("isolated", "lens", "double_rings")}
-    figure = lenses.gallery({**arrays, "pixel_arcsec": np.array(0.2)})
+    figure = lenses.gallery(
+        {**arrays, "pixel_arcsec": np.array(0.2), "bands": np.array(["VIS", "Y", "J", "H"])}
+    )
     assert len(figure.axes) == 9
     text = written(figure)
     assert "Isolated" in text and "Double rings" in text and "Spiral" not in text
-    assert "3.2 arcsec a side" in text
+    assert "3.2 arcsec a side; red H, blue VIS" in text
 
 
 def test_performance_shows_curve_bars_and_completeness() -> None:

@@ -76,7 +76,7 @@ def test_a_linear_classifier_is_driven_to_both_classes(subject, followed) -> Non
     assert set(rows[0]) == set(nonlinear.EXAMPLE_COLUMNS)
     unlikely = [
         r
-        for r in nonlinear.summary_rows(subject, followed, [])
+        for r in nonlinear.summary_rows(subject, followed, [], 1)
         if r["statement"] == "driven from 1 % above 95 %" and r["rank"] == "second"
     ]
     assert unlikely[0]["examples"] == (followed.start[1] <= 0.01).sum() > 0
@@ -132,7 +132,7 @@ def test_what_never_rises_and_what_wants_out_of_the_range_is_told(subject) -> No
     assert by_method["linear"]["best_level_percent"] == pytest.approx(90)
     told = {
         (r["rank"], r["method"], r["statement"]): r
-        for r in nonlinear.summary_rows(one, made_up([0.1, 0.2, 0.3, 0.94]), [])
+        for r in nonlinear.summary_rows(one, made_up([0.1, 0.2, 0.3, 0.94]), [], 1)
     }
     assert told["second", "linear", "never rises"]["value"] == 100
     assert told["second", "nonlinear", "threshold"]["value"] is None
@@ -172,7 +172,7 @@ def test_a_regressors_outputs_are_moved_up_and_down(subject) -> None:
     maps = subject.x[:2] - 0.3
     scale = np.array([0.1, 0.2, 0.3])
     rows, arrays = nonlinear.kappa_rows(
-        (network, parameters), maps, scale, ("a", "b"), NonlinearSaliency(steps=2)
+        (network, parameters), maps, scale, ("a", "b"), NonlinearSaliency(steps=2), -1.0, 1.0
     )
     assert len(rows) == 2 * 2 * 2 * 2
     outputs = maps.reshape(2, -1) @ parameters["w"] * scale
@@ -203,3 +203,9 @@ def test_digits_are_testing_digits_and_their_network_learned_others() -> None:
     _, testing = digits.divided(found, settings, 1)
     np.testing.assert_array_equal(subject.x[..., 0], testing.images[:7])
     np.testing.assert_array_equal(subject.true, testing.labels[:7])
+
+
+def test_no_share_of_examples_is_without_an_error(subject, followed) -> None:
+    rows = nonlinear.summary_rows(subject, followed, [], 1)
+    shares = [row for row in rows if row["unit"] == "% of examples" and row["examples"]]
+    assert shares and all(row["error"] > 0 for row in shares)

@@ -105,7 +105,7 @@ def test_stretching_is_undone() -> None:
 
 
 def test_what_is_saved_is_read_again(simulated, tmp_path) -> None:
-    images.save(tmp_path / "images.h5", CAMERA, {"testing": simulated})
+    images.save(tmp_path / "images.h5", {"testing": simulated})
     again = images.load(tmp_path / "images.h5", "testing")
     for field in dataclasses.fields(images.Images):
         np.testing.assert_array_equal(getattr(again, field.name), getattr(simulated, field.name))
@@ -170,6 +170,10 @@ NAN[1, 3, 3, 0] = np.nan
         ({"noise": np.array([1.0, 0.0])}, "noise is .*; give one positive number for each band"),
         ({"names": np.array(["a"])}, "1 names for 3 images"),
         ({"noise": None}, "holds no array 'noise'"),
+        ({"noise": np.array(["a", "b"])}, "noise holds no real numbers"),
+        ({"pixel_arcsec": np.array([])}, "pixel_arcsec holds no real numbers"),
+        ({"images": np.zeros((3, 32, 32, 2), complex)}, "images holds no real numbers"),
+        ({"names": np.array("a")}, "1 names for 3 images"),
     ],
 )
 def test_other_images_are_refused_in_one_line(tmp_path, changed, message: str) -> None:

@@ -23,7 +23,7 @@ def blob(side: int, pixel: float, width: float, x: float = 0.0, y: float = 0.0) 
 
 def test_resampling_keeps_light_place_and_brings_the_psf() -> None:
     image = 7 * blob(281, 0.05, 0.2, 0.6, -0.4)
-    exposure = Exposure(image, np.ones_like(image), 0.05, 0.1)
+    exposure = Exposure(image, 0.05, 0.1)
     axis = CAMERA.pixel_centres()
     for band in ("VIS", "H"):
         found = observed.resampled(exposure, image, CAMERA, band)
@@ -35,12 +35,27 @@ def test_resampling_keeps_light_place_and_brings_the_psf() -> None:
         assert spread == pytest.approx(0.2**2 + wider + 0.2**2 / 12, rel=0.03)
 
 
-def test_resampled_noise_is_that_of_resampled_noise() -> None:
+def test_noise_is_measured_in_the_corners_and_not_on_the_lens() -> None:
     draw = np.random.default_rng(1)
-    noise = 2 * draw.normal(size=(281, 281))
-    exposure = Exposure(noise, np.full((281, 281), 2.0), 0.05, 0.1)
-    found = observed.resampled(exposure, noise, CAMERA, "VIS").std()
-    assert observed.resampled_noise(exposure, CAMERA, "VIS") == pytest.approx(found, rel=0.1)
+    noise = np.array([1.0, 3.0]) * draw.normal(size=(48, 48, 2))
+    lens = 1e4 * blob(48, 0.2, 0.5)[..., None]
+    np.testing.assert_allclose(observed.corner_noise(noise + lens), [1, 3], rtol=0.15)
+
+
+def test_noise_is_added_where_the_observation_has_less() -> None:
+    sky = CAMERA.sky_noise()
+    draw = np.random.default_rng(2)
+    lens = 50 * blob(48, 0.2, 0.3)[..., None] * np.ones(4)
+    # Half of the survey's in two bands, twice as much in the others.
+    own = sky * np.array([0.5, 0.5, 2.0, 2.0])
+    image = 0.1 * (lens + own * draw.normal(size=(48, 48, 4)))
+    light = 10 * image[..., 0].sum()
+    (found,) = observed.brought("it", {"as it is": image}, CAMERA, light, 1)
+    flux = np.sinh(found.x.astype(float)) * 3 * sky
+    spread = observed.corner_noise(flux) / sky
+    np.testing.assert_allclose(spread[:2], 1, rtol=0.15)
+    np.testing.assert_allclose(spread[2:], 2, rtol=0.15)
+    assert found.own_noise == pytest.approx(0.5, rel=0.15)
 
 
 def test_the_galaxy_is_told_from_its_arcs() -> None:
@@ -61,7 +76,7 @@ def test_width_of_a_gaussian_psf() -> None:
 
 def test_assumed_colours_are_the_colours_of_what_comes_out() -> None:
     image = blob(281, 0.05, 0.3) + 0.2 * blob(281, 0.05, 0.05, 1.3)
-    exposure = Exposure(image, np.full_like(image, 1e-5), 0.05, 0.1)
+    exposure = Exposure(image, 0.05, 0.1)
     found = observed.assumed(exposure, CAMERA)
     red = found["arcs as red as the galaxy"].sum((0, 1))
     expected = 10 ** (0.4 * np.cumsum([0, *observed.EARLY_COLOURS]))
@@ -76,8 +91,7 @@ def test_assumed_colours_are_the_colours_of_what_comes_out() -> None:
 def write(folder, prefix="", **changed) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {
-        "data": blob(200, 0.06, 0.4),
-        "noise_map": np.full((200, 200), 1e-5),
+        "data": blob(200, 0.06, 0.4) + 1e-6 * np.random.default_rng(1).normal(size=(200, 200)),
         "psf": blob(31, 0.06, 0.06),
     } | changed
     for name, values in content.items():
@@ -99,15 +113,19 @@ def test_systems_are_scaled_to_the_simulated_light(tmp_path) -> None:
     np.testing.assert_array_equal(found[0].x, again[0].x)
 
 
-@pytest.mark.parametrize("broken", ["missing", "shape"])
+@pytest.mark.parametrize("broken", ["missing", "shape", "nan", "info"])
 def test_broken_observations_are_told_in_one_line(tmp_path, broken: str) -> None:
     write(tmp_path / "jackpot")
+    folder = tmp_path / "jackpot"
     if broken == "missing":
-        (tmp_path / "jackpot" / "psf.fits").unlink()
+        (folder / "psf.fits").unlink()
         message = r"psf\.fits: no image to read"
+    elif broken == "info":
+        (folder / "info.json").write_text("{}", encoding="utf-8")
+        message = r"info\.json: says no pixel_scale"
     else:
-        write(tmp_path / "jackpot", noise_map=np.ones((10, 10)))
-        message = r"data of \(200, 200\) and noise of \(10, 10\)"
+        write(folder, data=np.ones(10) if broken == "shape" else np.full((9, 9), np.nan))
+        message = r"data\.fits: not an image of finite numbers"
     with pytest.raises(InputError, match=message):
         observed.read_exposure(tmp_path / "jackpot")
 
@@ -123,6 +141,6 @@ def test_the_real_lenses_are_read_and_scored(real_data) -> None:
     assert [row["system"] for row in rows] == [each.name for each in found]
     for row in rows:
         assert 0 <= row["lens_percent"] <= 100
-        # One exposure of the first lens is as deep as the survey, within a factor of two.
+        # As deep as the survey, within a factor of two.
         assert 0 < row["own_noise"] < 2
     assert observed.real_rows([], [], models["locator"], models["sorter"]) == []

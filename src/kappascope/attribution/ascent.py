@@ -115,6 +115,7 @@ class Trajectory:
     best : (image, y, x, channel) where the objective was largest, the input included.
     best_level : (image,) the level at which that was; -1 for the input itself.
     relevance : (image, y, x, channel) mean of what steps added, in units of the largest.
+    inputs : (image, y, x, channel) where it began.
     low, high : (channel,) the range.
 
     """
@@ -127,6 +128,7 @@ class Trajectory:
     best: np.ndarray
     best_level: np.ndarray
     relevance: np.ndarray
+    inputs: np.ndarray
     low: np.ndarray
     high: np.ndarray
 
@@ -136,12 +138,16 @@ class Trajectory:
         return self.values.max((0, 1)) > self.start
 
     def at_limits(self) -> np.ndarray:
-        """Return the share of the best image's kept values that lie at the range's ends, (image,).
+        """Return the share of the best image's kept values driven to the range's ends, (image,).
 
         Steps that would leave the range are cut off there: a large share says that the method
-        wanted out of it.
+        wanted out of it. Values that lay there from the beginning do not count.
         """
-        ends = (self.best <= self.low) | (self.best >= self.high)
+
+        def ended(x: np.ndarray) -> np.ndarray:
+            return np.asarray((x <= self.low) | (x >= self.high))
+
+        ends = ended(self.best) & ~ended(self.inputs)
         chosen = np.maximum(self.best_level, 0)
         kept = np.broadcast_to(self.kept[chosen, np.arange(len(chosen))][..., None], ends.shape)
         return (ends & kept).sum((1, 2, 3)) / np.maximum(kept.sum((1, 2, 3)), 1)
@@ -175,6 +181,10 @@ class NonlinearSaliency:
     steps: int = 8
     step: float = 0.02
     sigma: float = 1.5
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise InputError(f"objective {self.objective!r}: allowed are {', '.join(OBJECTIVES)}")
 
     def __call__(
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
@@ -249,6 +259,7 @@ class NonlinearSaliency:
             best,
             best_level,
             np.asarray(total) / (len(self.levels) * self.steps),
+            np.asarray(x),
             np.asarray(low),
             np.asarray(high),
         )

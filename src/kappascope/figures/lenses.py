@@ -76,7 +76,9 @@ def gallery(arrays: Arrays) -> Figure:
                     _picture(axis, images[place])
             row[0].set_ylabel(KINDS[kind], rotation=0, ha="right", va="center")
         side = float(arrays["pixel_arcsec"]) * arrays[f"gallery/{kinds[0]}"].shape[1]
-        figure.supxlabel(f"Each image {side:.1f} arcsec a side; red H, blue VIS", fontsize=9)
+        bands = [str(name) for name in arrays["bands"]]
+        colours = f"red {bands[-1]}, blue {bands[0]}"
+        figure.supxlabel(f"Each image {side:.1f} arcsec a side; {colours}", fontsize=9)
     return figure
 
 
@@ -391,9 +393,12 @@ def _share_points(axis: Axes, shares: Rows) -> None:
     axis.legend(loc="lower right", fontsize=8)
 
 
+MOST_REAL = 12
+
+
 def real(systems: Arrays, rows: Rows) -> Figure:
-    """Real lenses as the networks see them, band by band, with their scores."""
-    x = systems["x"]
+    """Draw real lenses as the networks see them, with their scores; the first twelve."""
+    x, rows = systems["x"][:MOST_REAL], rows[:MOST_REAL]
     bands = x.shape[-1] if len(x) else 1
     with figure_style():
         if not len(x):

@@ -63,6 +63,8 @@ def _optimiser(
     learning_rate: float, steps: int, warm_up: float = 0.0
 ) -> optax.GradientTransformation:
     """Return one and the same object for the same settings: a step is compiled for each."""
+    if steps < 2:
+        return optax.adam(learning_rate)
     if not warm_up:
         return optax.adam(optax.cosine_decay_schedule(learning_rate, steps))
     rising = max(round(warm_up * steps), 1)

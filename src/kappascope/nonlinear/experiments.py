@@ -13,6 +13,7 @@ from scipy.special import expit, softmax
 
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import NonlinearSaliency, Trajectory, blurred
+from kappascope.errorbars import bootstrap_error, error_of_mean, proportion_error
 from kappascope.networks import classification
 from kappascope.networks.description import Network, Parameters
 
@@ -280,24 +281,32 @@ def _log_odds(p: float) -> float:
 
 
 def summary_rows(
-    subject: Subject, followed: Followed, blurring: Sequence[Mapping[str, Any]]
+    subject: Subject, followed: Followed, blurring: Sequence[Mapping[str, Any]], seed: int
 ) -> list[dict[str, Any]]:
-    """Return rows of ``summary.csv``: what the text says, over all examples."""
+    """Return rows of ``summary.csv``: what the text says, over all examples.
+
+    Errors of shares are those of proportions, of medians from a bootstrap, else of means; extremes
+    have none.
+    """
     rows: list[dict[str, Any]] = []
 
-    def add(
-        rank: str, method: str, statement: str, values: Any, unit: str, middle: str = "mean"
-    ) -> None:
+    def add(rank: str, method: str, statement: str, values: Any, unit: str) -> None:
         found = np.asarray(values, float)
         found = found[np.isfinite(found)]
-        if not len(found):
-            value, error = None, None
-        elif middle == "median":
+        value: float | None = None
+        error: float | None = None
+        if len(found) and statement == "threshold":
             value = float(np.median(found))
-            error = float(1.25 * found.std() / np.sqrt(len(found)))
-        else:
+            purpose = f"{subject.name}, {rank}, {method}, {statement}"
+            error = bootstrap_error(
+                lambda pick: float(np.median(found[pick])), len(found), seed, purpose
+            )
+        elif len(found):
             value = float(found.mean())
-            error = float(found.std() / np.sqrt(len(found)))
+            share = unit == "% of examples"
+            error = 100 * proportion_error(value / 100, len(found)) if share else None
+            if not share and len(found) > 1:
+                error = error_of_mean(found)
         rows.append(
             {
                 "subject": subject.name,
@@ -322,7 +331,7 @@ def summary_rows(
             add(rank, method, "values at the range's ends", 100 * followed.at_limits[r, m], "%")
             rare = unlikely[r]
             add(rank, method, "driven from 1 % above 95 %", 100.0 * sure[rare], "% of examples")
-            add(rank, method, "threshold", reached[r, m], "% blurred", "median")
+            add(rank, method, "threshold", reached[r, m], "% blurred")
             spread = reached[r, m][np.isfinite(reached[r, m])]
             if len(spread):
                 add(rank, method, "smallest threshold", [spread.min()], "% blurred")
@@ -378,16 +387,18 @@ def kappa_rows(
     scale: np.ndarray,
     parameters: Sequence[str],
     settings: NonlinearSaliency,
+    low: float,
+    high: float,
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Move a regressor's outputs up and down: rows of ``kappa.csv`` and arrays to draw.
 
     Parameters
     ----------
-    maps : (map, y, x, 1) as the network sees them; their range is kept.
+    maps : (map, y, x, 1) as the network sees them.
     scale : (output,) units of the outputs.
+    low, high : range of the data, which maps keep to.
 
     """
-    low, high = (np.asarray(f(maps), np.float32) for f in (np.min, np.max))
     rows, arrays = [], {"kappa.x": maps}
     with progress.bar(2 * len(parameters), "trajectories, kappa", unit="output") as shown:
         for output, parameter in enumerate(parameters):
@@ -396,7 +407,7 @@ def kappa_rows(
                 found = {
                     method: dataclasses.replace(
                         settings, linear=method == "linear", objective=objective
-                    ).trajectory(*model, maps, output, low, high)
+                    ).trajectory(*model, maps, output, np.float32(low), np.float32(high))
                     for method in METHODS
                 }
                 overlap = overlaps(*(each.kept[-1] for each in found.values()))

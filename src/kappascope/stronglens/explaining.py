@@ -11,6 +11,7 @@ from kappascope.attribution import randomization
 from kappascope.attribution.ascent import DeepDream
 from kappascope.attribution.methods import GradCam, find, in_batches
 from kappascope.attribution.similarity import correlations
+from kappascope.errorbars import error_of_mean, proportion_error
 from kappascope.networks.description import Network, Parameters
 from kappascope.stronglens import finder, imaging
 from kappascope.stronglens.images import NOISE, Images
@@ -135,13 +136,17 @@ def agreement_rows(
     lenses = images.lenses
     told, images = told[lenses], images.select(lenses)
     for method, found in maps.items():
-        place = peaks(found[lenses])
+        # A map that is zero everywhere points nowhere.
+        shown = found[lenses].any((1, 2))
+        if shown.sum() < 2:
+            continue
+        place = peaks(found[lenses][shown])
         for reference, other in (
             ("locator", told),
             ("true centre", images.place),
             ("chance", np.roll(told, 1, 0)),
         ):
-            distance = np.hypot(*(place - other).T)
+            distance = np.hypot(*(place - other[shown]).T)
             row = finder.median_row(f"{method}, {reference}", distance, "pixel", seed)
             within = distance <= CLOSE_PIXELS
             rows.append(
@@ -151,7 +156,7 @@ def agreement_rows(
                     "median_pixels": row["median"],
                     "error": row["error"],
                     "within_percent": 100 * float(within.mean()),
-                    "within_error": 100 * float(within.std() / np.sqrt(len(within))),
+                    "within_error": 100 * proportion_error(float(within.mean()), len(within)),
                     "images": len(within),
                 }
             )
@@ -221,6 +226,9 @@ def examples(maps: Maps, images: Images, model: Model) -> dict[str, np.ndarray]:
     }
 
 
+RANDOMIZATION_COLUMNS = ("method", "spearman", "error", "empty", "maps")
+
+
 def gallery(images: Images, camera: imaging.Camera) -> dict[str, np.ndarray]:
     """Return the first images of every kind for a figure."""
     each = EXAMPLES
@@ -232,7 +240,8 @@ def gallery(images: Images, camera: imaging.Camera) -> dict[str, np.ndarray]:
     blues = images.select((images.kind == "lens") & (images.colour == "blue"))
     found["gallery/lens"] = blues.x[:each].astype(np.float32)
     found["gallery/lens_red"] = reds.x[:each].astype(np.float32)
-    return {**found, "pixel_arcsec": np.array(camera.pixel_arcsec)}
+    bands = np.array(camera.bands)
+    return {**found, "pixel_arcsec": np.array(camera.pixel_arcsec), "bands": bands}
 
 
 # ---- changed scenes ------------------------------------------------------------------------------
@@ -399,8 +408,7 @@ def probe_rows(
 
 def _mean(values: np.ndarray) -> tuple[float, float]:
     """Mean over (network, image), with the error over both."""
-    over_images = values.mean(0).std(ddof=1) / np.sqrt(values.shape[1])
-    over_networks = values.mean(1).std(ddof=1) if len(values) > 1 else 0.0
+    over_images, over_networks = error_of_mean(values.mean(0)), error_of_mean(values.mean(1))
     return float(values.mean()), float(np.hypot(over_images, over_networks))
 
 
@@ -415,7 +423,7 @@ def dreams(
     Parameters
     ----------
     starts : name → (image, y, x, band).
-    low, high : (band,) the range of the training images.
+    low, high : (band,) the range of images.
 
     Returns
     -------
@@ -451,7 +459,7 @@ def all_dreams(
     draw = randomness.generator(seed, "start of Deep Dream")
     shape = (4, *images.x.shape[1:3], 1)
     # The same noise in every band, as published: it has no colour.
-    noise = low + (high - low) * draw.uniform(0, 0.3, shape)
+    noise = np.repeat(draw.uniform(0, 0.3 * high.min(), shape), len(high), -1)
     starts = {
         "noise": noise.astype(np.float32),
         "isolated galaxy": images.of("isolated").x[:4].astype(np.float32),
@@ -470,11 +478,12 @@ def randomization_rows(
 ) -> list[dict[str, Any]]:
     """Return rows of ``randomization.csv``: maps of the finder against those of untrained weights.
 
-    All layers are drawn anew; rank correlation of |S|, mean over images and draws.
+    All layers are drawn anew; rank correlation of |S|, mean over images and draws, its error that
+    over draws' means: maps of one draw share a network.
     """
     methods = [find(name, model[0]) for name in names]
     layers = len(randomization.layers(model[0]))
-    found: dict[str, list[float]] = {name: [] for name in names}
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in names}
     for one in randomization.compare(
         model,
         x,
@@ -488,18 +497,18 @@ def randomization_rows(
         output=finder.LENS,
     ):
         if not one.empty:
-            found[one.method].append(
-                correlations(np.abs(one.trained), np.abs(one.randomized)).spearman
-            )
-    return [
-        {
-            "method": name,
-            "spearman": float(np.mean(values)) if values else None,
-            "error": float(np.std(values, ddof=1) / np.sqrt(len(values)))
-            if len(values) > 1
-            else None,
-            "empty": repeats * len(x) - len(values),
-            "maps": repeats * len(x),
-        }
-        for name, values in found.items()
-    ]
+            value = correlations(np.abs(one.trained), np.abs(one.randomized)).spearman
+            found[one.method].setdefault(one.repeat, []).append(value)
+    rows = []
+    for name, draws in found.items():
+        means = np.array([np.mean(values) for values in draws.values()])
+        rows.append(
+            {
+                "method": name,
+                "spearman": float(means.mean()) if len(means) else None,
+                "error": error_of_mean(means) if len(means) > 1 else None,
+                "empty": repeats * len(x) - sum(map(len, draws.values())),
+                "maps": repeats * len(x),
+            }
+        )
+    return rows

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
 
-from kappascope import randomness
+from kappascope.errorbars import bootstrap_error, error_of_mean, proportion_error
 from kappascope.errors import InputError
 from kappascope.networks import classification, description
 from kappascope.networks.architectures import lens_finder
@@ -179,14 +179,6 @@ def _measured(name: str, score: np.ndarray, true: np.ndarray, pick: np.ndarray) 
     return MEASURES[name](score[pick], true[pick])
 
 
-def bootstrap_error(
-    measure: Callable[[np.ndarray], float], number: int, seed: int, purpose: str, draws: int = 200
-) -> float:
-    """Return the standard deviation of a measure over images drawn with replacement."""
-    draw = randomness.generator(seed, f"bootstrap of {purpose}")
-    return float(np.std([measure(draw.integers(number, size=number)) for _ in range(draws)]))
-
-
 def accuracy_rows(scores: np.ndarray, images: Images, seed: int) -> list[dict[str, Any]]:
     """Return rows of ``finder.csv``: every network's measures at the threshold of one half.
 
@@ -215,7 +207,7 @@ def accuracy_rows(scores: np.ndarray, images: Images, seed: int) -> list[dict[st
     for name in MEASURES:
         mine = [row for row in rows if row["measure"] == name]
         values = [row["value"] for row in mine]
-        spread = np.std(values, ddof=1) if len(values) > 1 else 0.0
+        spread = error_of_mean(np.array(values))
         error = float(np.hypot(np.mean([row["error"] for row in mine]), spread))
         rows.append(
             {
@@ -240,11 +232,9 @@ def share(called: np.ndarray) -> tuple[float, float]:
 
     """
     each = called.mean(1)
-    mean, number = float(each.mean()), max(called.shape[1], 1)
-    # Agresti and Coull: no error of zero where all or none are found.
-    shrunk = (mean * number + 2) / (number + 4)
-    spread = float(each.std(ddof=1)) if len(each) > 1 else 0.0
-    return 100 * mean, 100 * float(np.hypot(np.sqrt(shrunk * (1 - shrunk) / number), spread))
+    mean = float(each.mean())
+    over_images = proportion_error(mean, called.shape[1])
+    return 100 * mean, 100 * float(np.hypot(over_images, error_of_mean(each)))
 
 
 def recall_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
@@ -314,9 +304,10 @@ def roc_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
 
 
 def edges_of(source_magnitudes: Sequence[float]) -> dict[str, list[float]]:
-    """Return edges of the bins of ``completeness.csv``: equal steps over the ranges drawn from."""
+    """Return edges of the bins of ``completeness.csv``, over all that is drawn."""
     return {
-        "einstein_radius": [0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2.0],
+        # Of compound lenses it belongs to a farther source than it was drawn for.
+        "einstein_radius": [0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2.0, 2.5],
         "source_magnitude": [
             float(m) for m in np.linspace(source_magnitudes[0], source_magnitudes[-1], 6)
         ],

@@ -162,11 +162,9 @@ def simulate(
     return Images(**{name: np.concatenate([p[name] for p in pieces]) for name in pieces[0]})
 
 
-def save(path: str | Path, camera: imaging.Camera, sets: Mapping[str, Images]) -> None:
-    """Write sets of images as HDF5, with the camera's bands and pixels."""
+def save(path: str | Path, sets: Mapping[str, Images]) -> None:
+    """Write sets of images as HDF5."""
     with atomic_path(path) as scratch, h5py.File(scratch, "w", track_order=False) as handle:
-        handle.attrs["pixel_arcsec"] = camera.pixel_arcsec
-        handle.attrs["bands"] = list(camera.bands)
         for name, images in sets.items():
             group = handle.create_group(name)
             for field in dataclasses.fields(images):
@@ -254,8 +252,11 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     for name in ("images", "noise", "bands", "pixel_arcsec"):
         if name not in found:
             raise InputError(f"{path}: holds no array {name!r}; see docs/how-to/find-lenses.md")
-    images, bands = found["images"], [str(name) for name in np.atleast_1d(found["bands"])]
-    side, wanted = camera.pixels, list(camera.bands)
+    images, side, wanted = found["images"], camera.pixels, list(camera.bands)
+    bands = [str(name) for name in np.atleast_1d(found["bands"])]
+    for name in ("images", "noise", "pixel_arcsec"):
+        if found[name].dtype.kind not in "fiu" or not found[name].size:
+            raise InputError(f"{path}: {name} holds no real numbers")
     if images.ndim != 4 or images.shape[1:3] != (side, side):
         raise InputError(
             f"{path}: images of shape {images.shape}, the networks read (image, {side}, {side}, "
@@ -275,7 +276,7 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     noise = np.asarray(found["noise"], float)
     if noise.shape != (len(wanted),) or not (np.isfinite(noise).all() and (noise > 0).all()):
         raise InputError(f"{path}: noise is {noise}; give one positive number for each band")
-    names = [str(name) for name in found.get("names", np.arange(len(images)))]
+    names = [str(name) for name in np.atleast_1d(found.get("names", np.arange(len(images))))]
     if len(names) != len(images):
         raise InputError(f"{path}: {len(names)} names for {len(images)} images")
     finite = np.isfinite(images).all((1, 2, 3))

@@ -43,14 +43,13 @@ class Exposure:
 
     Attributes
     ----------
-    data, noise : (y, x), north up or not.
+    data : (y, x), north up or not.
     pixel_arcsec : side of a pixel.
     psf_fwhm : of the point-spread function [arcsec].
 
     """
 
     data: np.ndarray
-    noise: np.ndarray
     pixel_arcsec: float
     psf_fwhm: float
 
@@ -74,7 +73,7 @@ class System:
 
 
 def read_exposure(folder: Path, prefix: str = "") -> Exposure:
-    """Read ``data.fits``, ``noise_map.fits``, ``psf.fits`` and ``info.json`` of a folder.
+    """Read ``data.fits``, ``psf.fits`` and ``info.json`` of a folder.
 
     Parameters
     ----------
@@ -83,24 +82,24 @@ def read_exposure(folder: Path, prefix: str = "") -> Exposure:
     Raises
     ------
     InputError
-        When a file is missing or of another shape.
+        When a file is missing or no image.
 
     """
     found = {}
-    for name in ("data", "noise_map", "psf"):
+    for name in ("data", "psf"):
         path = folder / f"{prefix}{name}.fits"
         try:
             found[name] = np.asarray(fits.getdata(path), np.float64)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: no image to read ({error})") from None
-    if found["data"].ndim != 2 or found["data"].shape != found["noise_map"].shape:
-        raise InputError(
-            f"{folder}: data of {found['data'].shape} and noise of {found['noise_map'].shape}; "
-            "both must be images of the same size"
-        )
-    described = json.loads((folder / f"{prefix}info.json").read_text(encoding="utf-8"))
-    pixel = float(described["pixel_scale"])
-    return Exposure(found["data"], found["noise_map"], pixel, psf_width(found["psf"], pixel))
+        if found[name].ndim != 2 or not np.isfinite(found[name]).all():
+            raise InputError(f"{path}: not an image of finite numbers; fetch the file again")
+    path = folder / f"{prefix}info.json"
+    try:
+        pixel = float(json.loads(path.read_text(encoding="utf-8"))["pixel_scale"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: says no pixel_scale ({error}); fetch the file again") from None
+    return Exposure(found["data"], pixel, psf_width(found["psf"], pixel))
 
 
 def psf_width(psf: np.ndarray, pixel_arcsec: float) -> float:
@@ -132,13 +131,17 @@ def _matrices(
     return matrix(height), matrix(width)
 
 
-def resampled_noise(exposure: Exposure, camera: imaging.Camera, band: str) -> float:
-    """Return the median noise of a pixel after :func:`resampled`; native pixels independent."""
-    rows, columns = _matrices(exposure, camera, band)
-    sound = np.where(np.isfinite(exposure.noise), exposure.noise, 0.0)
-    # Pixels that pipelines mask have an absurd noise.
-    limited = np.minimum(sound, 10 * np.median(sound))
-    return float(np.median(np.sqrt(rows**2 @ limited**2 @ (columns**2).T)))
+def corner_noise(image: np.ndarray) -> np.ndarray:
+    """Return the noise of an image (y, x, band), (band,): the spread within its four corners.
+
+    1.4826 times the median distance from each corner's median, mean over corners: neighbours' noise
+    may be correlated, and noise maps of pipelines may be floors.
+    """
+    side = max(image.shape[0] // 6, 2)
+    cut = slice(None, side), slice(-side, None)
+    corners = [image[rows, columns].reshape(-1, image.shape[-1]) for rows in cut for columns in cut]
+    spread = [np.median(np.abs(c - np.median(c, 0)), 0) for c in corners]
+    return np.asarray(1.4826 * np.mean(spread, 0))
 
 
 def smooth_galaxy(image: np.ndarray) -> np.ndarray:
@@ -202,7 +205,6 @@ def between(short: Exposure, long: Exposure, camera: imaging.Camera) -> np.ndarr
 def brought(
     name: str,
     images: dict[str, np.ndarray],
-    own_noise: np.ndarray,
     camera: imaging.Camera,
     light: float,
     seed: int,
@@ -211,7 +213,6 @@ def brought(
 
     Parameters
     ----------
-    own_noise : (band,) of a pixel, as from :func:`resampled_noise`.
     light : median of the simulated lenses [electrons/s].
 
     """
@@ -220,7 +221,7 @@ def brought(
         factor = light / image[..., 0].sum()
         scaled = image * factor
         draw = randomness.generator(seed, f"survey noise on {name}")
-        own = factor * own_noise
+        own = corner_noise(scaled)
         missing = np.sqrt(np.maximum(camera.noise_level(scaled) ** 2 - own**2, 0))
         noisy = scaled + missing * draw.standard_normal(scaled.shape)
         x = imaging.stretched(noisy, sky)
@@ -241,15 +242,10 @@ def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> li
     short, long = (
         read_exposure(folder / "cosmos_web_ring", prefix) for prefix in ("F277W_", "F444W_")
     )
-    one, other = (
-        np.array([resampled_noise(exposure, camera, band) for band in camera.bands])
-        for exposure in (first, short)
-    )
     return [
         *brought(
             "SLACS J0946+1006 (Jackpot)",
             {f"F814W, {name}": image for name, image in assumed(first, camera).items()},
-            one * _relative_flux(EARLY_COLOURS, camera.bands),
             camera,
             light,
             seed,
@@ -260,7 +256,6 @@ def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> li
                 "F277W and F444W for the ends of the survey's bands": between(short, long, camera),
                 **{f"F277W, {name}": image for name, image in assumed(short, camera).items()},
             },
-            other * _relative_flux(EARLY_COLOURS, camera.bands),
             camera,
             light,
             seed,

@@ -33,7 +33,7 @@ COLOURS = ("blue", "red")
 
 FOREGROUND = 5
 """Places for galaxies that are not lensed: the main one, a disc with arms, three others."""
-MAIN, DISC, OTHERS = 0, 1, slice(2, 5)
+MAIN, DISC = 0, 1
 
 LEAST_EINSTEIN_RADIUS, LARGEST_EINSTEIN_RADIUS = 0.5, 2.0
 SPEED_OF_LIGHT = 299792.458
