@@ -211,7 +211,7 @@ def selective_blurring(subject: str, arrays: Arrays, blurring: Rows) -> Figure:
                 axis.set_xlim(0, 104)
             else:
                 axis.set_xscale("log")
-                axis.set_xlim(1e-4, 130)
+                axis.set_xlim(1e-6, 200)
             axis.tick_params(axis="y", length=0)
         axes[0].legend(loc="lower right", fontsize=7, ncols=2)
         styles: Any = (
@@ -242,6 +242,7 @@ def selective_blurring(subject: str, arrays: Arrays, blurring: Rows) -> Figure:
         axes[2].axvline(0, color=GREY, lw=0.8)
         axes[2].set_yticks(range(len(ticks)), ticks, fontsize=8)
         axes[2].set(xlabel="change of log-odds", ylim=(len(ticks) - 0.4, -0.6))
+        axes[2].set_title("median and 68 % of examples", fontsize=9)
     return figure
 
 
