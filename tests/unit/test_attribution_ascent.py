@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from image_networks import dense_layers
 
 from kappascope.attribution import ascent
 from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
@@ -18,46 +19,16 @@ LOW, HIGH = np.zeros(1, np.float32), np.ones(1, np.float32)
 
 
 def dense(weights: np.ndarray) -> tuple[Network, dict[str, np.ndarray]]:
-    """Return y = w·x + b over images (y, x), weights (output, y, x)."""
-    node = {"name": "out", "kind": "dense", "inputs": ["flat"], "features": len(weights)}
-    nodes = (
-        {"name": "flat", "kind": "flatten", "inputs": ["x"]},
-        {**node, "params": {"kernel": "w", "bias": "b"}},
-    )
-    network = Network("linear", (*weights.shape[1:], 1), len(weights), nodes)
-    kernel = weights.reshape(len(weights), -1).T.astype(np.float32)
-    return network, {"w": kernel, "b": np.zeros(len(weights), np.float32)}
+    """Return y = w·x over images (y, x), weights (output, y, x)."""
+    kernel = weights.reshape(len(weights), -1).T
+    return dense_layers(weights.shape[1:], (kernel, np.zeros(len(weights))))
 
 
-def squared() -> tuple[Network, dict[str, np.ndarray]]:
+def bent() -> tuple[Network, dict[str, np.ndarray]]:
     """Return a network with a ReLU between two dense layers: gradients that depend on x."""
     draw = np.random.default_rng(5)
-    nodes = (
-        {"name": "flat", "kind": "flatten", "inputs": ["x"]},
-        {
-            "name": "hidden",
-            "kind": "dense",
-            "inputs": ["flat"],
-            "features": 24,
-            "params": {"kernel": "w1", "bias": "b1"},
-        },
-        {"name": "relu", "kind": "relu", "inputs": ["hidden"]},
-        {
-            "name": "out",
-            "kind": "dense",
-            "inputs": ["relu"],
-            "features": 2,
-            "params": {"kernel": "w2", "bias": "b2"},
-        },
-    )
-    parameters = {
-        "w1": draw.normal(size=(PIXELS**2, 24)) / PIXELS,
-        "b1": np.zeros(24),
-        "w2": draw.normal(size=(24, 2)),
-        "b2": np.zeros(2),
-    }
-    parameters = {name: value.astype(np.float32) for name, value in parameters.items()}
-    return Network("bent", (PIXELS, PIXELS, 1), 2, nodes), parameters
+    first, second = draw.normal(size=(PIXELS**2, 24)) / PIXELS, draw.normal(size=(24, 2))
+    return dense_layers((PIXELS, PIXELS), (first, np.zeros(24)), (second, np.zeros(2)))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +56,7 @@ def test_for_a_linear_network_linear_and_nonlinear_are_the_same(images, weights)
 
 def test_for_a_bent_network_they_are_not(images) -> None:
     one, other = (
-        NonlinearSaliency(linear=linear, step=0.2).trajectory(*squared(), images, 0, LOW, HIGH)
+        NonlinearSaliency(linear=linear, step=0.2).trajectory(*bent(), images, 0, LOW, HIGH)
         for linear in (False, True)
     )
     assert (one.images != other.images).any()
@@ -150,9 +121,9 @@ def test_log_odds_never_saturate(images, weights) -> None:
     for scale in (1.0, 100.0):
         network, parameters = dense(scale * weights)
         value, gradient = ascent.value_and_gradient(network, parameters, images, 1, "log_odds")
-        y = images.reshape(3, -1).astype(float) @ parameters["w"]
+        y = images.reshape(3, -1).astype(float) @ parameters["w1"]
         np.testing.assert_allclose(value, y[:, 1] - y[:, 0], rtol=1e-4, atol=1e-4)
-        expected = parameters["w"][:, 1] - parameters["w"][:, 0]
+        expected = parameters["w1"][:, 1] - parameters["w1"][:, 0]
         for row in np.asarray(gradient).reshape(3, -1):
             np.testing.assert_allclose(row, expected, rtol=1e-4, atol=1e-4)
 
@@ -160,7 +131,7 @@ def test_log_odds_never_saturate(images, weights) -> None:
 def test_down_is_up_of_the_negative(images, weights) -> None:
     network, parameters = dense(weights)
     down = attribute("nonlinear_saliency_down", (network, parameters), images, 0)
-    turned = {**parameters, "w": -parameters["w"]}
+    turned = {**parameters, "w1": -parameters["w1"]}
     up = attribute("nonlinear_saliency", (network, turned), images, 0)
     np.testing.assert_allclose(down, up, atol=1e-6)
 
@@ -217,7 +188,17 @@ def test_vectors_are_refused(name: str) -> None:
 
 def test_results_do_not_depend_on_the_batch(images) -> None:
     method = dataclasses.replace(NonlinearSaliency(), steps=3)
-    whole = method.trajectory(*squared(), images, 0, LOW, HIGH)
-    alone = method.trajectory(*squared(), images[1:2], 0, LOW, HIGH)
+    whole = method.trajectory(*bent(), images, 0, LOW, HIGH)
+    alone = method.trajectory(*bent(), images[1:2], 0, LOW, HIGH)
     np.testing.assert_allclose(whole.images[:, 1], alone.images[:, 0], atol=1e-5)
     np.testing.assert_array_equal(whole.kept[:, 1], alone.kept[:, 0])
+
+
+def test_values_that_lay_at_the_ends_from_the_beginning_were_not_driven_there(weights) -> None:
+    # Half black, half white, and steps too small to reach an end from anywhere else.
+    x = np.zeros((1, PIXELS, PIXELS, 1), np.float32)
+    x[:, :, ::2] = 1.0
+    method = NonlinearSaliency(levels=(0.0,), steps=2, step=0.01)
+    found = method.trajectory(*dense(weights), x, 0, LOW, HIGH)
+    assert ((found.best <= 0) | (found.best >= 1)).any()
+    assert found.at_limits().tolist() == [0]

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from image_networks import dense_layers
 
 from kappascope.attribution import methods, sampling
 from kappascope.attribution.methods import Method
@@ -16,19 +17,7 @@ PIXELS = 12
 
 def linear(weights: np.ndarray) -> tuple[Network, dict[str, np.ndarray]]:
     """Return the network f = w·x + 0.3 over images (y, x)."""
-    nodes = (
-        {"name": "flat", "kind": "flatten", "inputs": ["x"]},
-        {
-            "name": "out",
-            "kind": "dense",
-            "inputs": ["flat"],
-            "features": 1,
-            "params": {"kernel": "w", "bias": "b"},
-        },
-    )
-    network = Network("linear", (*weights.shape, 1), 1, nodes)
-    kernel = weights.reshape(-1, 1).astype(np.float32)
-    return network, {"w": kernel, "b": np.array([0.3], np.float32)}
+    return dense_layers(weights.shape, (weights.reshape(-1, 1), np.array([0.3])))
 
 
 @pytest.fixture(scope="module")

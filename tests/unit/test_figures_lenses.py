@@ -250,7 +250,7 @@ def test_figures_1_to_4_draw_every_example_and_class(subject: str, bands: int) -
 
 def test_kappa_maps_are_drawn_down_as_they_are_and_up() -> None:
     maps = np.random.default_rng(5).normal(0, 0.02, (3, SIDE, SIDE, 1))
-    arrays, rows = {"kappa.x": maps}, []
+    arrays, rows = {"kappa.x": maps, "kappa.levels": np.linspace(0, 0.95, 8)}, []
     for parameter in ("omega_matter", "sigma_8"):
         for direction in ("up", "down"):
             name = f"kappa.{parameter}.{direction}"

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from image_networks import dense_layers
 
 from kappascope.attribution.ascent import NonlinearSaliency
 from kappascope.networks.description import Network
@@ -23,19 +24,8 @@ def classifier() -> tuple[Network, dict[str, np.ndarray]]:
     weights = np.zeros((CLASSES, PIXELS, PIXELS))
     for k in range(CLASSES):
         weights[k, :, 3 * k : 3 * k + 2] = 0.6
-    nodes = (
-        {"name": "flat", "kind": "flatten", "inputs": ["x"]},
-        {
-            "name": "out",
-            "kind": "dense",
-            "inputs": ["flat"],
-            "features": CLASSES,
-            "params": {"kernel": "w", "bias": "b"},
-        },
-    )
-    kernel = weights.reshape(CLASSES, -1).T.astype(np.float32)
-    network = Network("thirds", (PIXELS, PIXELS, 1), CLASSES, nodes)
-    return network, {"w": kernel, "b": np.zeros(CLASSES, np.float32)}
+    kernel = weights.reshape(CLASSES, -1).T
+    return dense_layers((PIXELS, PIXELS), (kernel, np.zeros(CLASSES)))
 
 
 @pytest.fixture(scope="module")
@@ -175,7 +165,7 @@ def test_a_regressors_outputs_are_moved_up_and_down(subject) -> None:
         (network, parameters), maps, scale, ("a", "b"), NonlinearSaliency(steps=2), -1.0, 1.0
     )
     assert len(rows) == 2 * 2 * 2 * 2
-    outputs = maps.reshape(2, -1) @ parameters["w"] * scale
+    outputs = maps.reshape(2, -1) @ parameters["w1"] * scale
     for row in rows:
         column = "ab".index(row["parameter"])
         assert row["start"] == pytest.approx(outputs[row["realization"], column], rel=1e-4)

@@ -1,5 +1,8 @@
 """Scores of finders against scikit-learn and known answers; what locators learn."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
@@ -239,3 +242,41 @@ def test_randomization_knows_every_method(model, simulated) -> None:
         assert row["maps"] == 4
         assert row["spearman"] is None or -1 <= row["spearman"] <= 1
     jax.clear_caches()
+
+
+def test_maps_that_are_zero_everywhere_point_nowhere(simulated) -> None:
+    maps = np.zeros((len(simulated), 32, 32))
+    lenses = np.flatnonzero(simulated.lenses)
+    maps[lenses[:5], 3, 4] = 1
+    rows = explaining.agreement_rows({"m": maps}, simulated.place, simulated, 1)
+    assert {row["images"] for row in rows} == {5}
+    assert explaining.agreement_rows({"m": 0 * maps}, simulated.place, simulated, 1) == []
+
+
+def test_completeness_reaches_the_largest_einstein_radii(simulated) -> None:
+    radii = np.linspace(0.5, 2.45, len(simulated))
+    wide = dataclasses.replace(simulated, einstein_radius=radii)
+    edges = finder.edges_of(POPULATION.source_magnitudes)
+    rows = finder.completeness_rows(np.full((1, len(wide)), 0.9), wide, edges)
+    for kind in ("lens", *finder.COMPOUND):
+        mine = [r for r in rows if (r["kind"], r["quantity"]) == (kind, "einstein_radius")]
+        assert sum(r["images"] for r in mine) == (wide.kind == kind).sum()
+
+
+def test_the_randomization_tests_error_is_that_over_draws(model, simulated, monkeypatch) -> None:
+    # Two draws of two maps: equal within a draw, far apart between them.
+    draw = np.random.default_rng(0)
+    one = draw.normal(size=(8, 8))
+    pairs = [(one, one), (one, one), (one, -np.abs(one) + 9), (one, -np.abs(one) + 9)]
+    comparisons = [
+        SimpleNamespace(method="gradient", repeat=k // 2, trained=a, randomized=b, empty=False)
+        for k, (a, b) in enumerate(pairs)
+    ]
+    monkeypatch.setattr(
+        explaining.randomization, "compare", lambda *given, **more: iter(comparisons)
+    )
+    x = simulated.x[:2].astype(np.float32)
+    (row,) = explaining.randomization_rows(model, x, ["gradient"], 2, 1)
+    assert row["spearman"] == pytest.approx(0, abs=1e-6)
+    # Means of the draws are 1 and -1: their scatter √2 over √2 draws.
+    assert row["error"] == pytest.approx(1)

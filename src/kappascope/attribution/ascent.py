@@ -69,6 +69,11 @@ def value_and_gradient(
     return value, gradient
 
 
+def _own_range(x: Array) -> tuple[Array, Array]:
+    """Return the least and largest value of each image's channels, to broadcast with it."""
+    return x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
+
+
 def kept_pixels(gradient: Array, blurred_pixels: Array) -> Array:
     """Return (batch, y, x): pixels whose gradient's norm is not among the smallest.
 
@@ -191,7 +196,7 @@ class NonlinearSaliency:
     ) -> Array:
         """Return (explained, batch, ...); each input's own range is kept."""
         images_only("nonlinear saliency", x)
-        low, high = x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
+        low, high = _own_range(x)
         return jnp.stack(
             [self._run(network, parameters, x, output, low, high).relevance for output in outputs]
         )
@@ -299,7 +304,7 @@ class DeepDream:
     ) -> Array:
         """Return (explained, batch, ...); each input's own range is kept."""
         images_only("deep_dream", x)
-        low, high = x.min((1, 2), keepdims=True), x.max((1, 2), keepdims=True)
+        low, high = _own_range(x)
         return jnp.stack(
             [self.dream(network, parameters, x, output, low, high)[0] - x for output in outputs]
         )

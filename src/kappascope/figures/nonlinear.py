@@ -251,7 +251,7 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
     parameters = list(dict.fromkeys(row["parameter"] for row in rows))
     x = arrays["kappa.x"]
     low, high = np.quantile(x[0], [0.01, 0.995])
-    levels = np.array([0, 5, 10, 20, 30, 50, 75, 95])
+    levels = 100 * arrays["kappa.levels"]
     with figure_style():
         figure, axes = plt.subplots(
             len(parameters),
@@ -274,7 +274,7 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
                 found = arrays[f"kappa.{parameter}.{direction}.values"]
                 for values, (text, colour, style) in zip(found, METHODS.values(), strict=True):
                     row[3].errorbar(
-                        levels[: values.shape[0]],
+                        levels,
                         values.mean(1),
                         values.std(1) / np.sqrt(values.shape[1]),
                         fmt=marker + style[1:],

@@ -399,7 +399,7 @@ def kappa_rows(
     low, high : range of the data, which maps keep to.
 
     """
-    rows, arrays = [], {"kappa.x": maps}
+    rows, arrays = [], {"kappa.x": maps, "kappa.levels": np.asarray(settings.levels)}
     with progress.bar(2 * len(parameters), "trajectories, kappa", unit="output") as shown:
         for output, parameter in enumerate(parameters):
             for direction, objective in (("up", "output"), ("down", "minus_output")):

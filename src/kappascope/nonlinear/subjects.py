@@ -5,7 +5,7 @@ import numpy as np
 from kappascope.networks.description import Network, Parameters
 from kappascope.nonlinear.experiments import Subject
 from kappascope.stronglens import finder
-from kappascope.stronglens.images import Images
+from kappascope.stronglens.images import Images, spread
 from kappascope.trim import digits
 
 
@@ -14,7 +14,7 @@ def galaxies(model: tuple[Network, Parameters], images: Images, number: int) -> 
     true = finder.targets_of("sorter", images)
     each = -(-number // len(finder.CLASSES["sorter"]))
     rows = np.concatenate(
-        [_spread(np.flatnonzero(true == k), each) for k in range(len(finder.CLASSES["sorter"]))]
+        [spread(np.flatnonzero(true == k), each) for k in range(len(finder.CLASSES["sorter"]))]
     )
     x = images.x.astype(np.float32)
     return Subject(
@@ -26,11 +26,6 @@ def galaxies(model: tuple[Network, Parameters], images: Images, number: int) -> 
         x.min((0, 1, 2)),
         x.max((0, 1, 2)),
     )
-
-
-def _spread(rows: np.ndarray, number: int) -> np.ndarray:
-    """Take some rows, at equal steps through all of them: every kind in its share."""
-    return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
 
 
 def pictures(found: digits.Digits, settings: digits.Settings, seed: int, number: int) -> Subject:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from kappascope import progress, randomness
 from kappascope.attribution import randomization
@@ -14,7 +15,7 @@ from kappascope.attribution.similarity import correlations
 from kappascope.errorbars import error_of_mean, proportion_error
 from kappascope.networks.description import Network, Parameters
 from kappascope.stronglens import finder, imaging
-from kappascope.stronglens.images import NOISE, Images
+from kappascope.stronglens.images import NOISE, Images, spread
 from kappascope.stronglens.optics import Light
 from kappascope.stronglens.populations import (
     COLOURS,
@@ -169,7 +170,7 @@ def chosen_images(images: Images, number: int) -> Images:
     rows = []
     for kinds, wanted in groups:
         mine = np.flatnonzero(np.isin(images.kind, kinds))
-        rows.append(mine[np.linspace(0, len(mine) - 1, min(wanted, len(mine))).astype(int)])
+        rows.append(spread(mine, wanted))
     return images.select(np.concatenate(rows))
 
 
@@ -382,7 +383,7 @@ def probe_rows(
             x = seen(probe, images, seed, split)
             margins = np.stack([finder.margin(model, x) for model in models]).astype(float)
             before = margins if before is None else before
-            p, start = (1 / (1 + np.exp(-m)) for m in (margins, before))
+            p, start = expit(margins), expit(before)
             for colour in ("", *COLOURS):
                 mine = images.colour == colour if colour else np.ones(len(images), bool)
                 if mine.sum() < 2:
@@ -437,7 +438,7 @@ def dreams(
             found[f"{start}/{name}"] = np.asarray(dreamt)
             sign = 1 if output == finder.LENS else -1
             for when, image in (("before", x), ("after", np.asarray(dreamt))):
-                score = 1 / (1 + np.exp(-sign * finder.margin(model, image).astype(float)))
+                score = expit(sign * finder.margin(model, image).astype(float))
                 rows.append(
                     {
                         "start": start,

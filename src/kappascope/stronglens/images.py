@@ -181,6 +181,11 @@ def load(path: str | Path, name: str) -> Images:
     return Images(**{k: v.astype("U") if v.dtype.kind == "S" else v for k, v in found.items()})
 
 
+def spread(rows: np.ndarray, number: int) -> np.ndarray:
+    """Take some rows, at equal steps through all of them: every kind in its share."""
+    return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
+
+
 def joined(one: Images, other: Images) -> Images:
     """Return the images of two sets."""
     return Images(

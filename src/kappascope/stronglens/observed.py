@@ -25,15 +25,15 @@ from kappascope import randomness
 from kappascope.errors import InputError
 from kappascope.networks import classification
 from kappascope.networks.description import Network, Parameters
-from kappascope.stronglens import finder, imaging
+from kappascope.stronglens import finder, imaging, populations
 from kappascope.stronglens.images import Images, Own
 from kappascope.stronglens.populations import BANDS
 
 Model = tuple[Network, Parameters]
 
-EARLY_COLOURS = (0.70, 0.30, 0.35)
+EARLY_COLOURS = populations.early_colours(0.25)
 """VIS - Y, Y - J, J - H of an early-type galaxy at redshift 0.25 in the simulations."""
-BLUE_COLOURS = (0.15, 0.10, 0.10)
+BLUE_COLOURS = populations.COLOUR_MEANS["blue"][0]
 """The same for the blue sources."""
 
 

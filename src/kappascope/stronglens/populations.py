@@ -94,7 +94,7 @@ BANDS = ("VIS", "Y", "J", "H")
 REFERENCE = BANDS.index("Y")
 """Band in which sources' magnitudes are drawn: between optical and infrared."""
 
-_COLOUR_MEANS = {
+COLOUR_MEANS = {
     # VIS - Y, Y - J, J - H and their scatter, AB magnitudes.
     "blue": ((0.15, 0.10, 0.10), (0.10, 0.07, 0.07)),
     "red": ((1.40, 0.45, 0.40), (0.20, 0.10, 0.10)),
@@ -158,12 +158,17 @@ def _fluxes(magnitude: float, colours: Sequence[float] | np.ndarray, reference: 
 
 
 def _colours(draw: np.random.Generator, name: str) -> np.ndarray:
-    mean, scatter = _COLOUR_MEANS[name]
+    mean, scatter = COLOUR_MEANS[name]
     return draw.normal(mean, scatter)
 
 
+def early_colours(redshift: float) -> tuple[float, float, float]:
+    """Return the mean VIS - Y, Y - J and J - H of early-type galaxies."""
+    return 0.55 + 0.6 * redshift, 0.30, 0.35
+
+
 def _early_colours(draw: np.random.Generator, redshift: float) -> np.ndarray:
-    return draw.normal((0.55 + 0.6 * redshift, 0.30, 0.35), (0.08, 0.05, 0.05))
+    return draw.normal(early_colours(redshift), (0.08, 0.05, 0.05))
 
 
 @dataclasses.dataclass
