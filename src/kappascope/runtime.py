@@ -6,10 +6,15 @@ same bytes for any ``--cores``. On a GPU these settings change nothing.
 """
 
 import contextlib
+import ctypes
 import hashlib
 import os
 import platform
 from pathlib import Path
+
+# From glibc's malloc.h.
+M_TRIM_THRESHOLD = -1
+M_MMAP_THRESHOLD = -3
 
 
 def configure(
@@ -25,6 +30,7 @@ def configure(
         leaves it off.
 
     """
+    keep_freed_memory()
     # Read when the first array is made, not when jax is imported: modules may have done that.
     os.environ["NPROC"] = str(threads)  # the size of XLA's CPU thread pool
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
@@ -43,6 +49,19 @@ def configure(
             place.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def keep_freed_memory() -> None:
+    """Let glibc hand freed blocks out again instead of giving each back to the system.
+
+    XLA frees and asks for the same large blocks at every step. By default glibc unmaps blocks of
+    more than 32 MB at once, and the system has to clear every page again: a third of the time of a
+    training of sum-of-parts models. Other C libraries are left as they are.
+    """
+    mallopt = getattr(ctypes.CDLL(None) if os.name == "posix" else None, "mallopt", None)
+    # Older glibc refuses the first; the second alone would only make more blocks be unmapped.
+    if mallopt and mallopt(M_MMAP_THRESHOLD, 2**30):
+        mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def kind_of_cpu() -> str:

@@ -179,6 +179,7 @@ rule compare_attributions:
         log_of("compare_attributions_{number}"),
     benchmark:
         benchmark_of("compare_attributions_{number}")
+    priority: 5
     conda:
         "../../envs/environment.yaml"
     resources:

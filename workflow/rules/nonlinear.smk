@@ -46,6 +46,7 @@ rule nonlinear_saliency:
         log_of("nonlinear_saliency"),
     benchmark:
         benchmark_of("nonlinear_saliency")
+    priority: 5
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -60,6 +60,7 @@ rule randomize:
         log_of("randomize_{data_set}"),
     benchmark:
         benchmark_of("randomize_{data_set}")
+    priority: 5
     conda:
         "../../envs/environment.yaml"
     resources:
