@@ -197,9 +197,9 @@ def _simulate_maps(config: Config) -> Need:
     return Need(batches, seconds / batches + 10.0, megabytes, True)
 
 
-SECONDS_A_STEP = 0.175
-SECONDS_OF_PLANES = 1.1
-SECONDS_A_MAP = 0.003
+SECONDS_A_STEP = 0.114
+SECONDS_OF_PLANES = 0.72
+SECONDS_A_MAP = 0.002
 
 
 def _import_maps(config: Config) -> Need:
@@ -224,12 +224,12 @@ def _training_seconds(config: Config, section: Config, seconds_a_map: float, usu
 
 def _training_memory(config: Config, section: Config, usual: float) -> float:
     batch = config["network"]["batch"] / 32.0 * _pixels(config) * section["width"] / usual
-    return BASE_MB + _held(config, "training") + _held(config, "testing") + float(550.0 * batch)
+    return BASE_MB + _held(config, "training") + _held(config, "testing") + float(620.0 * batch)
 
 
 def _train_network(config: Config) -> Need:
     section = config["network"]
-    seconds = _training_seconds(config, section, 0.0102, 8.0)
+    seconds = _training_seconds(config, section, 0.0072, 8.0)
     jobs = _data_sets(config) * section["seeds"]
     return Need(jobs, seconds, _training_memory(config, section, 8.0), True)
 
@@ -237,7 +237,7 @@ def _train_network(config: Config) -> Need:
 def _predict(config: Config) -> Need:
     section = config["network"]
     cost = section["seeds"] * _pixels(config) * _width(section["width"], 8.0)
-    return Need(_data_sets(config), 4.0 + 0.0037 * _judged(config) * cost, BASE_MB + 50.0, True)
+    return Need(_data_sets(config), 4.0 + 0.0027 * _judged(config) * cost, BASE_MB + 50.0, True)
 
 
 def _constrain(config: Config) -> Need:
@@ -276,7 +276,7 @@ def _relevance(config: Config) -> Need:
     maps = config["cosmology"]["number"] * section["relevance_maps"]
     gradients = _gradients(config, section["methods"])
     seconds = 5.0 + maps * gradients * _explaining(config) * 0.0006
-    return Need(_data_sets(config), seconds, BASE_MB + 350.0 * _pixels(config), True)
+    return Need(_data_sets(config), seconds, BASE_MB + 420.0 * _pixels(config), True)
 
 
 def _known_answers(config: Config) -> Need:
@@ -285,7 +285,7 @@ def _known_answers(config: Config) -> Need:
     maps = section["networks"] * section["epochs"] * section["training"]
     seconds = 8.0 + 0.0004 * maps * pixels * _width(section["width"], 8.0)
     megabytes = BASE_MB + _held(config, "training") + _held(config, "testing")
-    return Need(5, seconds, megabytes + 330.0 * pixels, True)
+    return Need(5, seconds, megabytes + 700.0 * pixels, True)
 
 
 def _judge_methods(config: Config) -> Need:
@@ -298,7 +298,7 @@ def _judge_methods(config: Config) -> Need:
 
 def _train_band_network(config: Config) -> Need:
     section = config["trim"]
-    seconds = _training_seconds(config, section, 0.0048, 16.0)
+    seconds = _training_seconds(config, section, 0.0033, 16.0)
     return Need(section["networks"], seconds, _training_memory(config, section, 16.0), True)
 
 
@@ -307,7 +307,7 @@ def _band_curves(config: Config) -> Need:
     maps = section["networks"] * section["maps"] * config["cosmology"]["number"]
     forward = section["bands"] + 30.0 * section["path_nodes"] / 5.0
     cost = maps * forward * _pixels(config) * _width(section["width"], 16.0)
-    return Need(1, 20.0 + 0.0022 * cost, BASE_MB + 450.0 * _pixels(config), True)
+    return Need(1, 20.0 + 0.0022 * cost, BASE_MB + 600.0 * _pixels(config), True)
 
 
 def _planted_frequency(config: Config) -> Need:
@@ -364,18 +364,18 @@ def _theorem(config: Config) -> Need:
 def _train_group_network(config: Config) -> Need:
     section = config["groups"]["network"]
     steps = section["epochs"] * _of_each(config, "training")
-    seconds = 10.0 + 5.0 * steps * _group_seconds(config)
+    seconds = 10.0 + 4.1 * steps * _group_seconds(config)
     held = _held(config, "training") + _held(config, "testing")
-    return Need(section["networks"], seconds, BASE_MB + held + 100.0, True)
+    return Need(section["networks"], seconds, BASE_MB + held + 300.0, True)
 
 
 def _train_sum_of_parts(config: Config) -> Need:
     groups = config["groups"]
     section = groups["model"]
     maps = section["training"] * config["cosmology"]["number"]
-    passes = groups["segments"]["most"] + 6.5 * section["epochs"] * section["sampled_groups"]
+    passes = groups["segments"]["most"] + 3.3 * section["epochs"] * section["sampled_groups"]
     seconds = 15.0 + maps * (0.006 * _group_pixels(config) + passes * _group_seconds(config))
-    held = _held(config, "training") + 150.0 * _group_pixels(config)
+    held = _held(config, "training") + 400.0 * _group_pixels(config)
     return Need(groups["network"]["networks"], seconds, BASE_MB + held, True)
 
 
@@ -384,7 +384,7 @@ def _explain_groups(config: Config) -> Need:
     maps = groups["structures"]["maps"] * config["cosmology"]["number"]
     heads = 1 + len(groups["model"]["generator_sharpness"])
     passes = groups["segments"]["most"] * heads * groups["network"]["networks"]
-    seconds = 15.0 + maps * passes * 1.3 * _group_seconds(config)
+    seconds = 15.0 + maps * passes * 0.7 * _group_seconds(config)
     masks = maps * groups["segments"]["most"] * heads * 0.016 * _group_pixels(config)
     held = _held(config, "testing")
     return Need(1, seconds, BASE_MB + held + 2.0 * masks, True)
@@ -396,7 +396,7 @@ def _compare_attributions(config: Config) -> Need:
     maps = section["maps"] * config["cosmology"]["number"]
     tests = 4.0 * (len(section["methods"]) + 2) * (section["steps"] + 10)
     passes = 3 * section["samples"] + 6 * section["path_nodes"] + tests
-    seconds = 25.0 + 1.5 * maps * passes * _group_seconds(config)
+    seconds = 25.0 + 2.2 * maps * passes * _group_seconds(config)
     held = _held(config, "training") + _held(config, "testing")
     return Need(groups["network"]["networks"], seconds, BASE_MB + held + 200.0, True)
 
@@ -431,7 +431,7 @@ def _train_lens_network(config: Config) -> Need:
 def _find_lenses(config: Config) -> Need:
     section = config["lenses"]
     number = section["testing"] + 2 * section["compound"]
-    seconds = 10.0 + 0.0003 * number * (section["networks"] + 3) * _lens_cost(config)
+    seconds = 4.0 + 0.0003 * number * (section["networks"] + 3) * _lens_cost(config)
     return Need(1, seconds, BASE_MB + 0.1 * number * _lens_images(config) + 150.0, True)
 
 
@@ -439,7 +439,7 @@ def _explain_lenses(config: Config) -> Need:
     section = config["lenses"]
     passes = section["explained"] * 2 + section["randomized"] * (section["repeats"] + 1)
     each = 25.0 * len(section["methods"]) + 2.0 * section["dream_steps"]
-    seconds = 25.0 + passes * each * 0.0006 * _lens_cost(config)
+    seconds = 12.0 + passes * each * 0.0006 * _lens_cost(config)
     seconds += 12.0 * section["probed"] * 0.005 * _lens_images(config)
     return Need(1, seconds, BASE_MB + 0.1 * section["testing"] * _lens_images(config) + 250.0, True)
 
@@ -450,7 +450,7 @@ def _nonlinear_saliency(config: Config) -> Need:
     galaxies = section["images"] * 0.001 * _lens_cost(config)
     digits = section["digits"] * 0.0006
     kappa = 2.0 * section["kappa_maps"] * 0.011 * _explaining(config) / config["network"]["seeds"]
-    seconds = 25.0 + 4.0 * steps * (galaxies + digits + kappa)
+    seconds = 25.0 + 4.8 * steps * (galaxies + digits + kappa)
     held = 0.1 * config["lenses"]["testing"] * _lens_images(config)
     kept = 0.35 * (section["images"] * _lens_images(config) + section["digits"])
     return Need(1, seconds, BASE_MB + held + kept + 350.0 * _pixels(config), True)

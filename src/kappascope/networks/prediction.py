@@ -20,6 +20,9 @@ from kappascope.networks.module import forward
 Array = Any
 PARAMETERS = ("omega_matter", "sigma_8")
 
+AT_ONCE = 256
+"""Maps that are smoothed together."""
+
 
 def noise_sigma(data_set: str, pixel_arcmin: float, noise: Mapping[str, float]) -> float:
     """Shape noise a pixel of a data set, zero for ``noiseless``."""
@@ -96,14 +99,19 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any], rebin: int = 
 
     """
     noise = spec["noise"]
-    kappa = maps.convergence
-    if data_set == "noisy":
-        kappa = add_shape_noise(
-            maps, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-        )
     sigma_pixels = remaining_smoothing(maps, spec["maps"]["smoothing_arcmin"])
     seen = observer(0.0, sigma_pixels, maps.mask, rebin)
-    return np.asarray(seen(jnp.asarray(kappa), None))
+    found = []
+    # Transforms of all maps at once would take several times what the maps do.
+    for start in range(0, max(len(maps), 1), AT_ONCE):
+        piece = maps.select(slice(start, start + AT_ONCE))
+        kappa = piece.convergence
+        if data_set == "noisy":
+            kappa = add_shape_noise(
+                piece, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+            )
+        found.append(np.asarray(seen(jnp.asarray(kappa), None)))
+    return np.concatenate(found)
 
 
 def evaluate_in_batches(
