@@ -1,5 +1,7 @@
 """Shape noise and smoothing."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from kappascope.maps.dataset import MapSet
 from kappascope.maps.noise import add_shape_noise, shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import smooth, smooth_masked
+from kappascope.networks import prediction
 
 lawful = settings(deadline=None, max_examples=10, derandomize=True)
 
@@ -99,3 +102,23 @@ def test_pixels_with_little_under_their_gaussian_are_masked() -> None:
     np.testing.assert_array_equal(half, mask)  # at a straight edge half of the Gaussian is left
     assert strict.sum() < half.sum()
     np.testing.assert_array_equal(np.asarray(smooth_masked(maps, mask | True, 2.0, 0.99)[1]), True)
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize(("data_set", "rebin"), [("noiseless", 1), ("noisy", 2)])
+def test_maps_are_the_same_however_many_are_smoothed_together(
+    monkeypatch: pytest.MonkeyPatch, data_set: str, rebin: int, at_once: int
+) -> None:
+    spec = {
+        "seed": 3,
+        "noise": {"galaxies_per_arcmin2": 30.0, "ellipticity_rms": 0.4},
+        "maps": {"smoothing_arcmin": 1.0},
+    }
+    drawn = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
+    maps = dataclasses.replace(a_set(), convergence=drawn)
+    together = prediction.observed(maps, data_set, spec, rebin)
+    assert together.shape == (4, 64 // rebin, 64 // rebin)
+    monkeypatch.setattr(prediction, "AT_ONCE", at_once)
+    np.testing.assert_array_equal(prediction.observed(maps, data_set, spec, rebin), together)
+    none = maps.select(np.zeros(4, bool))
+    assert prediction.observed(none, data_set, spec, rebin).shape == (0, *together.shape[1:])
