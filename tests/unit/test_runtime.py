@@ -42,7 +42,7 @@ def faults():
         np.ones(2**23)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 before = faults()
-runtime.keep_freed_memory()
+runtime.configure()
 faults()
 print(before, faults())
 """
