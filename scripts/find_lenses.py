@@ -29,7 +29,16 @@ def main(inputs, outputs, spec):
     )
     write_csv(outputs.position, rows)
     write_csv(outputs.sorter, finder.sorter_rows(sorter, tested))
-    write_arrays(outputs.scores, {"scores": scores.astype(np.float32), "places": told})
+    write_arrays(
+        outputs.scores,
+        {
+            "scores": scores.astype(np.float32),
+            "places": told,
+            "kind": tested.kind,
+            "true_places": tested.place,
+            "einstein_radii": tested.einstein_radius,
+        },
+    )
 
     light = observed.typical_light(plain.of("lens"), camera)
     systems = []

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kappascope.configuration import PARAMETERS, merge, read_yaml
+from kappascope.errorbars import is_scatter
 from kappascope.errors import InputError
 from kappascope.files import write_csv
 
@@ -97,6 +98,32 @@ def load_claims(path: str | Path) -> list[Claim]:
     if twice:
         raise InputError(f"{file}: the id {twice[0]} stands twice; rename one")
     return [_with_setup(file, claim, ids) for claim in claims]
+
+
+def published_by(path: str | Path, table: str, column: str, *keys: str) -> dict[Any, float]:
+    """Return published numbers that stand beside one column of a table, for figures.
+
+    Parameters
+    ----------
+    path : paper/claims.yaml.
+    table, column : what claims select, for example ``you2023/weights.csv``.
+    keys : columns whose values tell the numbers apart; a claim must select by all of them.
+
+    Returns
+    -------
+    Value of the key (a tuple of several keys' values) → published number.
+
+    """
+    found: dict[Any, float] = {}
+    for claim in load_claims(path):
+        select = claim.select or {}
+        where = select.get("where", {})
+        ours = (select.get("table"), select.get("column")) == (table, column)
+        one = all(isinstance(where.get(key), str) for key in keys)
+        if ours and one and "reduce" not in select and isinstance(claim.published, int | float):
+            values = tuple(where[key] for key in keys)
+            found[values if len(keys) > 1 else values[0]] = float(claim.published)
+    return found
 
 
 def _with_setup(file: Path, claim: Claim, ids: Sequence[str]) -> Claim:
@@ -237,19 +264,20 @@ def judge(claim: Claim, ours: "Measured | str") -> tuple[str, str]:
 
 def _judge_distance(claim: Claim, ours: Measured, kind: str) -> tuple[str, str]:
     published, value = float(claim.published), float(ours.value)
+    error = ours.error if ours.error and is_scatter(value, ours.error) else None
     distance = abs(value - published)
     if kind == "bound":
         excess = published - value if claim.tolerance.get("at") == "least" else value - published
         distance = max(excess, 0.0)
     allowed = 0.0 if kind == "bound" else float(claim.tolerance["value"])
     if kind == "sigma":
-        allowed *= ours.error or 0.0
+        allowed *= error or 0.0
     # A tolerance is a decimal; half a unit in its last place must not fail by rounding.
     if distance <= allowed + 1e-9 * max(abs(published), allowed):
         return "match", ""
-    sigma = distance / ours.error if ours.error else math.inf
-    shown = f"{_text(value)}" + (f" ± {_text(ours.error)}" if ours.error else "")
-    apart = f"{sigma:.1f} sigma" if ours.error else _text(distance)
+    sigma = distance / error if error else math.inf
+    shown = f"{_text(value)}" + (f" ± {_text(error)}" if error else "")
+    apart = f"{sigma:.1f} sigma" if error else _text(distance)
     what = "beyond the bound" if kind == "bound" else "apart"
     reason = f"ours {shown}, published {claim.shown or _text(claim.published)}: {apart} {what}"
     near = sigma <= NEAR_SIGMA or distance <= _margin(claim.tolerance.get("near"), published)

@@ -5,6 +5,7 @@ running it may import jax.
 """
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -17,20 +18,27 @@ import kappascope
 from kappascope.attribution.command import add_parser as add_attribute
 from kappascope.doctor import add_parser as add_doctor
 from kappascope.errors import InputError
-from kappascope.files import write_json
+from kappascope.files import check_output, write_json
 from kappascope.maps.reading import open_map, open_mask
 from kappascope.runtime import available_cores, configure
-from kappascope.statistics.settings import ESTIMATORS, Settings
+from kappascope.statistics.settings import ESTIMATORS, Settings, check_pixel_arcmin
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no Greek shows `?`.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except InputError as error:
         print(f"kappascope: error: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("kappascope: interrupted", file=sys.stderr)
+        return 130
     except BrokenPipeError:
         # Who reads has seen enough (`| head`); what Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,6 +77,12 @@ def _add_measure(subcommands: Any) -> None:
         "is that of the masked map over f_sky",
     )
     parser.add_argument(
+        "--image",
+        metavar="NAME",
+        help="image in files that hold several: a FITS extension's name or number, or an HDF5 "
+        "dataset (default: the one called convergence or kappa)",
+    )
+    parser.add_argument(
         "--pixel-arcmin", type=float, help="side of a pixel [arcmin] (default: the map's header)"
     )
     parser.add_argument(
@@ -81,8 +95,8 @@ def _add_measure(subcommands: Any) -> None:
         "--estimator",
         choices=ESTIMATORS,
         default=ESTIMATORS[0],
-        help="of the power spectrum: every mode once, or LensTools' half plane "
-        "(default: %(default)s)",
+        help="of the power spectrum and of peaks: every mode once and ties no peaks, or LensTools' "
+        "half plane and single precision (default: %(default)s)",
     )
     parser.add_argument("--bins", type=int, default=20, help="default: %(default)d")
     _add_range(parser, "--ell-range", (100.0, 15000.0))
@@ -115,6 +129,9 @@ def _measure(options: argparse.Namespace) -> None:
         raise InputError(
             f"--smoothing-arcmin: got {options.smoothing_arcmin:g}; give 0 (none) or more"
         )
+    if options.pixel_arcmin is not None:
+        check_pixel_arcmin(options.pixel_arcmin)
+    check_output(options.output, "-o", (".json",), [*options.maps, options.mask])
     names = [path.name for path in options.maps]
     for name in names:
         if names.count(name) > 1:
@@ -152,8 +169,9 @@ def _opened(options: argparse.Namespace, mask: np.ndarray | None) -> tuple[list[
     maps: list[np.ndarray] = []
     scales: list[float] = []
     for path in options.maps:
-        map_, pixel_arcmin = open_map(path, mask=mask)
-        pixel_arcmin = pixel_arcmin if options.pixel_arcmin is None else options.pixel_arcmin
+        map_, pixel_arcmin = open_map(
+            path, mask=mask, image=options.image, pixel_arcmin=options.pixel_arcmin
+        )
         if pixel_arcmin is None:
             raise InputError(
                 f"{path}: its header does not say the pixel scale; give --pixel-arcmin"

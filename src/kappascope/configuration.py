@@ -274,11 +274,23 @@ def _schema_problem(error: Any, root: Path) -> tuple[str, str]:
         where = f"in {key}" if key else "here"
         return full, f"unknown key{near or ';'} allowed {where}: {siblings}"
     option = dict(options(root))[key]
+    if "string" in option["type"] and error.validator == "type":
+        return key, (
+            f"got {_shown(error.instance)}: what was written reads as {_kind(error.instance)}, and "
+            "its text is lost; quote it in a --configfile, on a command line (which drops quotes) "
+            f"write '{key.split('.')[-1]}=!!str ...', or begin it with a letter"
+        )
     near = ""
     choices = option.get("enum") or option.get("items", {}).get("enum")
     if choices and isinstance(error.instance, str):
         near = _nearest(error.instance, [str(choice) for choice in choices]).rstrip(";")
     return key, f"got {_shown(error.instance)}, allowed is {allowed(option)}{near}{_unit(option)}"
+
+
+def _kind(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "nothing" if value is None else "true or false"
+    return "a number" if isinstance(value, int | float) else f"a {type(value).__name__}"
 
 
 def _unit(option: Mapping[str, Any]) -> str:
@@ -390,6 +402,13 @@ def _check_methods(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name in section["methods"]:
             known = (*labels.NAMES, *more)
             # Grad-CAM is brought to the maps' size there.
+            window = re.fullmatch(r"occlusion_w(\d+)s(\d+)", name)
+            if window and not 0 < int(window[2]) <= int(window[1]):
+                yield (
+                    f"{key}.methods",
+                    f"got {name}, whose windows leave pixels out; the stride must be from 1 to "
+                    f"{window[1]}",
+                )
             coarse = key in ("groups.baselines", "lenses") and name.startswith("grad_cam.")
             if name not in known and not coarse and not re.fullmatch(labels.PATTERN, name):
                 yield (
@@ -653,7 +672,8 @@ def _converted(value: Any, option: Mapping[str, Any]) -> Any:
     """Give values the type the schema asks for, so that 30 and 30.0 are the same config.
 
     Text that reads as a number, null or a truth value becomes one: YAML takes 1e-3 for text, and
-    Snakemake hands everything inside ``--config key={...}`` over as text.
+    Snakemake hands everything inside ``--config key={...}`` over as text. Not the other way round:
+    2.10 has become 2.1 before it comes here, and would name another run's folder.
     """
     if isinstance(value, Mapping) and "properties" in option:
         inner = option["properties"]
@@ -669,8 +689,6 @@ def _converted(value: Any, option: Mapping[str, Any]) -> Any:
         return value.lower() == "true"
     if kind in ("number", "integer") and not isinstance(value, bool):
         return _number(value, kind)
-    if kind == "string" and isinstance(value, int | float) and not isinstance(value, bool):
-        return value if "enum" in option else str(value)
     return value
 
 

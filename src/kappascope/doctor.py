@@ -138,14 +138,14 @@ def _free_megabytes() -> float:
 
 def devices() -> Iterator[tuple[str, str]]:
     """Yield the devices JAX computes on."""
-    configure()
+    try:
+        configure()
+    except InputError as error:
+        yield "devices", f"none: {error}"
+        return
     import jax
 
-    try:
-        seen = jax.devices()
-    except RuntimeError as error:
-        yield "devices", f"none ({str(error).splitlines()[0]})"
-        return
+    seen = jax.devices()
     kinds = [f"{device.platform} {device.device_kind}" for device in seen]
     yield "devices", ", ".join(kinds)
     gpu = any(device.platform in ("gpu", "cuda", "rocm") for device in seen)

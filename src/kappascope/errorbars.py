@@ -7,6 +7,14 @@ import numpy as np
 
 from kappascope import randomness
 
+ROUNDING = 1e-5
+"""An error smaller than this share of its value is what single precision makes of equal numbers."""
+
+
+def is_scatter(value: float, error: float | None) -> bool:
+    """Return whether an error says more than that numbers were rounded."""
+    return error is not None and error > ROUNDING * abs(value)
+
 
 def proportion_error(share: float, number: int) -> float:
     """Return the standard error of a share among ``number`` (Agresti & Coull 1998).

@@ -5,6 +5,9 @@ import csv
 import errno
 import json
 import os
+import secrets
+import shutil
+import stat
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,20 +26,25 @@ def atomic_path(destination: str | os.PathLike[str]) -> Iterator[Path]:
 
     The scratch file keeps the destination's suffix, so that writers which choose a format by
     suffix work unchanged. On any exception the scratch file is removed and whatever stood at
-    ``destination`` is left as it was.
+    ``destination`` is left as it was. The file gets the permissions that the umask leaves. What
+    is no regular file (a pipe, a device, ``>(...)``) is written into, never replaced; a symbolic
+    link stays, and what it points to is replaced.
 
     Raises
     ------
     InputError
-        When the disk is full or the folder cannot be written.
+        When the disk is full, the folder cannot be written or the name is too long.
 
     """
     final = Path(destination)
+    special = is_special(final)
     try:
-        final.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{final.stem}.", suffix=final.suffix, dir=final.parent
-        )
+        place, suffix = (final, final.suffix) if special else (_followed(final), final.suffix)
+        if special:
+            handle, name = tempfile.mkstemp(suffix=suffix)
+        else:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = _scratch_beside(place)
     except OSError as error:
         raise failure_told(error, final) from error
     os.close(handle)
@@ -44,13 +52,75 @@ def atomic_path(destination: str | os.PathLike[str]) -> Iterator[Path]:
     try:
         yield scratch
         with open(scratch, "rb") as written:
+            if special:
+                with open(final, "wb") as stream:
+                    shutil.copyfileobj(written, stream)
+                return
             os.fsync(written.fileno())
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, final)
+        os.replace(scratch, place)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise failure_told(error, final) from error
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def is_special(path: Path) -> bool:
+    """Return whether a path is something other than a regular file or a folder."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _followed(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def _scratch_beside(final: Path) -> tuple[int, str]:
+    """Make an empty file in the folder of ``final``, open; its name is short whatever final's."""
+    # mkstemp would give permissions to the owner alone, whatever the umask.
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+    name = final.with_name(f".{final.stem[:32]}.{secrets.token_hex(4)}{final.suffix}")
+    return os.open(name, flags, 0o666), str(name)
+
+
+def check_output(
+    output: Path, option: str, suffixes: Sequence[str], inputs: Iterable[Path | None]
+) -> None:
+    """Refuse a place for a command's result before anything is computed.
+
+    Parameters
+    ----------
+    output : the file to write.
+    option : how to name it in messages.
+    suffixes : those that the file may have; a pipe or a device may be called anything.
+    inputs : files that the command reads.
+
+    Raises
+    ------
+    InputError
+        When it is a folder, one of the inputs, of another kind, or its name is too long.
+
+    """
+    try:
+        if output.is_dir():
+            raise InputError(f"{option}: {output} is a folder; name the file to write")
+        for path in inputs:
+            if path is not None and path.exists() and output.exists() and path.samefile(output):
+                raise InputError(
+                    f"{option}: {output} is one of the files to read and would be overwritten; "
+                    "name another"
+                )
+        if not is_special(output) and output.suffix.lower() not in suffixes:
+            raise InputError(
+                f"{option}: got {output}, which does not end in {' or '.join(suffixes)}; name the "
+                f"file to write so (-o takes one name: files after it are read as inputs)"
+            )
+    except OSError as error:
+        raise failure_told(error, output) from error
 
 
 def failure_told(error: OSError, path: Path) -> Exception:
@@ -62,6 +132,8 @@ def failure_told(error: OSError, path: Path) -> Exception:
             f"{path}: the disk is full; free some space and run the same command again "
             "(nothing finished so far is lost)"
         )
+    if error.errno == errno.ENAMETOOLONG:
+        return InputError(f"{path.name[:60]}...: the name is too long; choose a shorter one")
     refused = (errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EPERM, errno.EEXIST)
     if error.errno in refused:
         return InputError(f"{path}: cannot write here ({os.strerror(error.errno)}); choose another")

@@ -3,7 +3,8 @@
 Snakemake reruns a job when its ``params`` change. Each rule therefore carries one plain mapping:
 the config sections that the rule reads, and one hash of the modules that it imports, followed
 through every import inside kappascope without executing any of it. Editing a kernel reruns what
-used that kernel and nothing else; a fresh clone, where every file is new, reruns nothing.
+used that kernel and nothing else; a fresh clone, where every file is new, reruns nothing. What runs
+the scripts (logs, locks, checksums: :data:`RUNNER`) makes no number and is left out.
 
 What is hashed is the syntax tree without positions and docstrings, so comments, layout and
 documentation may change freely. The tree's form belongs to the Python release: after a change of
@@ -25,6 +26,10 @@ from kappascope.errors import InputError
 from kappascope.files import write_text
 
 PACKAGE = "kappascope"
+RUNNER = ("workflow_script.py", "progress.py")
+"""Modules that run scripts and tell of them: neither they nor what only they import changes a
+result."""
+
 SOURCE = Path(__file__).resolve().parent
 ROOT = SOURCE.parent.parent
 
@@ -96,7 +101,8 @@ def _parsed(file: Path) -> tuple[str, tuple[Path, ...]]:
     code, names = known[text]
     parents = {".".join(name.split(".")[:end]) for name in names for end in range(1, 7)}
     files = {_file(name) for name in parents}
-    return code, tuple(sorted(path for path in files if path is not None and path != file))
+    runner = {SOURCE / name for name in RUNNER}
+    return code, tuple(sorted(path for path in files - runner if path is not None and path != file))
 
 
 def _analysed(raw: bytes, file: Path) -> tuple[str, list[str]]:

@@ -12,6 +12,8 @@ import os
 import platform
 from pathlib import Path
 
+from kappascope.errors import InputError
+
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD = -1
 M_MMAP_THRESHOLD = -3
@@ -28,6 +30,11 @@ def configure(
     x64 : compute in float64 where arrays are float64.
     cache : folder of the persistent compilation cache, one below it for each kind of CPU; ``None``
         leaves it off.
+
+    Raises
+    ------
+    InputError
+        When JAX finds no device of the kind that JAX_PLATFORMS asks for.
 
     """
     keep_freed_memory()
@@ -49,6 +56,14 @@ def configure(
             place.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(place))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        asked = os.environ.get("JAX_PLATFORMS", "")
+        raise InputError(
+            f"JAX_PLATFORMS: got {asked!r}, but JAX finds no such device "
+            f"({str(error).splitlines()[0]}); unset it, or set JAX_PLATFORMS=cpu"
+        ) from error
 
 
 def keep_freed_memory() -> None:

@@ -65,7 +65,8 @@ def run(main: Main, snakemake: Any) -> None:
         from kappascope import runtime
 
         cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")
-        runtime.configure(threads=snakemake.threads, cache=cache)
+        with _told(snakemake.rule):
+            runtime.configure(threads=snakemake.threads, cache=cache)
         compiling = _watch_compilation()
     started = time.time()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):

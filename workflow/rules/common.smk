@@ -142,6 +142,8 @@ def prepare_run():
     """Claim the folder and see to what earlier runs left, unless nothing is to be run."""
     if not workflow.is_main_process or "snakemake" not in sys.argv[0]:
         return
+    for warning in configuration.warnings(config):
+        running.tell(f"warning: {warning}")
     given = parse_args(sys.argv[1:])[1]
     if any(getattr(given, name, None) for name in ONLY_READING):
         return
@@ -275,10 +277,16 @@ def lens_network_spec(wildcards):
     return {**content, "scratch": f"results/.training/{name}"}
 
 
+def as_given(path):
+    """A user's file as a rule's input: braces in its name are no wildcards."""
+    return lambda wildcards: path
+
+
 def real_files(**names):
     """Real data, by what they are called, below their folder; none unless all are there."""
     paths = {name: REAL_DATA / file for name, file in names.items()}
-    return paths if all(path.exists() for path in paths.values()) else {}
+    there = all(path.exists() for path in paths.values())
+    return {name: as_given(path) for name, path in paths.items()} if there else {}
 
 
 def everything():

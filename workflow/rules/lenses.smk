@@ -46,7 +46,8 @@ REAL_LENSES = real_files(
         for name in ("data.fits", "noise_map.fits", "psf.fits", "info.json")
     },
 )
-OWN_IMAGES = {"own": LENS_SECTION["own_images"]} if LENS_SECTION["own_images"] else {}
+OWN_FILE = LENS_SECTION["own_images"]
+OWN_IMAGES = {"own": as_given(OWN_FILE)} if OWN_FILE else {}
 
 
 rule simulate_lenses:
@@ -184,7 +185,7 @@ rule explain_lenses:
 
 rule plot_lenses:
     input:
-        images=LENS_IMAGES,
+        claims="paper/claims.yaml",
         scores=result("lenses/scores.npz"),
         systems=result("lenses/systems.npz"),
         examples=result("lenses/examples.npz"),

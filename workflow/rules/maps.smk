@@ -49,7 +49,7 @@ else:
 
     rule import_maps:
         input:
-            listed_files(),
+            as_given(listed_files()),
         output:
             MAPS,
         log:

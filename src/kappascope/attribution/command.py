@@ -4,6 +4,7 @@ Nothing here imports jax before the command runs.
 """
 
 import argparse
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 
 from kappascope import progress
 from kappascope.errors import InputError
-from kappascope.files import write_array, write_arrays, write_json
+from kappascope.files import check_output, is_special, write_array, write_arrays, write_json
 from kappascope.runtime import available_cores, configure
+from kappascope.statistics.settings import check_pixel_arcmin
 
 BATCH = 16
 
@@ -77,8 +79,13 @@ def _run(options: argparse.Namespace) -> None:
     for name in ("network", "method", "output"):
         if getattr(options, name) is None:
             raise InputError(f"--{name}: missing; see kappascope attribute --help")
-    if options.output.is_dir():
-        raise InputError(f"--output: {options.output} is a folder; name the file to write")
+    inputs = [options.inputs, options.relevant]
+    inputs += [options.network / name for name in ("network.json", "network.npz")]
+    if options.method == "cd":
+        check_output(options.output, "--output", (".npz",), inputs)
+    else:
+        check_output(options.output, "--output", (".npy",), inputs)
+        check_output(_conventions(options.output), "--output", (".json",), inputs)
     if options.seed < 0:
         raise InputError(f"--seed: got {options.seed}; give 0 or more")
     from kappascope.networks import description
@@ -98,8 +105,7 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError("--relevant: only --method cd follows a part of the input; leave it out")
     if options.transform is not None:
         relevance = _transformed(options, method, network, parameters, x)
-        write_json(options.output.with_suffix(".conventions.json"), method.conventions())
-        write_array(options.output, relevance)
+        _write(options.output, method, relevance)
         return
     if options.bands is not None:
         raise InputError("--bands: needs --transform fft")
@@ -113,8 +119,18 @@ def _run(options: argparse.Namespace) -> None:
         for rows, relevance in batches:
             found.append(relevance)
             shown.update(rows.stop - rows.start)
-    write_json(options.output.with_suffix(".conventions.json"), method.conventions())
-    write_array(options.output, np.concatenate(found, 1))
+    _write(options.output, method, np.concatenate(found, 1))
+
+
+def _conventions(output: Path) -> Path:
+    return output.with_suffix(".conventions.json")
+
+
+def _write(output: Path, method: Any, relevance: np.ndarray) -> None:
+    # Beside a pipe or a device there is no place for a second file.
+    if not is_special(output):
+        write_json(_conventions(output), method.conventions())
+    write_array(output, relevance)
 
 
 def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np.ndarray) -> None:
@@ -150,8 +166,8 @@ def _bands(options: argparse.Namespace) -> tuple[tuple[float, float], ...]:
 
     if options.bands is None:
         raise InputError("--bands: missing; write LO:HI,... in units of the Nyquist frequency")
-    if options.pixel_arcmin is not None and not options.pixel_arcmin > 0:
-        raise InputError(f"--pixel-arcmin: got {options.pixel_arcmin:g}; give a positive number")
+    if options.pixel_arcmin is not None:
+        check_pixel_arcmin(options.pixel_arcmin)
     return parse_bands(options.bands, options.pixel_arcmin)
 
 
@@ -175,11 +191,18 @@ def _loaded(path: Path) -> np.ndarray:
     try:
         with open(path, "rb") as handle:
             x = np.load(handle)
-    except (OSError, ValueError, EOFError) as error:
+            if not isinstance(x, np.ndarray):
+                raise ValueError("it is an archive of arrays")
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{path}: not a whole NPY file ({error}); save inputs with numpy.save"
+            f"{str(path)[:200]}: not a whole NPY file ({_first_line(error)}); save inputs with "
+            "numpy.save"
         ) from error
     return _real(x, str(path))
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _real(x: Any, name: str) -> np.ndarray:

@@ -23,11 +23,11 @@ import numpy as np
 from kappascope import randomness
 from kappascope.attribution import rules
 from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
-from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise, outputs_of
+from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise
 from kappascope.attribution.walk import backward, evaluate, fold
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations
+from kappascope.networks.module import activations, outputs_of
 
 Array = Any
 Model = tuple[Network, Mapping[str, Array]]
@@ -270,15 +270,23 @@ class Occlusion:
     window: int
     stride: int
 
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.window:
+            raise InputError(
+                f"occlusion_w{self.window}s{self.stride}: windows {self.stride} pixels apart; the "
+                f"stride must be from 1 to the window's {self.window}, or pixels between windows "
+                "would never be hidden"
+            )
+
     def __call__(
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
     ) -> Array:
         """Return (explained, batch, ...)."""
         sides = x.shape[1:-1] if x.ndim == 4 else x.shape[1:]
-        if not 0 < self.window <= min(sides) or self.stride < 1:
+        if not 0 < self.window <= min(sides):
             raise InputError(
                 f"occlusion_w{self.window}s{self.stride}: the window must fit into the input of "
-                f"{'x'.join(map(str, sides))} and the stride be 1 or more"
+                f"{'x'.join(map(str, sides))}"
             )
         chosen = np.asarray(outputs)
         before = outputs_of(network, parameters, x)[:, chosen]

@@ -8,7 +8,7 @@ Notation: a input, z = Wa + b output, a⁺ = max(a, 0), a⁻ = min(a, 0), Wᵀ t
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -31,6 +31,8 @@ class Step(NamedTuple):
     output : (batch, ...).
     nonnegative : whether the inputs cannot be negative, whatever the network reads.
     baseline : inputs and output for the baseline, batch 1, where a method has one.
+    from_input : for the layers that read the network's input first: what they read, batch 1, of an
+        input of one value everywhere, through the flattening, normalization or pooling between.
 
     """
 
@@ -40,6 +42,7 @@ class Step(NamedTuple):
     output: Array
     nonnegative: bool
     baseline: tuple[tuple[Array, ...], Array] | None = None
+    from_input: Callable[[float], Array] | None = None
 
     @property
     def kernel(self) -> Array:
@@ -293,7 +296,8 @@ def _by_weight(step: Step, weights: Array, relevance: Array) -> Array:
 class Box:
     """z^B rule for inputs within [low, high] (Montavon et al. 2017, eq. 14).
 
-    R_in = a⊙Wᵀs - low W⁺ᵀs - high W⁻ᵀs, s = R / (Wa - W⁺low - W⁻high).
+    R_in = a⊙Wᵀs - low W⁺ᵀs - high W⁻ᵀs, s = R / (Wa - W⁺low - W⁻high). The bounds are those of the
+    network's input; where the first layer reads it normalized, they are normalized with it.
     """
 
     low: float
@@ -307,10 +311,18 @@ class Box:
         """Return the relevance at each input."""
         a = step.inputs[0]
         above, below = _split(step.kernel)
-        low, high = (jnp.full_like(a, value) for value in (self.low, self.high))
+        low, high = self._bounds(step)
         terms = ((step.kernel, a), (above, -low), (below, -high))
         share = divide(relevance, sum(step.linear(kernel, part) for kernel, part in terms))
         return (sum(part * step.transposed(kernel, share) for kernel, part in terms),)
+
+    def _bounds(self, step: Step) -> tuple[Array, Array]:
+        a = step.inputs[0]
+        if step.from_input is None:
+            return jnp.full_like(a, self.low), jnp.full_like(a, self.high)
+        ends = (step.from_input(end).astype(a.dtype) for end in (self.low, self.high))
+        low, high = (jnp.broadcast_to(end, a.shape) for end in ends)
+        return jnp.minimum(low, high), jnp.maximum(low, high)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -350,7 +362,8 @@ class Composite:
 
     Attributes
     ----------
-    first : for the conv or dense nodes that read the network's input; None takes their kind's.
+    first : for the conv or dense nodes that read the network's input, as it is or flattened,
+        normalized, averaged or added (``walk.first_layers``); None takes their kind's.
 
     """
 
@@ -366,10 +379,10 @@ class Composite:
     sigmoid: Rule = Derivative()
     first: Rule | None = None
 
-    def rule(self, node: Mapping[str, Any]) -> Rule:
-        """Return the rule of a node."""
+    def rule(self, node: Mapping[str, Any], is_first: bool = False) -> Rule:
+        """Return the rule of a node; ``is_first`` where it is one of the network's first layers."""
         kind = node["kind"]
-        if self.first is not None and node["inputs"] == ["x"] and kind in ("conv", "dense"):
+        if self.first is not None and is_first:
             return self.first
         if kind not in {field.name for field in dataclasses.fields(self)} - {"first"}:
             raise InputError(f"node {node['name']!r}: no relevance rule for kind {kind!r}")

@@ -7,7 +7,6 @@ over segments.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,17 +18,10 @@ import numpy as np
 from kappascope.errors import InputError
 from kappascope.maps import segments
 from kappascope.networks.description import Network
-from kappascope.networks.module import forward
+from kappascope.networks.module import outputs_of
 
 Array = Any
 CHUNK = 256
-
-
-@functools.partial(jax.jit, static_argnames="network")
-def outputs_of(network: Network, parameters: Any, x: Array) -> Array:
-    """Evaluate the network in full precision: (batch, output)."""
-    with jax.default_matmul_precision("highest"):
-        return forward(network, parameters, x)
 
 
 def masked_outputs(

@@ -288,17 +288,29 @@ def band_masks(shape: tuple[int, ...], bands: Sequence[tuple[float, float]]) -> 
     Raises
     ------
     InputError
-        When maps are not square.
+        When maps are not square, or a band holds no coefficient.
 
     """
     if len(shape) == 1 or shape[0] == 1:
         frequency = np.abs(np.fft.fftfreq(max(shape)))
         frequency = frequency / frequency.max()
         masks = np.array([(low <= frequency) & (frequency < high) for low, high in bands])
-        return masks if len(shape) == 1 else masks[:, None]
-    if shape[0] != shape[1]:
+        masks = masks if len(shape) == 1 else masks[:, None]
+    elif shape[0] != shape[1]:
         raise InputError(f"--transform fft: maps of {shape[0]}×{shape[1]} pixels are not square")
-    return ring_masks(shape[0], bands)
+    else:
+        masks = ring_masks(shape[0], bands)
+    for (low, high), mask in zip(bands, masks, strict=True):
+        if not mask.any():
+            hint = "narrower than the steps between frequencies"
+            if low > math.sqrt(2):
+                hint = "edges look like multipoles: give --pixel-arcmin" if low > 10 else "too high"
+            raise InputError(
+                f"band {low:g}:{high:g} holds no coefficient of the transform, whose frequencies "
+                f"reach {1 if min(shape[:2]) == 1 or len(shape) == 1 else math.sqrt(2):.3g} in "
+                f"units of the Nyquist frequency; {hint}"
+            )
+    return masks
 
 
 @jax.jit

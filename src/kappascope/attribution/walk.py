@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from kappascope.attribution.rules import Composite, Step
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations
+from kappascope.networks.module import activations, apply_node
 
 Array = Any
 
@@ -25,6 +25,43 @@ def nonnegative_nodes(network: Network) -> frozenset[str]:
         ):
             found.add(node["name"])
     return frozenset(found)
+
+
+_AFFINE = ("flatten", "batch_norm", "avg_pool", "global_avg_pool", "add")
+
+
+@functools.lru_cache(maxsize=64)
+def first_layers(network: Network) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
+    """Return the conv and dense nodes that read the input before any other of them does.
+
+    Returns
+    -------
+    Name to the nodes, in order, that stand between ``x`` and it: flattening, batch normalization,
+    averages and sums, which hand on what a rule for the input needs to know.
+
+    """
+    behind: dict[str, tuple[Mapping[str, Any], ...]] = {"x": ()}
+    first = {}
+    for node in network.nodes:
+        if not all(name in behind for name in node["inputs"]):
+            continue
+        before = tuple({id(n): n for name in node["inputs"] for n in behind[name]}.values())
+        if node["kind"] in _AFFINE:
+            behind[node["name"]] = (*before, node)
+        elif node["kind"] in ("conv", "dense"):
+            first[node["name"]] = before
+    return first
+
+
+def _read_through(
+    network: Network, parameters: Mapping[str, Array], node: Mapping[str, Any], value: float
+) -> Array:
+    """Return what a first layer reads of an input that is ``value`` everywhere, batch 1."""
+    values = {"x": jnp.full((1, *network.input_shape), value, jnp.result_type(float))}
+    for between in first_layers(network)[node["name"]]:
+        inputs = (values[name] for name in between["inputs"])
+        values[between["name"]] = apply_node(between, parameters, *inputs)
+    return values[node["inputs"][0]]
 
 
 def backward(
@@ -50,7 +87,7 @@ def backward(
     Relevance of the target, in its shape.
 
     """
-    safe = nonnegative_nodes(network)
+    safe, first = nonnegative_nodes(network), first_layers(network)
     relevance = {network.nodes[-1]["name"]: seed}
     for node in reversed(network.nodes):
         if node["name"] == target or node["name"] not in relevance:
@@ -65,8 +102,11 @@ def backward(
             None
             if baseline is None
             else (tuple(baseline[name] for name in names), baseline[node["name"]]),
+            functools.partial(_read_through, network, parameters, node)
+            if node["name"] in first
+            else None,
         )
-        shares = composite.rule(node)(step, relevance.pop(node["name"]))
+        shares = composite.rule(node, node["name"] in first)(step, relevance.pop(node["name"]))
         for name, share in zip(names, shares, strict=True):
             relevance[name] = relevance[name] + share if name in relevance else share
     return relevance.get(target, jnp.zeros_like(values[target]))

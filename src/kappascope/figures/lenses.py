@@ -82,8 +82,20 @@ def gallery(arrays: Arrays) -> Figure:
     return figure
 
 
-def performance(roc: Rows, recall: Rows, completeness: Rows, accuracy: Rows) -> Figure:
-    """ROC curve, what is called a lens by kind, completeness by θ_E and source magnitude."""
+def performance(
+    roc: Rows,
+    recall: Rows,
+    completeness: Rows,
+    accuracy: Rows,
+    published: Mapping[str, float],
+) -> Figure:
+    """ROC curve, what is called a lens by kind, completeness by θ_E and source magnitude.
+
+    Parameters
+    ----------
+    published : kind → share that is called a lens [%], where the talk says it.
+
+    """
     with figure_style():
         figure, axes = plt.subplots(2, 2, figsize=(DOUBLE_COLUMN_INCHES, 5.6))
         axis = axes[0, 0]
@@ -104,7 +116,7 @@ def performance(roc: Rows, recall: Rows, completeness: Rows, accuracy: Rows) -> 
         axis.text(0.97, 0.34, f"area = {told['auc']}", transform=axis.transAxes, ha="right")
         axis.legend(loc="lower right")
         axis.set(xlabel="false positive rate", ylabel="recall", xlim=(0, 1), ylim=(0, 1.02))
-        _recall_bars(axes[0, 1], recall)
+        _recall_bars(axes[0, 1], recall, published)
         for axis, quantity, name in (
             (axes[1, 0], "einstein_radius", r"Einstein radius $\theta_\mathrm{E}$ [arcsec]"),
             (axes[1, 1], "source_magnitude", "source magnitude, unlensed, Y band"),
@@ -131,7 +143,7 @@ def performance(roc: Rows, recall: Rows, completeness: Rows, accuracy: Rows) -> 
     return figure
 
 
-def _recall_bars(axis: Axes, recall: Rows) -> None:
+def _recall_bars(axis: Axes, recall: Rows, published: Mapping[str, float]) -> None:
     bars = []
     for row in recall:
         kind, colour = row["kind"], row["colour"]
@@ -146,15 +158,16 @@ def _recall_bars(axis: Axes, recall: Rows) -> None:
         color=[{"blue": BLUE, "red": VERMILION}.get(colour, GREY) for _, colour, _ in bars],
         height=0.7,
     )
-    for kind, percent in (("compound_arcs", 76.0), ("double_rings", 52.0)):
+    for kind, percent in published.items():
         at = [k for k, (_, colour, row) in enumerate(bars) if row["kind"] == kind and not colour]
         axis.plot([percent] * len(at), at, "D", ms=5, color=PURPLE, mec="white", mew=0.6)
-    axis.plot([], [], "D", ms=5, color=PURPLE, label="published")
+    if published:
+        axis.plot([], [], "D", ms=5, color=PURPLE, label="published")
+        axis.legend(loc="upper right")
     axis.set_yticks(place, [name for name, *_ in bars], fontsize=8)
     axis.invert_yaxis()
     axis.tick_params(axis="y", length=0)
     axis.set(xlabel="called a lens [%]", xlim=(0, 105))
-    axis.legend(loc="upper right")
 
 
 def position(
@@ -443,4 +456,5 @@ def real(systems: Arrays, rows: Rows) -> Figure:
 def _wrapped(text: str) -> str:
     import textwrap
 
-    return "\n".join(textwrap.wrap(text, 24))
+    # A dollar in a user's name is no formula.
+    return "\n".join(textwrap.wrap(text, 24)).replace("$", r"\$")

@@ -102,15 +102,20 @@ def fitted_readout(
     return np.append(weights, mean - known.mean(0) @ weights)
 
 
+_compiled_features = jax.jit(features, static_argnames="network")
+
+
 def _features(model: Model, maps: np.ndarray) -> np.ndarray:
+    """Return what the last layer reads of maps (map, y, x): (map, feature)."""
     network, parameters = model
-    run = jax.jit(lambda weights, x: features(network, weights, x))
     found = []
     for start in range(0, len(maps), 128):
         piece = maps[start : start + 128]
-        filled = np.pad(piece, ((0, 128 - len(piece)), (0, 0), (0, 0)))[..., None]
-        found.append(np.asarray(run(dict(parameters), jnp.asarray(filled, jnp.float32))))
-        found[-1] = found[-1][: len(piece)]
+        # A last piece of another size would be compiled anew; one map alone is a size of its own.
+        missing = 128 - len(piece) if len(maps) > 1 else 0
+        filled = np.pad(piece, ((0, missing), (0, 0), (0, 0)))[..., None]
+        values = _compiled_features(network, dict(parameters), jnp.asarray(filled, jnp.float32))
+        found.append(np.asarray(values)[: len(piece)])
     return np.concatenate(found).astype(float)
 
 

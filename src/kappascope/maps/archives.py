@@ -39,6 +39,7 @@ class Entry:
     ----------
     file : FITS, NPY or HDF5 file.
     index : place of the map in the file's stack (map, y, x), or None for a file of one map.
+    image : name of the image in a file of several, or None: the one called kappa.
     omega_matter, sigma_8 : parameters of its cosmology.
     pixel_arcmin : side of a pixel as the table or the archive gives it [arcmin], or None: then the
         file's header must.
@@ -52,6 +53,7 @@ class Entry:
 
     file: Path
     index: int | None
+    image: str | None
     omega_matter: float
     sigma_8: float
     pixel_arcmin: float | None
@@ -76,7 +78,8 @@ def list_source(
     path : the archive's folder; files of ``folder`` are relative to it.
     table : CSV. For ``folder`` a row a map: ``file``, ``Omega_m``, ``sigma_8``, and optional
         ``pixel_arcmin``, ``mask``, ``split``, ``simulation``, ``source_redshift``, ``index`` (of
-        the map in a file of many). For ``massivenus`` optional: ``folder``, ``sigma_8``.
+        the map in a file of many), ``image`` (its name in a file of several). For ``massivenus``
+        optional: ``folder``, ``sigma_8``.
     smoothing_arcmin : smoothing asked for [arcmin], for the archives that are too coarse for it.
 
     """
@@ -97,20 +100,43 @@ def list_source(
     }
     entries = listing[source]()
     if not entries:
-        raise InputError(f"maps.path: {root} holds no maps in the layout of {source!r}")
+        raise InputError(
+            f"maps.path: {root} holds no maps where {source} has them"
+            + (f", {_LAYOUTS[source]}{_bare(root)}" if source in _LAYOUTS else "")
+        )
     return entries
+
+
+_LAYOUTS = {
+    "columbia": "Om0.260_si0.800/WLconv_z1.00_0001r.fits",
+    "massivenus": "convergence_gal_mnv0.00000_om0.30000_As2.1000/Maps10/WLconv_z1.00_0001r.fits",
+}
+"""An example of each archive's files, for messages; any may end in ``.gz``."""
+
+
+def _bare(root: Path) -> str:
+    """Say what is missing where MassiveNuS's folders of redshifts lie bare, as its tars unpack."""
+    bare = sorted(folder.name for folder in root.glob("Maps[0-9][0-9]"))
+    if not bare:
+        return ""
+    return (
+        f"; {', '.join(bare)} lie there without the folder that names their cosmology: make it and "
+        "move them there"
+    )
 
 
 _COLUMBIA = re.compile(r"Om(?P<om>\d\.\d{3})_si(?P<si>\d\.\d{3})$")
 _MASSIVENUS = re.compile(
     r"convergence_gal_mnv(?P<mnv>\d\.\d{5})_om(?P<om>\d\.\d{5})_As(?P<a_s>\d\.\d{4})$"
 )
-_REALIZATION = re.compile(r"WLconv_z1\.00_(?P<number>\d{4,})r\.fits$")
+_REALIZATION = re.compile(r"WLconv_z1\.00_(?P<number>\d{4,})r\.fits(\.gz)?$")
 
 
 def _in_layout(root: Path, folder_name: re.Pattern[str], below: str) -> Iterator[Any]:
     """Yield (folder, its match, file, its match) in order of cosmology and realization."""
-    for folder in sorted(root.iterdir()):
+    # The folder of one cosmology may be given as well as the one around them.
+    one = folder_name.match(root.resolve().name)
+    for folder in [root.resolve()] if one else sorted(root.iterdir()):
         cosmology = folder_name.match(folder.name)
         if cosmology is None or not (folder / below).is_dir():
             continue
@@ -124,6 +150,7 @@ def _archive_entry(folder: Path, file: Path, omega_matter: float, sigma_8: float
     return Entry(
         file=file,
         index=None,
+        image=None,
         omega_matter=omega_matter,
         sigma_8=sigma_8,
         pixel_arcmin=None,
@@ -147,6 +174,8 @@ def _list_massivenus(root: Path, table: str | Path | None) -> list[Entry]:
     if table is not None:
         for number, row in _rows(table, ("folder", "sigma_8")):
             where = f"{table} row {number}"
+            if row["folder"] in tabled:
+                raise InputError(f"{where}: names folder {row['folder']!r} again; leave one out")
             tabled[row["folder"]] = _number(row, "sigma_8", where)
     entries = []
     for folder, cosmology, file, _ in _in_layout(root, _MASSIVENUS, "Maps10"):
@@ -235,10 +264,25 @@ def _rows(table: str | Path, required: Sequence[str]) -> list[tuple[int, dict[st
         raise InputError(
             f"maps.table: {path} has no column {missing[0]!r}, only {', '.join(columns) or 'none'}"
         )
+    twice = [name for name in columns if name and columns.count(name) > 1]
+    if twice:
+        raise InputError(f"maps.table: {path} has two columns {twice[0]!r}; rename one")
+    for number, row in enumerate(rows, start=1):
+        # A comma at the end of a row makes an empty cell more, which says nothing.
+        more = [cell for cell in row.pop(None, None) or [] if cell.strip()]
+        if more:
+            raise InputError(
+                f"{table} row {number}: has more cells than the table has columns ({more[0]!r}); "
+                "quote cells that hold commas"
+            )
     return [
         (number, {(key or "").strip(): (value or "").strip() for key, value in row.items()})
         for number, row in enumerate(rows, start=1)
     ]
+
+
+_LIMITS = {"Omega_m": 1.0, "sigma_8": 3.0, "pixel_arcmin": 60.0, "source_redshift": 1100.0}
+"""Largest values that make sense; beyond them a unit or a column is another than thought."""
 
 
 def _number(row: Mapping[str, str], name: str, where: str, default: float | None = None) -> Any:
@@ -249,8 +293,16 @@ def _number(row: Mapping[str, str], name: str, where: str, default: float | None
         value = float(text)
     except ValueError:
         value = np.nan
-    if not np.isfinite(value) or (name != "index" and value <= 0):
+    if name == "index":
+        if not value >= 0 or value % 1:
+            raise InputError(f"{where}: index is {text!r}; give a whole number from 0 on")
+        return int(value)
+    if not np.isfinite(value) or value <= 0:
         raise InputError(f"{where}: {name} is {text!r}; give a positive number")
+    if value > _LIMITS[name]:
+        raise InputError(
+            f"{where}: {name} is {text!r}, more than {_LIMITS[name]:g}; correct its unit or column"
+        )
     return value
 
 
@@ -260,10 +312,20 @@ def _list_folder(root: Path, table: str | Path | None) -> list[Entry]:
             "maps.table: a folder of maps needs a CSV with the columns file, Omega_m, sigma_8 and, "
             "where the files do not say it, pixel_arcmin"
         )
-    return [
+    entries = [
         _folder_entry(root, row, f"{table} row {number}")
         for number, row in _rows(table, ("file", "Omega_m", "sigma_8"))
     ]
+    first: dict[tuple[Path, int | None, str | None], str] = {}
+    for entry in entries:
+        place = (entry.file.resolve(), entry.index, entry.image)
+        if place in first:
+            raise InputError(
+                f"{entry.where}: names the same map as {first[place]}, which would be in two "
+                "splits or count twice; leave one out"
+            )
+        first[place] = entry.where
+    return entries
 
 
 def _named_file(root: Path, row: Mapping[str, str], column: str, where: str) -> Path | None:
@@ -285,7 +347,8 @@ def _folder_entry(root: Path, row: Mapping[str, str], where: str) -> Entry:
     index = _number(row, "index", where)
     return Entry(
         file=file,
-        index=None if index is None else int(index),
+        index=index,
+        image=row.get("image", "") or None,
         omega_matter=_number(row, "Omega_m", where),
         sigma_8=_number(row, "sigma_8", where),
         pixel_arcmin=_number(row, "pixel_arcmin", where),
@@ -384,10 +447,8 @@ _cached_mask = functools.lru_cache(maxsize=8)(open_mask)
 
 def _scaled(entry: Entry, mask: np.ndarray | None, pixels: int | None) -> tuple[np.ndarray, float]:
     """Return a map, averaged down to ``pixels``, and the side of its pixels [arcmin]."""
-    map_, pixel_arcmin = open_map(entry.file, entry.index, mask)
-    if entry.pixel_arcmin is not None:
-        pixel_arcmin = entry.pixel_arcmin
-    elif pixel_arcmin is None and _REALIZATION.match(entry.file.name):
+    map_, pixel_arcmin = open_map(entry.file, entry.index, mask, entry.image, entry.pixel_arcmin)
+    if pixel_arcmin is None and _REALIZATION.match(entry.file.name):
         pixel_arcmin = _FIELD_DEGREES * 60.0 / len(map_)
     if pixel_arcmin is None:
         raise InputError(

@@ -13,6 +13,10 @@ import numpy as np
 from kappascope.errors import InputError
 
 Shape = tuple[int, ...]
+FORMAT = 1
+"""Version of ``network.json`` that is read."""
+
+_TOP = ("name", "format", "input", "output", "outputs", "nodes")
 _FIELDS = {
     "conv": ("strides", "padding", "params"),
     "dense": ("params",),
@@ -27,8 +31,65 @@ _PARAMETERS = {
 }
 
 
+_OPTIONAL = {"conv": (("features", "window"), ("bias",)), "dense": (("features",), ("bias",))}
+"""Fields, and entries of ``params``, that a kind may have besides those it needs."""
+
+
+def check_content(content: Any) -> None:
+    """Refuse what ``network.json`` holds if it is of another format than ours.
+
+    Raises
+    ------
+    InputError
+        With the first field that is missing, unknown or of the wrong form.
+
+    """
+    if not isinstance(content, Mapping):
+        raise InputError("holds no fields; it must be one {...}")
+    _only(content, _TOP, "it")
+    for field in ("name", "input", "outputs", "nodes"):
+        if field not in content:
+            raise InputError(f"has no {field!r}")
+    if content.get("format", FORMAT) != FORMAT:
+        raise InputError(f"is of format {content['format']!r}; this version reads {FORMAT}")
+    if not isinstance(content["input"], Mapping):
+        raise InputError(f"input is {content['input']!r}, not name and shape")
+    _only(content["input"], ("name", "shape"), "input")
+    if content["input"].get("name", "x") != "x":
+        raise InputError(f"the input is called {content['input']['name']!r}; it must be 'x'")
+    shape = content["input"].get("shape")
+    if not isinstance(shape, list) or len(shape) not in (1, 3) or not all(map(_counts, shape)):
+        raise InputError(
+            f"the input's shape is {shape!r}; it must be [y, x, channel] or [feature], whole "
+            "numbers from 1 on"
+        )
+    if not _counts(content["outputs"]):
+        raise InputError(f"outputs is {content['outputs']!r}; it must be a whole number from 1 on")
+    nodes = content["nodes"]
+    if not isinstance(nodes, list) or not nodes or not all(isinstance(n, Mapping) for n in nodes):
+        raise InputError("nodes must be a list of {...}, at least one")
+    if content.get("output", nodes[-1].get("name")) != nodes[-1].get("name"):
+        raise InputError(
+            f"output is {content['output']!r}; it must be the last node, {nodes[-1].get('name')!r}"
+        )
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _only(content: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    """Refuse fields that nothing here reads: the network would be another than described."""
+    unknown = [field for field in content if field not in known]
+    if unknown:
+        raise InputError(
+            f"{where} has {unknown[0]!r} ({content[unknown[0]]!r}), which is not supported and may "
+            f"not be ignored; known are {', '.join(known)}"
+        )
+
+
 def check_node(where: str, node: Mapping[str, Any]) -> None:
-    """Refuse a node whose fields are missing or of the wrong form.
+    """Refuse a node whose fields are missing, unknown or of the wrong form.
 
     Parameters
     ----------
@@ -36,6 +97,10 @@ def check_node(where: str, node: Mapping[str, Any]) -> None:
 
     """
     kind, inputs = node["kind"], node.get("inputs")
+    more, more_parameters = _OPTIONAL.get(kind, ((), ()))
+    _only(node, ("name", "kind", "inputs", *_FIELDS.get(kind, ()), *more), f"{where}: {kind}")
+    if not isinstance(node.get("name"), str):
+        raise InputError(f"{where}: name must be text")
     if isinstance(inputs, str) or not isinstance(inputs, Sequence) or not inputs:
         raise InputError(f"{where}: inputs must be a list of names, got {inputs!r}")
     least, most = (2, math.inf) if kind == "add" else (1, 1)
@@ -47,17 +112,39 @@ def check_node(where: str, node: Mapping[str, Any]) -> None:
     for field in _FIELDS.get(kind, ()):
         if field not in node:
             raise InputError(f"{where}: {kind} needs {field!r}")
-    for field in _PARAMETERS.get(kind, ()):
-        if field not in node["params"]:
-            raise InputError(f"{where}: params of {kind} need {field!r}")
+    _check_parameter_names(where, node, more_parameters)
     for field in ("strides", "window"):
         if field in node and not _pair(node[field], 1):
             raise InputError(f"{where}: {field} must be two numbers from 1 on, got {node[field]!r}")
     padding = node.get("padding", [[0, 0], [0, 0]])
-    if isinstance(padding, str) or len(padding) != 2 or not all(_pair(p, 0) for p in padding):
+    if not isinstance(padding, list | tuple) or [_pair(p, 0) for p in padding] != [True, True]:
         raise InputError(
             f"{where}: padding must be [[top, bottom], [left, right]] in pixels, got {padding!r}"
         )
+    eps = node.get("eps", 0)
+    if isinstance(eps, bool) or not isinstance(eps, int | float) or not 0 <= eps < math.inf:
+        raise InputError(f"{where}: eps must be a number from 0 on, got {eps!r}")
+    if "features" in node and not _counts(node["features"]):
+        raise InputError(f"{where}: features must be a whole number, got {node['features']!r}")
+
+
+def _check_parameter_names(where: str, node: Mapping[str, Any], optional: Sequence[str]) -> None:
+    kind = node["kind"]
+    if "params" not in _FIELDS.get(kind, ()):
+        return
+    needed, params = _PARAMETERS[kind], node["params"]
+    if not isinstance(params, Mapping):
+        raise InputError(f"{where}: params must name arrays of network.npz, got {params!r}")
+    for field in needed:
+        if field not in params:
+            raise InputError(f"{where}: params of {kind} need {field!r}")
+    _only(params, (*needed, *optional), f"{where}: params")
+    for field, name in params.items():
+        if not isinstance(name, str):
+            raise InputError(
+                f"{where}: {field} must name an array of network.npz, got {name!r}; leave it out "
+                "where there is none"
+            )
 
 
 def _pair(value: Any, least: int) -> bool:
@@ -65,7 +152,8 @@ def _pair(value: Any, least: int) -> bool:
         isinstance(value, Sequence)
         and not isinstance(value, str)
         and len(value) == 2
-        and all(isinstance(v, int | np.integer) and v >= least for v in value)
+        and all(isinstance(v, int | np.integer) and not isinstance(v, bool) for v in value)
+        and min(value) >= least
     )
 
 
@@ -138,6 +226,7 @@ def _shape(
             raise InputError(
                 f"{where}: kernel of shape {_told(kernel)}, needs {form} with {shape[-1]} in"
             )
+        _check_sizes(where, node, kernel)
         _vectors(where, {k: v for k, v in arrays.items() if k != "kernel"}, kernel[-1])
         if kind == "dense":
             return (kernel[1],)
@@ -149,6 +238,15 @@ def _shape(
     if kind in ("avg_pool", "max_pool"):
         return (*_windows(where, node, shape, tuple(node["window"])), shape[2])
     return (shape[2],) if kind == "global_avg_pool" else shape
+
+
+def _check_sizes(where: str, node: Mapping[str, Any], kernel: Shape) -> None:
+    """Refuse sizes that the description gives and the kernel contradicts."""
+    found = {"features": kernel[-1], "window": list(kernel[:-2])}
+    for field, size in found.items():
+        given = list(node[field]) if field == "window" and field in node else node.get(field)
+        if given is not None and given != size:
+            raise InputError(f"{where}: {field} is {given}, but its kernel says {size}")
 
 
 def _windows(

@@ -18,8 +18,8 @@ kind                fields
 ==================  ==========================================================================
 
 ``params`` names arrays of ``network.npz``. ``features`` and ``window`` of conv and dense can be
-left out of a file: they are read off the kernels. Maps are (batch, y, x, channel), ``x`` is the
-input's name, paddings are [[top, bottom], [left, right]].
+left out of a file: they are read off the kernels. A field that is not in the table is refused. Maps
+are (batch, y, x, channel), ``x`` is the input's name, paddings are [[top, bottom], [left, right]].
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ import numpy as np
 
 from kappascope.errors import InputError
 from kappascope.files import atomic_path, read_arrays, write_json
-from kappascope.networks.checking import check_node, check_shapes
+from kappascope.networks.checking import FORMAT, check_content, check_node, check_shapes
 
 KINDS = (
     "conv",
@@ -98,7 +98,7 @@ class Network:
         """Return the content of ``network.json``."""
         return {
             "name": self.name,
-            "format": 1,
+            "format": FORMAT,
             "input": {"name": "x", "shape": list(self.input_shape)},
             "outputs": self.outputs,
             "nodes": [dict(node) for node in self.nodes],
@@ -145,8 +145,7 @@ def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]
             raise InputError(f"{path}: not found; a network is a folder with this file in it")
     try:
         content = json.loads(described.read_text(encoding="utf-8"))
-        if not content["nodes"]:
-            raise ValueError("it has no nodes")
+        check_content(content)
         network = Network(
             content["name"],
             tuple(content["input"]["shape"]),

@@ -1,6 +1,5 @@
 """Apply trained networks to maps as observed, and keep the outputs with the maps' names."""
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import remaining_smoothing, smooth_map
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.module import forward
+from kappascope.networks.module import outputs_of
 
 Array = Any
 PARAMETERS = ("omega_matter", "sigma_8")
@@ -118,12 +117,11 @@ def evaluate_in_batches(
     network: Network, parameters: Parameters, maps: np.ndarray, batch: int = 32
 ) -> np.ndarray:
     """Apply a network to maps (map, y, x): (map, output) in units of its target scale."""
-    function = jax.jit(functools.partial(forward, network))
     outputs = []
     for start in range(0, len(maps), batch):
         piece = maps[start : start + batch]
         padded = np.pad(piece, ((0, batch - len(piece)), (0, 0), (0, 0)))[..., None]
-        outputs.append(np.asarray(function(parameters, padded))[: len(piece)])
+        outputs.append(np.asarray(outputs_of(network, parameters, padded))[: len(piece)])
     return np.concatenate(outputs)
 
 
@@ -149,7 +147,6 @@ def predict_dataset(
     """
     columns = read_maps([Path(path) for path in paths], columns_only=True)
     out = np.full((len(networks), len(columns), len(PARAMETERS)), np.nan, np.float32)
-    functions = [jax.jit(functools.partial(forward, network)) for network, _, _ in networks]
     place = 0
     with progress.bar(len(columns), f"predict {data_set}", unit="map") as shown:
         for path in paths:
@@ -158,8 +155,8 @@ def predict_dataset(
                 if len(rows):
                     maps = observed(piece.select(rows), data_set, spec)
                     padded = np.pad(maps, ((0, batch - len(maps)), (0, 0), (0, 0)))[..., None]
-                    for number, (_, parameters, scale) in enumerate(networks):
-                        outputs = np.asarray(functions[number](parameters, padded))
+                    for number, (network, parameters, scale) in enumerate(networks):
+                        outputs = np.asarray(outputs_of(network, parameters, padded))
                         out[number, place + rows] = outputs[: len(rows)] * scale
                 place += len(piece)
                 shown.update(len(piece))

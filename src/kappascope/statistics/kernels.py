@@ -219,12 +219,19 @@ class ExcursionSums(NamedTuple):
     stencil: jax.Array | float
 
 
-def local_maxima(shifted: _Shifted) -> jax.Array:
-    """Find the pixels above all 8 neighbours, (y, x) bool."""
-    # LensTools compares a single-precision copy of the pixel with its neighbours. It matters for
-    # float64 maps where two neighbours agree to seven digits, and then we follow it.
+def local_maxima(shifted: _Shifted, single_precision: bool = False) -> jax.Array:
+    """Find the pixels above all 8 neighbours, (y, x) bool; of equal ones none.
+
+    Parameters
+    ----------
+    single_precision : compare a single-precision copy of the pixel with its neighbours, as
+        LensTools does: in float64 maps half of all ties, and of pairs that agree to seven digits,
+        then come out as peaks.
+
+    """
     centre = shifted(0, 0)
-    centre = centre.astype(jnp.float32).astype(centre.dtype)
+    if single_precision:
+        centre = centre.astype(jnp.float32).astype(centre.dtype)
     return functools.reduce(jnp.logical_and, (centre > shifted(*step) for step in _EIGHT))
 
 
@@ -261,7 +268,7 @@ def excursion_sums(map_: jax.Array, where: Observed, settings: Settings) -> Excu
     """Sum over the pixels of one map (y, x), zero where masked, by convergence bin."""
     shifted = _Shifted(map_, mode="wrap")
     boundary, curvature = _integrands(shifted)
-    peaks = local_maxima(shifted)
+    peaks = local_maxima(shifted, settings.estimator == "lenstools")
     columns = [
         jnp.ones_like(map_) if where.pixel is None else where.pixel.astype(map_.dtype),
         (peaks if where.neighbours is None else peaks & where.neighbours).astype(map_.dtype),

@@ -10,7 +10,8 @@ from kappascope.errors import InputError
 
 ESTIMATORS = ("full", "lenstools")
 """``full`` averages every Fourier mode once; ``lenstools`` averages the half plane that a real
-transform returns, in which the conjugate pairs of two columns stand twice."""
+transform returns, in which the conjugate pairs of two columns stand twice, and compares peaks in
+single precision."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Settings:
     pixel_arcmin : side of a pixel [arcmin].
     ell_edges : (bins + 1) edges of the multipole bins, ell_k < ell <= ell_{k+1}.
     kappa_edges : (bins + 1) evenly spaced edges in convergence, kappa_k <= kappa < kappa_{k+1}.
-    estimator : of the power spectrum, one of :data:`ESTIMATORS`.
+    estimator : of the power spectrum and of peaks, one of :data:`ESTIMATORS`.
     periodic : whether opposite edges of the map touch. If not, peaks leave out the outermost
         pixel and V1 and V2 the two outermost, where neighbours are missing.
 
@@ -72,6 +73,12 @@ def _centres(edges: Sequence[float]) -> np.ndarray:
     return 0.5 * (array[1:] + array[:-1])
 
 
+def check_pixel_arcmin(pixel_arcmin: float) -> None:
+    """Refuse a side of a pixel [arcmin] that is not positive and finite."""
+    if not 0 < pixel_arcmin < np.inf:
+        raise InputError(f"pixel_arcmin: got {pixel_arcmin:g}; give a positive number of arcmin")
+
+
 def _check(
     pixel_arcmin: float,
     bins: int,
@@ -79,8 +86,7 @@ def _check(
     kappa_range: Sequence[float],
     estimator: str,
 ) -> None:
-    if not pixel_arcmin > 0:
-        raise InputError(f"pixel_arcmin: got {pixel_arcmin:g}; it must be positive")
+    check_pixel_arcmin(pixel_arcmin)
     if bins < 1:
         raise InputError(f"bins: got {bins}; at least one is needed")
     if not 0 < ell_range[0] < ell_range[1] < np.inf:

@@ -6,7 +6,7 @@ on at least twenty pixels. Scenes whose arcs are less than that are drawn again.
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +241,30 @@ class Own:
     x: np.ndarray
 
 
+DARKEST, BRIGHTEST = -50.0, 1e7
+"""Light of a pixel over its noise: whatever is beyond marks a pixel without data."""
+
+
+def _check_light(
+    path: str | Path, names: Sequence[str], light: np.ndarray, bands: Sequence[str]
+) -> None:
+    """Refuse images (image, y, x, band), in units of their noise, that are not all light."""
+    for name, image in zip(names, light, strict=True):
+        bad = ~((image >= DARKEST) & (image <= BRIGHTEST))
+        if bad.any():
+            raise InputError(
+                f"{path}: {np.count_nonzero(bad)} pixels of image {name} are NaN or infinite or "
+                f"hold what no sky does ({image[bad][0]:.3g} times the noise); fill them or leave "
+                "the image out"
+            )
+        flat = np.ptp(image, axis=(0, 1)) == 0
+        if flat.any():
+            band = bands[int(np.flatnonzero(flat)[0])]
+            raise InputError(
+                f"{path}: image {name} is the same everywhere in band {band}; leave it out"
+            )
+
+
 def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     """Read a user's images, an ``.npz`` with what the networks need to know.
 
@@ -250,7 +274,8 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     Raises
     ------
     InputError
-        When something is missing, of another size, band or pixel scale, or not finite.
+        When something is missing, of another size, band or pixel scale, or an image holds NaN,
+        marks of missing data or nothing.
 
     """
     found = read_arrays(path)
@@ -272,7 +297,12 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
             f"{path}: {images.shape[3]} bands, called {', '.join(bands)}; the networks read "
             f"{', '.join(wanted)} in this order"
         )
-    scale = float(np.ravel(found["pixel_arcsec"])[0])
+    if found["pixel_arcsec"].size != 1:
+        raise InputError(
+            f"{path}: pixel_arcsec is {found['pixel_arcsec'].tolist()}; give one number, which all "
+            "bands share"
+        )
+    scale = float(found["pixel_arcsec"].item())
     if not math.isclose(scale, camera.pixel_arcsec, rel_tol=0.02):
         raise InputError(
             f"{path}: pixel_arcsec is {scale:g}, the networks read pixels of "
@@ -284,8 +314,5 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     names = [str(name) for name in np.atleast_1d(found.get("names", np.arange(len(images))))]
     if len(names) != len(images):
         raise InputError(f"{path}: {len(names)} names for {len(images)} images")
-    finite = np.isfinite(images).all((1, 2, 3))
-    if not finite.all():
-        bad = names[int(np.flatnonzero(~finite)[0])]
-        raise InputError(f"{path}: image {bad} has NaN or infinity; fill or leave it out")
+    _check_light(path, names, images / noise, wanted)
     return Own(names, imaging.stretched(images, noise))

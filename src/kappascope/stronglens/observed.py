@@ -23,6 +23,7 @@ from scipy.special import softmax
 
 from kappascope import randomness
 from kappascope.errors import InputError
+from kappascope.maps.reading import without_data
 from kappascope.networks import classification
 from kappascope.networks.description import Network, Parameters
 from kappascope.stronglens import finder, imaging, populations
@@ -30,6 +31,9 @@ from kappascope.stronglens.images import Images, Own
 from kappascope.stronglens.populations import BANDS
 
 Model = tuple[Network, Parameters]
+
+LARGEST = 1e10
+"""Of the units of an observation; larger ones, as HEALPix's -1.6e30, mark pixels without data."""
 
 EARLY_COLOURS = populations.early_colours(0.25)
 """VIS - Y, Y - J, J - H of an early-type galaxy at redshift 0.25 in the simulations."""
@@ -92,13 +96,20 @@ def read_exposure(folder: Path, prefix: str = "") -> Exposure:
             found[name] = np.asarray(fits.getdata(path), np.float64)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: no image to read ({error})") from None
-        if found[name].ndim != 2 or not np.isfinite(found[name]).all():
+        image = found[name]
+        if image.ndim != 2 or not image.size or without_data(image, LARGEST).any():
             raise InputError(f"{path}: not an image of finite numbers; fetch the file again")
+        if image.min() == image.max():
+            raise InputError(f"{path}: the same number everywhere; fetch the file again")
+    if found["psf"].max() <= 0:
+        raise InputError(f"{path}: a point-spread function without light; fetch the file again")
     path = folder / f"{prefix}info.json"
     try:
-        pixel = float(json.loads(path.read_text(encoding="utf-8"))["pixel_scale"])
+        pixel = json.loads(path.read_text(encoding="utf-8"))["pixel_scale"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: says no pixel_scale ({error}); fetch the file again") from None
+    if isinstance(pixel, bool) or not isinstance(pixel, int | float) or not 0 < pixel < math.inf:
+        raise InputError(f"{path}: pixel_scale is {pixel!r}; give one number of arcsec")
     return Exposure(found["data"], pixel, psf_width(found["psf"], pixel))
 
 

@@ -16,8 +16,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from kappascope.attribution.sampling import CHUNK, features_of, outputs_of
+from kappascope.attribution.sampling import CHUNK, features_of
 from kappascope.networks.description import Network
+from kappascope.networks.module import outputs_of
 
 Array = Any
 Predict = Callable[[np.ndarray], np.ndarray]
