@@ -36,9 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"kappascope: error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("kappascope: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Who reads has seen enough (`| head`); what Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

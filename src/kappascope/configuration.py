@@ -22,7 +22,17 @@ from kappascope.attribution import labels
 from kappascope.errors import InputError
 from kappascope.files import write_text
 
-ROOT = Path(__file__).resolve().parents[2]
+
+
+def _checkout() -> Path:
+    """Return the repository's root: around this file, or where an installed package is used."""
+    around = Path(__file__).resolve().parents[2]
+    here = Path.cwd()
+    own = "config/config.yaml"
+    return here if not (around / own).is_file() and (here / own).is_file() else around
+
+
+ROOT = _checkout()
 DEFAULT_TIER = "default"
 GIVEN = "--config or --configfile"
 MINIMUM_PIXELS_VALID = 348  # receptive field of the 18 convolutions without padding
@@ -144,7 +154,10 @@ def read_yaml(path: Path, label: str | None = None) -> Config:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{name}: cannot be read ({error.strerror}); check the path") from error
+        raise InputError(
+            f"{name}: cannot be read ({error.strerror}); check the path, or run this in a checkout "
+            "of the repository"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -108,12 +108,15 @@ def check_output(
     try:
         if output.is_dir():
             raise InputError(f"{option}: {output} is a folder; name the file to write")
-        for path in inputs:
-            if path is not None and path.exists() and output.exists() and path.samefile(output):
-                raise InputError(
-                    f"{option}: {output} is one of the files to read and would be overwritten; "
-                    "name another"
-                )
+        there = output.exists()
+        for path in inputs if there else ():
+            # What cannot be looked at cannot be overwritten; its reader will say why.
+            with contextlib.suppress(OSError):
+                if path is not None and path.samefile(output):
+                    raise InputError(
+                        f"{option}: {output} is one of the files to read and would be overwritten; "
+                        "name another"
+                    )
         if not is_special(output) and output.suffix.lower() not in suffixes:
             raise InputError(
                 f"{option}: got {output}, which does not end in {' or '.join(suffixes)}; name the "

@@ -58,11 +58,11 @@ def configure(
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     try:
         jax.devices()
-    except RuntimeError as error:
+    except (RuntimeError, AssertionError) as error:  # JAX asserts that there is some device
         asked = os.environ.get("JAX_PLATFORMS", "")
         raise InputError(
-            f"JAX_PLATFORMS: got {asked!r}, but JAX finds no such device "
-            f"({str(error).splitlines()[0]}); unset it, or set JAX_PLATFORMS=cpu"
+            f"JAX_PLATFORMS: got {asked!r}, but JAX finds no such device here; unset it, or set "
+            "JAX_PLATFORMS=cpu"
         ) from error
 
 

@@ -12,6 +12,7 @@ import typst
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 import build_paper
+import pages
 
 
 def shown(root, results, tmp_path):
@@ -53,6 +54,39 @@ def test_an_empty_run_says_what_is_missing(root, fake_run, tmp_path):
     assert figures.count("is not part of this run") >= 17
     for name in ("fig1.pdf", "table1.csv", "map_properties.csv", "validation.pdf"):
         assert name in figures
+
+
+def test_tables_of_any_length_stay_on_their_pages(fake_run, tmp_path):
+    results = tmp_path / "default"
+    shutil.copytree(fake_run, results)
+    for table in results.glob("*/*.csv"):
+        header, *rows = table.read_text().splitlines(keepends=True)
+        table.write_text(header + "".join(rows) * 6)
+    build_paper.build(results, results / "paper.pdf")
+    assert pages.problems(results / "paper.pdf") == []
+
+
+NUMBERS = [
+    ("0.21946655", "0.00000015", "0.219"),  # rounding in single precision, no scatter
+    ("0.21946655", "0.0015", "0.2195 ± 0.0015"),
+    ("0.21946655", "", "0.219"),
+    ("100", "9.4e-05", "100"),
+    ("2.5e-40", "", "2.50 × 10⁻⁴⁰"),
+    ("-3e-7", "4e-8", "−3.00 × 10⁻⁷ ± 4.0 × 10⁻⁸"),
+    ("0", "0.012", "0.000 ± 0.012"),
+    ("12345678", "", "1.23 × 10⁷"),
+    ("none", "1", "none"),
+]
+
+
+@pytest.mark.parametrize(("value", "error", "shown_as"), NUMBERS)
+def test_digits_follow_the_error_where_there_is_scatter(root, tmp_path, value, error, shown_as):
+    shutil.copytree(root / "paper", tmp_path / "paper")
+    (tmp_path / "paper/one.typ").write_text(
+        f'#import "lib.typ": *\n#metadata(measured("{value}", error: {json.dumps(error)})) <it>\n'
+    )
+    found = typst.query(tmp_path / "paper/one.typ", "<it>", root=tmp_path, field="value")
+    assert json.loads(found) == [shown_as]
 
 
 def test_the_same_files_give_the_same_bytes(fake_run, tmp_path):

@@ -1,6 +1,7 @@
 """The command ``kappascope attribute``, and the pages that tell about it."""
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -300,7 +301,7 @@ BAD: dict[str, tuple[Callable[[], Any] | None, list[str], str]] = {
     "archive": (
         lambda: Path("x.npy").write_bytes(Path("net/network.npz").read_bytes()),
         [],
-        "x.npy: holds no real numbers; save inputs with numpy.save",
+        "x.npy: not a whole NPY file (it is an archive of arrays); save inputs with numpy.save",
     ),
     "texts": (saved(np.array(["a"])), [], "x.npy: holds no real numbers; save"),
     "complex": (saved(some_inputs() * 1j), [], "x.npy: holds no real numbers"),
@@ -328,6 +329,43 @@ BAD: dict[str, tuple[Callable[[], Any] | None, list[str], str]] = {
     ),
     "seed": (None, ["--method", "smoothgrad", "--seed", "-1"], "--seed: got -1; give 0 or more"),
     "folder": (lambda: Path("out.npy").mkdir(), [], "--output: out.npy is a folder; name the file"),
+    "over its inputs": (
+        lambda: os.link("x.npy", "out.npy"),
+        [],
+        "--output: out.npy is one of the files to read and would be overwritten",
+    ),
+    "another ending": (
+        None,
+        ["-o", "out.fits"],
+        "--output: got out.fits, which does not end in .npy",
+    ),
+    "over the network": (
+        None,
+        ["--method", "cd", "--relevant", "x.npy", "-o", "net/network.npz"],
+        "--output: net/network.npz is one of the files to read",
+    ),
+    "a long name": (None, ["-o", "a" * 241 + ".npy"], "aaa...: the name is too long"),
+    "windows that leave pixels out": (
+        None,
+        ["--method", "occlusion_w2s5"],
+        "occlusion_w2s5: windows 5 pixels apart; the stride must be from 1 to the window's 2",
+    ),
+    "an infinite pixel": (
+        None,
+        ["--transform", "fft", "--bands", "0:1", "--pixel-arcmin", "inf"],
+        "pixel_arcmin: got inf; give a positive number",
+    ),
+    "multipoles without a pixel": (
+        None,
+        ["--transform", "fft", "--bands", "4500:9000"],
+        "band 4500:9000 holds no coefficient of the transform, whose frequencies reach 1.41 in "
+        "units of the Nyquist frequency; edges look like multipoles: give --pixel-arcmin",
+    ),
+    "a band between frequencies": (
+        None,
+        ["--method", "cd", "--transform", "fft", "--bands", "0.1:0.2", "-o", "out.npz"],
+        "band 0.1:0.2 holds no coefficient",
+    ),
 }
 
 

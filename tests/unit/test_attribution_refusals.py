@@ -144,6 +144,10 @@ def put(index: int, field: str, value: Any) -> Callable[[Any], Any]:
     return lambda content: content["nodes"][index].__setitem__(field, value)
 
 
+def top(field: str, value: Any) -> Callable[[Any], Any]:
+    return lambda content: content.__setitem__(field, value)
+
+
 DESCRIPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "no strides": (drop(0, "strides"), "conv needs 'strides'"),
     "no padding": (drop(0, "padding"), "conv needs 'padding'"),
@@ -163,7 +167,63 @@ DESCRIPTIONS: dict[str, tuple[Callable[[Any], Any], str]] = {
         "but the last node",
     ),
     "a pool larger than the map": (put(2, "window", [9, 9]), "9×9 does not fit"),
+    "dilation": (
+        put(0, "dilation", [2, 2]),
+        "conv has 'dilation' ([2, 2]), which is not supported",
+    ),
+    "groups": (put(0, "groups", 2), "conv has 'groups' (2), which is not supported"),
+    "padding mode": (put(0, "padding_mode", "circular"), "has 'padding_mode' ('circular')"),
+    "a leaky ReLU": (put(1, "negative_slope", 0.1), "relu has 'negative_slope' (0.1)"),
+    "padding counted": (put(2, "count_include_pad", False), "has 'count_include_pad' (False)"),
+    "windows in part": (put(2, "ceil_mode", True), "has 'ceil_mode' (True)"),
+    "a shift of batch norm's": (
+        put(0, "params", {"kernel": "conv.kernel", "scale": "conv.bias"}),
+        "params has 'scale' ('conv.bias')",
+    ),
+    "another format": (top("format", 2), "is of format 2; this version reads 1"),
+    "unknown at the top": (top("softmax", True), "it has 'softmax' (True), which is not supported"),
+    "another output": (
+        top("output", "conv"),
+        "output is 'conv'; it must be the last node, 'dense'",
+    ),
+    "another input": (top("input", {"name": "image", "shape": [8, 8, 1]}), "called 'image'"),
+    "a shape of nothing": (
+        top("input", {"name": "x", "shape": [None, None, 1]}),
+        "the input's shape is [None, None, 1]; it must be [y, x, channel]",
+    ),
+    "outputs as text": (top("outputs", "2"), "outputs is '2'; it must be a whole number"),
+    "no nodes": (top("nodes", []), "nodes must be a list"),
+    "a list": (lambda content: [content.clear()], "has no 'name'"),
+    "params null": (put(0, "params", None), "params must name arrays of network.npz, got None"),
+    "bias null": (
+        put(0, "params", {"kernel": "conv.kernel", "bias": None}),
+        "bias must name an array of network.npz, got None; leave it out where there is none",
+    ),
+    "features of another network": (put(0, "features", 7), "features is 7, but its kernel says 4"),
+    "window of another network": (
+        put(0, "window", [5, 5]),
+        "window is [5, 5], but its kernel says",
+    ),
+    "stride of true": (put(0, "strides", [True, True]), "strides must be two numbers from 1 on"),
+    "padding of nothing": (put(0, "padding", None), "padding must be"),
 }
+
+
+@pytest.mark.parametrize("eps", ["1e-3", None, True, -1e-3, float("nan")])
+def test_eps_must_be_a_number(eps: Any) -> None:
+    network, _ = with_shared_parameters(("a", "b"))
+    norm = {**network.nodes[1], "eps": eps}
+    with pytest.raises(InputError, match=r"'norm1': eps must be a number from 0 on, got"):
+        Network("n", network.input_shape, 2, (network.nodes[0], norm, *network.nodes[2:]))
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3", "{", ""])
+def test_a_description_that_is_none_is_one_line(tmp_path: Path, content: str) -> None:
+    description.save(tmp_path, *small_network())
+    (tmp_path / "network.json").write_text(content)
+    with pytest.raises(InputError, match="not a network description") as caught:
+        description.load(tmp_path)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("case", DESCRIPTIONS)

@@ -81,7 +81,8 @@ class Builder:
         return self.kernel("dense", features, ())
 
     def norm(self, *inputs: str) -> str:
-        channels = self.shapes[inputs[0] if inputs else self.nodes[-1]["name"]][-1]
+        source = inputs[0] if inputs else (self.nodes[-1]["name"] if self.nodes else "x")
+        channels = self.shapes[source][-1]
         name = f"batch_norm{len(self.nodes)}"
         uniform, normal = self.generator.uniform, self.generator.standard_normal
         values = {
@@ -482,16 +483,102 @@ def inputs_32() -> np.ndarray:
 
 def test_the_first_rule_is_for_what_reads_the_input() -> None:
     composite = rules.Composite(first=rules.Flat())
-    for kind, source, wanted in (
-        ("conv", "x", rules.Flat()),
-        ("dense", "x", rules.Flat()),
-        ("conv", "relu", rules.Derivative()),
-        ("avg_pool", "x", rules.Derivative()),
-    ):
-        assert composite.rule({"name": "a", "kind": kind, "inputs": [source]}) == wanted
-    assert rules.Composite().rule({"name": "a", "kind": "conv", "inputs": ["x"]}) == (
-        rules.Derivative()
-    )
+    for first, wanted in ((True, rules.Flat()), (False, rules.Derivative())):
+        node = {"name": "a", "kind": "conv", "inputs": ["x"]}
+        assert composite.rule(node, first) == wanted
+        assert rules.Composite().rule(node, first) == rules.Derivative()
+
+
+def first_of(*kinds: str) -> list[str]:
+    """Names of the first layers of a chain of nodes."""
+    builder = Builder((8, 8, 1), 0)
+    for kind in kinds:
+        if kind == "conv":
+            builder.conv(2)
+        elif kind == "dense":
+            builder.dense(2)
+        elif kind == "batch_norm":
+            builder.norm()
+        else:
+            builder.add(kind)
+    network, _ = builder.model(np.float32)
+    return list(walk.first_layers(network))
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("conv", "relu", "conv", "flatten", "dense"),
+        ("flatten", "dense", "relu", "dense"),
+        ("batch_norm", "conv", "relu", "flatten", "dense"),
+        ("batch_norm", "flatten", "dense", "dense"),
+        ("global_avg_pool", "dense", "relu", "dense"),
+    ],
+)
+def test_the_first_layer_is_found_behind_what_is_none(kinds: tuple[str, ...]) -> None:
+    (found,) = first_of(*kinds)
+    place = next(n for n, kind in enumerate(kinds) if kind in ("conv", "dense"))
+    assert found == f"{kinds[place]}{place}"
+
+
+def test_no_first_layer_stands_behind_a_rectifier() -> None:
+    assert first_of("relu", "conv", "flatten", "dense") == []
+
+
+def with_identity(model: Model) -> Model:
+    """Put a batch normalization that changes nothing in front of a network."""
+    network, parameters = model
+    channels = network.input_shape[-1]
+    fields = ("scale", "bias", "mean", "var")
+    values = dict(zip(fields, (1.0, 0.0, 0.0, 1.0), strict=True))
+    node = {
+        "name": "identity",
+        "kind": "batch_norm",
+        "inputs": ["x"],
+        "eps": 0.0,
+        "params": {field: f"identity.{field}" for field in fields},
+    }
+    moved = [
+        {**each, "inputs": ["identity" if name == "x" else name for name in each["inputs"]]}
+        for each in network.nodes
+    ]
+    more = {
+        f"identity.{field}": np.full(channels, value, np.float32) for field, value in values.items()
+    }
+    changed = Network("identity", network.input_shape, network.outputs, (node, *moved))
+    return changed, {**parameters, **more}
+
+
+BOUNDED = Method(
+    "box",
+    methods.Propagation(
+        rules.propagation(rules.AlphaBeta(1, 0, "ignore"), first=rules.Box(-4.0, 4.0)), "output"
+    ),
+    "",
+)
+
+
+@pytest.mark.parametrize("method", ["lrp_composite", "lrp_epsilon", BOUNDED], ids=str)
+def test_an_identity_in_front_moves_no_relevance(method: Any) -> None:
+    model = chain()
+    x = inputs(model)
+    one = np.asarray(attribute(method, model, x, 0))
+    other = np.asarray(attribute(method, with_identity(model), x, 0))
+    np.testing.assert_allclose(other, one, atol=1e-5 * np.abs(one).max())
+
+
+def test_the_composite_is_not_the_epsilon_rule_on_dense_networks() -> None:
+    builder = Builder((6, 6, 1), 0)
+    builder.add("flatten")
+    builder.dense(5)
+    builder.add("relu")
+    builder.dense(2)
+    model = builder.model(np.float32)
+    x = np.random.default_rng(2).normal(size=(2, 6, 6, 1)).astype(np.float32)
+    flat = np.asarray(attribute("lrp_composite", model, x, 0))
+    # The flat rule spreads relevance evenly over what a unit reads, here over all pixels.
+    assert np.ptp(flat, axis=(1, 2, 3)).max() < 1e-6 * np.abs(flat).max()
+    assert np.ptp(np.asarray(attribute("lrp_epsilon", model, x, 0))) > 0
 
 
 # Closed forms of the methods.
@@ -1013,8 +1100,9 @@ def test_names_are_found() -> None:
         ("grad_cam.", r"did you mean grad_cam\.NODE\?"),
         ("grad_cam.relu", r"grad_cam\.relu: the network has no node 'relu'; did you mean relu\d\?"),
         ("grad_cam.dense6", r"node 'dense6': Grad-CAM needs a node of \(batch, y, x, channel\)"),
-        ("occlusion_w11s1", "the window must fit into the input of 10x10 and the stride be 1"),
-        ("occlusion_w2s0", "the stride be 1 or more"),
+        ("occlusion_w11s1", "the window must fit into the input of 10x10"),
+        ("occlusion_w2s0", "the stride must be from 1 to the window's 2"),
+        ("occlusion_w2s5", "occlusion_w2s5: windows 5 pixels apart; the stride must be from 1 to"),
     ],
 )
 def test_names_that_are_none_are_refused(name: str, told: str) -> None:

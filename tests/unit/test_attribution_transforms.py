@@ -374,7 +374,7 @@ def test_bands_of_the_command_can_be_multipoles(
         found.append(np.load(out))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-6)
     assert run(tmp_path, *wanted[:-4], "--pixel-arcmin", 0, "-o", out) == 1
-    assert "--pixel-arcmin: got 0" in capsys.readouterr().err
+    assert "pixel_arcmin: got 0" in capsys.readouterr().err
 
 
 def test_the_command_follows_bands(tmp_path: Path) -> None:
@@ -420,7 +420,8 @@ def test_bad_options_are_one_line(
 ) -> None:
     saved(tmp_path)
     before = sorted(tmp_path.iterdir())
-    assert run(tmp_path, *arguments, "-o", tmp_path / "out.npz") == 1
+    ending = "npz" if "cd" in arguments else "npy"
+    assert run(tmp_path, *arguments, "-o", tmp_path / f"out.{ending}") == 1
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before

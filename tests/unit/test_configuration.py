@@ -1,6 +1,7 @@
 """Config: layers, messages, impossible values, option reference, cosmology table."""
 
 import copy
+import datetime
 import json
 import shutil
 import subprocess
@@ -143,7 +144,7 @@ def test_text_inside_a_command_line_mapping_becomes_what_it_says():
         "maps": {"path": "null"},
         "simulation": {"fixed_amplitude": "false"},
         "statistics": {"ell_range": ["200", "9e3"], "beyond": []},
-        "run": 7,
+        "run": "7",
     }
     config = configuration.from_command_line(given_)
     assert config["network"]["width"] == 4
@@ -244,7 +245,7 @@ IMPOSSIBLE = [
     ("network", 4, "a section with the keys"),
     ("maps", None, "a section with the keys"),
     ("maps.source", "columbai", "did you mean columbia?"),
-    ("maps.path", 5, "text or null"),
+    ("maps.path", 5, "reads as a number, and its text is lost"),
     ("noise.galaxies_per_arcmin2", float("nan"), "a number > 0"),
     ("noise.galaxies_per_arcmin2", float("inf"), "a number > 0"),
     ("noise.galaxies_per_arcmin2", -1, "a number > 0"),
@@ -325,6 +326,31 @@ def test_an_incomplete_config_is_told(copy_of_root):
     (copy_of_root / "config/config.yaml").write_text(yaml.safe_dump(base))
     with pytest.raises(InputError, match=r"network\.width: missing"):
         configuration.load(root=copy_of_root)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (2.1, "a number"),
+        (20241130, "a number"),
+        (10, "a number"),
+        (True, "true or false"),
+        (None, "nothing"),
+        (datetime.date(2024, 11, 30), "a date"),
+    ],
+)
+def test_text_that_yaml_took_for_something_else_is_refused(value, kind):
+    """2.10 comes here as 2.1 and would write into the folder of another run."""
+    text = message(overrides={"run": value})
+    assert f"what was written reads as {kind}, and its text is lost; quote it" in text
+    assert configuration.load(overrides={"run": "2.10"})["run"] == "2.10"
+
+
+def test_windows_that_leave_pixels_out_are_refused_before_any_job():
+    text = message(overrides=nested("saliency.methods", ["occlusion_w2s5"]))
+    assert (
+        "got occlusion_w2s5, whose windows leave pixels out; the stride must be from 1 to 2" in text
+    )
 
 
 @pytest.mark.parametrize("given_", [{"tier": 3}, {"variants": {"a": 1}}, {"variants": [1]}])

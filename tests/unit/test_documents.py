@@ -32,6 +32,14 @@ def test_every_path_of_the_repository_that_is_named_exists(file):
             assert (ROOT / name).exists(), name
 
 
+def test_results_that_headings_name_are_made_by_rules():
+    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    text = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    for name in re.findall(r"^## .*`([\w./{}]+\.(?:h5|nc))`", text, flags=re.M):
+        made = name.replace("maps/{hash}/", "{MAPS_FOLDER}/")
+        assert made in rules or made.replace(".h5", "") in rules, name
+
+
 def test_every_config_key_that_is_named_exists():
     known = {key for key, _ in configuration.options()}
     sections = {key for key in known if "." not in key and key not in ("run", "seed", "tier")}

@@ -81,13 +81,16 @@ def test_performance_shows_curve_bars_and_completeness() -> None:
     accuracy = as_text(
         {"network": "mean", "measure": name, "value": 0.9, "error": 0.01} for name in ("f1", "auc")
     )
-    figure = lenses.performance(roc, recall, completeness, accuracy)
+    figure = lenses.performance(roc, recall, completeness, accuracy, {"double_rings": 52.0})
     curves = [line for line in figure.axes[0].get_lines() if "network" in str(line.get_label())]
     assert len(curves) == 2
     np.testing.assert_allclose(curves[0].get_xdata(), [0, 0.5, 1])
     bars = figure.axes[1].patches
     assert [bar.get_width() for bar in bars] == [60, 60, 60, 60]
     assert "0.900 ± 0.010" in written(figure) and "Lens, red" in written(figure)
+    published = [line for line in figure.axes[1].get_lines() if line.get_marker() == "D"]
+    assert published[0].get_xdata().tolist() == [52.0] and "published" in written(figure)
+    assert "published" not in written(lenses.performance(roc, recall, completeness, accuracy, {}))
 
 
 def test_positions_are_drawn_against_the_truth() -> None:
@@ -192,6 +195,10 @@ def test_real_lenses_have_their_bands_and_the_place_told() -> None:
     assert circle.get_xdata().mean() == pytest.approx(7.5 + 1 + 5 / 100, abs=0.1)
     assert np.ptp(circle.get_ydata()) == pytest.approx(10, rel=0.01)
     assert "lens 88 ± 3 %" in written(figure) and "VIS" in written(figure)
+    # A user's name is text, whatever it holds.
+    odd = lenses.real(systems, [{**rows[0], "system": "$x_{$", "treatment": "50 % {$}"}])
+    odd.canvas.draw()
+    assert r"\$x_{\$" in written(odd)
     empty = lenses.real({**systems, "x": np.zeros((0, SIDE, SIDE, BANDS))}, [])
     assert "No real images" in written(empty)
 

@@ -183,3 +183,78 @@ def test_arrays_come_back_as_they_were_written(tmp_path):
     assert set(found) == set(written)
     for name, array in written.items():
         np.testing.assert_array_equal(found[name], array)
+
+
+# ---- where results may go ------------------------------------------------------------------------
+
+
+def test_a_pipe_is_written_into_and_stays_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.json"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE) as reader:
+        files.write_text(pipe, "whole")
+        assert reader.communicate()[0] == b"whole"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe.json"]
+
+
+def test_a_device_is_written_into_and_stays_a_device() -> None:
+    before = os.stat("/dev/null")
+    files.write_text("/dev/null", "gone")
+    after = os.stat("/dev/null")
+    assert stat.S_ISCHR(after.st_mode) and (after.st_ino, after.st_rdev) == (
+        before.st_ino,
+        before.st_rdev,
+    )
+
+
+def test_a_link_stays_and_what_it_points_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "table.csv"
+    target.write_text("before")
+    (tmp_path / "table.csv").symlink_to(target)
+    files.write_text(tmp_path / "table.csv", "after")
+    assert (tmp_path / "table.csv").is_symlink() and target.read_text() == "after"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_permissions_are_those_the_umask_leaves(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        files.write_text(tmp_path / "table.csv", "text")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "table.csv").stat().st_mode) == mode
+
+
+def test_names_as_long_as_they_can_be(tmp_path: Path) -> None:
+    name = "a" * 251 + ".csv"
+    files.write_text(tmp_path / name, "text")
+    assert (tmp_path / name).read_text() == "text"
+    with pytest.raises(InputError, match=r"aaa\.\.\.: the name is too long") as caught:
+        files.write_text(tmp_path / ("a" * 252 + ".csv"), "text")
+    assert len(str(caught.value)) < 200
+
+
+def refused(output: Path, *inputs: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        files.check_output(output, "-o", (".json",), inputs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_result_never_takes_the_place_of_what_is_read(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text("{}")
+    (tmp_path / "linked.json").symlink_to(mine)
+    os.link(mine, tmp_path / "hard.json")
+    for output in (mine, tmp_path / "x" / ".." / "mine.json", tmp_path / "linked.json"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        assert "is one of the files to read and would be overwritten" in refused(output, mine)
+    assert "would be overwritten" in refused(tmp_path / "hard.json", mine)
+    assert "is a folder" in refused(tmp_path)
+    assert "does not end in .json" in refused(tmp_path / "map.fits")
+    assert "the name is too long" in refused(tmp_path / ("a" * 300 + ".json"))
+    files.check_output(tmp_path / "new.json", "-o", (".json",), [mine, Path("a" * 300)])
+    files.check_output(Path("/dev/null"), "-o", (".json",), [mine])

@@ -1,6 +1,7 @@
 """Maps of others: one file, known archives, folders with a table."""
 
 import csv
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def test_fits_with_the_header_of_lenstools(tmp_path: Path) -> None:
 
 
 def test_fits_with_a_wcs_and_without(tmp_path: Path) -> None:
-    path = write_fits(tmp_path / "a.fits", a_map().astype(np.float64), CDELT1=-0.01)
+    header = {"CDELT1": -0.01, "CDELT2": 0.01, "CUNIT1": "deg", "CUNIT2": "deg"}
+    path = write_fits(tmp_path / "a.fits", a_map().astype(np.float64), **header)
     assert open_map(path)[1] == pytest.approx(0.6)
     assert open_map(path)[0].dtype == np.float64
     assert open_map(write_fits(tmp_path / "b.fits", a_map()))[1] is None
@@ -180,6 +182,11 @@ def test_massivenus(tmp_path: Path) -> None:
     assert maps.omega_matter[0] == 0.3
     # The value of the archive's own table for its fiducial cosmology is 0.8295.
     assert maps.sigma_8[0] == pytest.approx(0.8295, rel=0.02)
+    # The folder of one cosmology will do, and packed files.
+    packed = gzip.compress((tmp_path / folder / "Maps10" / "WLconv_z1.00_0001r.fits").read_bytes())
+    (tmp_path / folder / "Maps10" / "WLconv_z1.00_0002r.fits.gz").write_bytes(packed)
+    (both,) = load_source("massivenus", tmp_path / folder)
+    assert len(both) == 2 and both.sigma_8[1] == maps.sigma_8[0]
     table = tmp_path / "sigma_8.csv"
     table.write_text(f"folder,sigma_8\n{folder},0.8295\n")
     (maps,) = load_source("massivenus", tmp_path, table)
@@ -217,8 +224,16 @@ def test_cosmogrid_is_refused_with_the_reason(tmp_path: Path) -> None:
 def test_unknown_or_empty_sources(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"maps\.source: got 'planck'"):
         list_source("planck", tmp_path)
-    with pytest.raises(InputError, match="holds no maps in the layout of 'columbia'"):
+    with pytest.raises(
+        InputError, match=r"columbia has them, Om0\.260_si0\.800/WLconv_z1\.00_0001r"
+    ):
         list_source("columbia", tmp_path)
+    for redshift in ("Maps05", "Maps10"):
+        write_fits(tmp_path / redshift / "WLconv_z1.00_0001r.fits", a_map())
+    wanted = r"Maps10/WLconv_z1\.00.*; Maps05, Maps10 lie there without the folder that names their"
+    with pytest.raises(InputError, match=wanted) as caught:
+        list_source("massivenus", tmp_path)
+    one_line(caught)
     with pytest.raises(InputError, match="is no folder"):
         list_source("columbia", tmp_path / "nowhere")
 
@@ -275,10 +290,17 @@ def test_import_writes_the_workflows_batches(tmp_path: Path) -> None:
 
 
 def test_a_simulation_stays_in_one_split(tmp_path: Path) -> None:
-    write_fits(tmp_path / "a.fits", a_map())
+    np.save(tmp_path / "a.npy", np.stack([a_map(seed) for seed in range(40)]))
     rows = [
-        a_row(simulation=f"box {number % 5}", Omega_m=om, sigma_8=0.8, split="")
-        for om in (0.26, 0.3)
+        a_row(
+            "a.npy",
+            index=20 * half + number,
+            simulation=f"box {number % 5}",
+            Omega_m=om,
+            sigma_8=0.8,
+            split="",
+        )
+        for half, om in enumerate((0.26, 0.3))
         for number in range(20)
     ]
     entries = assign_splits(list_source("folder", tmp_path, table_of(tmp_path, rows)))
@@ -315,6 +337,17 @@ BAD_TABLES = {
     "no column": ([{"file": "a.fits", "Omega_m": 0.3}], r"no column 'sigma_8'"),
     "mask hides everything": ([a_row(mask="dark.fits")], r"dark\.fits: the mask hides every"),
     "two sizes": ([a_row(), a_row("large.fits")], r"large\.fits: got 32x32 pixels, but 16x16"),
+    "a map twice": (
+        [a_row(split="training"), a_row("b.fits"), a_row("./a.fits", split="testing")],
+        r"row 3: names the same map as .*row 1, which would be in two splits",
+    ),
+    "per cent": ([a_row(), a_row("b.fits", Omega_m=26)], r"row 2: Omega_m is '26', more than 1"),
+    "eighty": ([a_row(sigma_8=80)], r"row 1: sigma_8 is '80', more than 3; correct its unit"),
+    "degrees": ([a_row(pixel_arcmin=210)], r"row 1: pixel_arcmin is '210', more than 60"),
+    "half a map": ([a_row(index=0.5)], r"row 1: index is '0\.5'; give a whole number"),
+    "before the first": ([a_row(index=-1)], r"row 1: index is '-1'; give a whole number"),
+    "no such image": ([a_row(image="KAPPA")], r"a\.fits: has no extension 'KAPPA'"),
+    "UNSEEN": ([a_row("unseen.fits")], r"unseen\.fits: 1 pixels are NaN or infinite or hold what"),
 }
 
 
@@ -325,10 +358,47 @@ def test_bad_tables(tmp_path: Path, problem: str) -> None:
     write_fits(tmp_path / "b.fits", a_map(2))
     write_fits(tmp_path / "large.fits", a_map(2, 32))
     write_fits(tmp_path / "dark.fits", np.zeros((PIXELS, PIXELS)))
+    unseen = a_map()
+    unseen[2, 2] = -1.6375e30
+    write_fits(tmp_path / "unseen.fits", unseen)
     with pytest.raises(InputError, match=message) as caught:
         import_maps("folder", tmp_path, table_of(tmp_path, rows), [tmp_path / "out.h5"])
     one_line(caught)
     assert not (tmp_path / "out.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("file,Omega_m,sigma_8,pixel_arcmin\na.fits,0.3,0.8,0.82,\n", None),
+        ("file,Omega_m,sigma_8,pixel_arcmin,\na.fits,0.3,0.8,0.82,\n", None),
+        ("file,Omega_m,sigma_8\na.fits,0.3,0.8,0.82\n", "row 1: has more cells than the table has"),
+        ("file,Omega_m,sigma_8,sigma_8\na.fits,0.3,0.8,0.9\n", "has two columns 'sigma_8'"),
+    ],
+)
+def test_commas_too_many(tmp_path: Path, text: str, told: str | None) -> None:
+    write_fits(tmp_path / "a.fits", a_map())
+    (tmp_path / "table.csv").write_text(text)
+    if told is None:
+        (entry,) = list_source("folder", tmp_path, tmp_path / "table.csv")
+        assert (entry.omega_matter, entry.sigma_8, entry.pixel_arcmin) == (0.3, 0.8, 0.82)
+        return
+    with pytest.raises(InputError, match=told) as caught:
+        list_source("folder", tmp_path, tmp_path / "table.csv")
+    one_line(caught)
+
+
+def test_an_image_can_be_named_in_the_table(tmp_path: Path) -> None:
+    units = [
+        fits.PrimaryHDU(),
+        fits.ImageHDU(a_map(1), name="E"),
+        fits.ImageHDU(a_map(2), name="B"),
+    ]
+    fits.HDUList(units).writeto(tmp_path / "a.fits")
+    table = table_of(tmp_path, [a_row(image="E"), a_row(image="B")])
+    (maps,) = load_source("folder", tmp_path, table)
+    assert maps.convergence is not None
+    np.testing.assert_array_equal(maps.convergence, [a_map(1), a_map(2)])
 
 
 def test_a_folder_without_a_table(tmp_path: Path) -> None:
@@ -344,6 +414,7 @@ def test_masks_that_together_hide_everything(tmp_path: Path) -> None:
     upper[:8] = 1
     write_fits(tmp_path / "upper.fits", upper)
     write_fits(tmp_path / "lower.fits", 1 - upper)
-    rows = [a_row(mask="upper.fits"), a_row(mask="lower.fits")]
+    write_fits(tmp_path / "b.fits", a_map(2))
+    rows = [a_row(mask="upper.fits"), a_row("b.fits", mask="lower.fits")]
     with pytest.raises(InputError, match="together hide every pixel"):
         list(load_source("folder", tmp_path, table_of(tmp_path, rows)))

@@ -1,8 +1,11 @@
 """The command ``kappascope measure``."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +172,9 @@ BAD = {
     "smoothing": (["a.fits", "--smoothing-arcmin", "-1"], "--smoothing-arcmin: got -1"),
     "range": (["a.fits", "--kappa-range", "1", "0"], "kappa_range: got 1 0"),
     "bins": (["a.fits", "--bins", "0"], "bins: got 0"),
+    "infinite scale": (["a.fits", "--pixel-arcmin", "inf"], "pixel_arcmin: got inf"),
+    "quoted list": (["a.fits a.fits"], "give each file as an argument of its own"),
+    "no such image": (["a.fits", "--image", "KAPPA"], "a.fits: has no extension 'KAPPA', only"),
 }
 
 
@@ -198,6 +204,69 @@ def test_bad_input_is_one_line(
     assert told.startswith("kappascope: error: ") and message in told
     assert told.count("\n") == 1 and "Traceback" not in told
     assert not (tmp_path / "out.json").exists()
+
+
+@pytest.mark.parametrize("pattern", ["-o *.fits", "*.fits -o a.fits", "-o *.fits b.fits"])
+def test_maps_are_never_overwritten(
+    tmp_path: Path, pattern: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [saved(tmp_path / f"{name}.fits", a_map(seed)) for seed, name in enumerate("abc")]
+    before = [path.read_bytes() for path in paths]
+    listed = " ".join(map(str, paths))
+    arguments = pattern.replace("*.fits", listed).replace("a.fits", str(paths[0]))
+    arguments = arguments.replace("-o b.fits", "").replace(" b.fits", "")
+    assert run(*arguments.split()) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_equal_pixels_are_no_peaks(tmp_path: Path) -> None:
+    fine = np.kron(np.random.default_rng(1).normal(0, 0.02, (32, 32)), np.ones((2, 2)))
+    peaks = {}
+    for precision in ("float32", "float64"):
+        for estimator in ("full", "lenstools"):
+            np.save(tmp_path / "a.npy", fine.astype(precision))
+            options = ["--pixel-arcmin", "0.5", "--kappa-range", "-1", "1"]
+            options += ["--smoothing-arcmin", "0", "--estimator", estimator]
+            assert run(tmp_path / "a.npy", *options, "-o", tmp_path / "out.json") == 0
+            raw = json.loads((tmp_path / "out.json").read_text())["maps"]["a.npy"]["raw"]
+            peaks[precision, estimator] = sum(raw["peak_counts_per_kappa"])
+    assert peaks["float32", "full"] == peaks["float64", "full"] == 0
+    # LensTools compares a single-precision copy: about half of the plateaus stand out.
+    assert peaks["float64", "lenstools"] > 0
+
+
+def test_a_result_may_go_into_a_pipe(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.fits", a_map())
+    command = [sys.executable, "-m", "kappascope", "measure", path, "-o", "/dev/stdout"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "a.fits" in json.loads(ended.stdout)["maps"]
+
+
+def test_a_device_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.fits", a_map())
+    command = [sys.executable, "-m", "kappascope", "measure", path, "-o", tmp_path / "out.json"]
+    surroundings = {**os.environ, "JAX_PLATFORMS": "cuda"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=surroundings)
+    assert ended.returncode == 1 and not (tmp_path / "out.json").exists()
+    assert ended.stderr.splitlines()[-1].startswith("kappascope: error: JAX_PLATFORMS: got 'cuda'")
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.2, 1.0])
+def test_ctrl_c_is_one_line(tmp_path: Path, seconds: float) -> None:
+    path = saved(tmp_path / "a.fits", a_map(pixels=1024))
+    command = [sys.executable, "-m", "kappascope", "measure", path, "-o", tmp_path / "out.json"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        # Python itself must have started.
+        while not Path(f"/proc/{running.pid}/maps").read_text().count("numpy"):
+            time.sleep(0.01)
+        time.sleep(seconds)
+        running.send_signal(signal.SIGINT)
+        told = running.communicate()[1]
+    if running.returncode != 0:  # a fast machine may have ended before
+        assert running.returncode == 130 and told == "kappascope: interrupted\n"
+        assert not (tmp_path / "out.json").exists()
 
 
 def test_a_full_disk_is_one_line(

@@ -9,13 +9,16 @@ from kappascope import provenance
 from kappascope.errors import InputError
 
 
+OUTSIDE = ("script.py", "scripts/script.py")
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A small package called kappascope in a scratch folder; returns (write, hash)."""
     source = tmp_path / "src/kappascope"
 
     def write(name, text):
-        path = tmp_path / name if name.endswith("script.py") else source / name
+        path = tmp_path / name if name in OUTSIDE else source / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         provenance._parsed.cache_clear()
@@ -50,6 +53,25 @@ def test_a_change_of_code_anywhere_along_the_imports_counts(package, file):
     before = digest("kappascope.a")
     write(file, (provenance.SOURCE / file).read_text() + "new = 1\n")
     assert digest("kappascope.a") != before
+
+
+def test_what_runs_scripts_is_no_part_of_their_results(package):
+    write, digest = package
+    write("workflow_script.py", "from kappascope import locks\n")
+    write("locks.py", "wait = 1\n")
+    write("script.py", "from kappascope.workflow_script import run\nfrom kappascope import b\n")
+    before = digest("script.py")
+    for name in ("workflow_script.py", "locks.py"):
+        write(name, (provenance.SOURCE / name).read_text() + "new = 1\n")
+    assert digest("script.py") == before
+    write("b.py", "x = 2\n")
+    assert digest("script.py") != before
+
+
+def test_no_script_of_the_workflow_depends_on_locks_and_checksums():
+    for script in (provenance.ROOT / "scripts").glob("*.py"):
+        names = {file.name for file in provenance.sources(f"scripts/{script.name}")}
+        assert not names & {"workflow_script.py", "running.py", "integrity.py"}, script.name
 
 
 def test_a_change_of_what_is_not_imported_does_not_count(package):

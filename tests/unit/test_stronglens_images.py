@@ -151,8 +151,20 @@ def test_own_images_are_stretched_by_their_own_noise(tmp_path) -> None:
     assert images.read_own(own(tmp_path, names=None), CAMERA).names == ["0", "1", "2"]
 
 
-NAN = np.zeros((3, 32, 32, 2))
-NAN[1, 3, 3, 0] = np.nan
+def sky() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(3, 32, 32, 2))
+
+
+def spoilt(value: float) -> np.ndarray:
+    found = sky()
+    found[1, 3, 3, 0] = value
+    return found
+
+
+def flat_band() -> np.ndarray:
+    found = sky()
+    found[2, ..., 1] = 0
+    return found
 
 
 @pytest.mark.parametrize(
@@ -166,7 +178,15 @@ NAN[1, 3, 3, 0] = np.nan
         ({"images": np.zeros((3, 32, 32, 4))}, "4 bands, called VIS, H; the networks read VIS, H"),
         ({"bands": np.array(["H", "VIS"])}, "2 bands, called H, VIS; the networks read VIS, H"),
         ({"pixel_arcsec": np.array(0.1)}, "pixel_arcsec is 0.1, the networks read pixels of 0.2"),
-        ({"images": NAN}, "image b has NaN or infinity"),
+        ({"images": spoilt(np.nan)}, "1 pixels of image b are NaN or infinite or hold what no sky"),
+        (
+            {"images": spoilt(-1.6375e30)},
+            r"image b are .* \(-1.64e\+30 times the noise\); fill them",
+        ),
+        ({"images": spoilt(-99.0)}, r"image b are .* \(-99 times the noise\)"),
+        ({"images": spoilt(1e20)}, r"image b are .* \(1e\+20 times the noise\)"),
+        ({"images": flat_band()}, "image c is the same everywhere in band H; leave it out"),
+        ({"pixel_arcsec": np.array([0.2, 0.3])}, r"pixel_arcsec is \[0.2, 0.3\]; give one number"),
         ({"noise": np.array([1.0, 0.0])}, "noise is .*; give one positive number for each band"),
         ({"names": np.array(["a"])}, "1 names for 3 images"),
         ({"noise": None}, "holds no array 'noise'"),

@@ -113,6 +113,33 @@ def test_systems_are_scaled_to_the_simulated_light(tmp_path) -> None:
     np.testing.assert_array_equal(found[0].x, again[0].x)
 
 
+SAME = np.zeros((9, 9))
+UNSEEN = blob(200, 0.06, 0.4)
+UNSEEN[0, 0] = -1.6375e30
+NO_DATA = {
+    "unseen": ({"data": UNSEEN}, r"data\.fits: not an image of finite numbers"),
+    "nothing": ({"data": SAME}, r"data\.fits: the same number everywhere"),
+    "no light": ({"psf": -blob(31, 0.06, 0.06)}, r"a point-spread function without light"),
+}
+
+
+@pytest.mark.parametrize("case", NO_DATA)
+def test_observations_that_hold_nothing_are_told_in_one_line(tmp_path, case: str) -> None:
+    changed, message = NO_DATA[case]
+    write(tmp_path / "jackpot", **changed)
+    with pytest.raises(InputError, match=message):
+        observed.read_exposure(tmp_path / "jackpot")
+
+
+@pytest.mark.parametrize("scale", ["0.05", None, True, [0.05, 0.05], 0, float("inf")])
+def test_a_pixel_scale_is_one_number(tmp_path, scale) -> None:
+    write(tmp_path / "jackpot")
+    told = json.dumps({"pixel_scale": scale})
+    (tmp_path / "jackpot" / "info.json").write_text(told, encoding="utf-8")
+    with pytest.raises(InputError, match=r"info\.json: pixel_scale is .*; give one number"):
+        observed.read_exposure(tmp_path / "jackpot")
+
+
 @pytest.mark.parametrize("broken", ["missing", "shape", "nan", "info"])
 def test_broken_observations_are_told_in_one_line(tmp_path, broken: str) -> None:
     write(tmp_path / "jackpot")

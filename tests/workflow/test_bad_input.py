@@ -14,6 +14,9 @@ pytestmark = pytest.mark.workflow
 
 
 BAD_CONFIG = {
+    "a run named by a number": (("run=2.10",), ("run", "got 2.1", "quote it")),
+    "a run named by a day": (("run=2024_11_30",), ("run", "got 20241130", "quote it")),
+    "a run named by zeros": (("run=010",), ("run", "got 10", "quote it")),
     "an unknown key": (("bogus=1",), ("bogus", "unknown key")),
     "a misspelt section": (("netwrok={width: 4}",), ("netwrok", "did you mean network?")),
     "a misspelt key": (("network={widht: 4}",), ("network.widht", "network.width?")),
@@ -33,6 +36,12 @@ BAD_CONFIG = {
     ),
     "a folder without a table": (("maps={source: folder, path: .}",), ("maps.table", "Omega_m")),
 }
+
+
+def test_a_box_that_repeats_inside_a_map_is_told(pristine: Checkout) -> None:
+    ended = pristine.run("maps", "--dry-run", *SMOKE, "simulation={box_mpc_h: 20}")
+    assert ended.status == 0
+    assert "kappascope: warning: simulation.box_mpc_h: got 20, but the field is" in ended.text
 
 
 @pytest.mark.parametrize("problem", BAD_CONFIG)

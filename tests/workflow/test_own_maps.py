@@ -40,12 +40,14 @@ def write_table(place: Path, rows: list[Mapping[str, object]]) -> Path:
     return place
 
 
-def a_folder(place: Path, count: int = 4) -> tuple[Path, list[dict[str, object]]]:
+def a_folder(
+    place: Path, count: int = 4, stem: str = "map"
+) -> tuple[Path, list[dict[str, object]]]:
     """Make a folder of maps in three formats and the rows of its table."""
     place.mkdir()
     rows: list[dict[str, object]] = []
     for number in range(count):
-        name = f"map{number}" + (".npy", ".fits", ".h5")[number % 3]
+        name = f"{stem}{number}" + (".npy", ".fits", ".h5")[number % 3]
         values = a_map(number)
         if name.endswith(".npy"):
             np.save(place / name, values)
@@ -108,7 +110,8 @@ def test_a_folder_of_real_maps(fresh: Checkout, real_data: Path, tmp_path: Path)
 def test_a_folder_of_all_formats_with_a_mask_and_shape_noise(
     fresh: Checkout, tmp_path: Path
 ) -> None:
-    folder, rows = a_folder(tmp_path / "maps")
+    # Braces are wildcards to Snakemake, and redshifts to those who name files.
+    folder, rows = a_folder(tmp_path / "maps", stem="kappa_{z1.0}_")
     mask = np.ones((PIXELS, PIXELS))
     mask[:8] = 0
     np.save(folder / "mask.npy", mask)
@@ -120,9 +123,9 @@ def test_a_folder_of_all_formats_with_a_mask_and_shape_noise(
     assert {(row["omega_matter"], row["maps"]) for row in found} == {("0.26", "2"), ("0.3", "2")}
     assert fresh.planned("statistics", *chosen) == {}
     # A map that changed is read again; smoothing comes after the maps.
-    np.save(folder / "map0.npy", a_map(7))
+    np.save(folder / "kappa_{z1.0}_0.npy", a_map(7))
     assert fresh.planned("statistics", *chosen)["import_maps"] == 1
-    np.save(folder / "map0.npy", a_map(0))
+    np.save(folder / "kappa_{z1.0}_0.npy", a_map(0))
 
 
 def test_maps_are_held_against_theory_in_their_own_cosmologies(

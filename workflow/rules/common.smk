@@ -7,6 +7,9 @@ from pathlib import Path
 
 from snakemake.cli import parse_args
 
+# This checkout's code, whatever is installed: jobs import the same, by PYTHONPATH below.
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
 from kappascope import configuration, integrity, needs, provenance, running
 from kappascope.errors import InputError
 

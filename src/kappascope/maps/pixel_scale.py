@@ -51,11 +51,17 @@ def pixel_arcmin(header: Any, pixels: int) -> float | None:
 def _from_angle(header: Any, pixels: int) -> float | None:
     if "ANGLE" not in header:
         return None
-    angle = header["ANGLE"]
-    number = isinstance(angle, int | float) and not isinstance(angle, bool)
-    if not number or not 0 < angle < math.inf:
+    angle = _value(header, "ANGLE")
+    if not isinstance(angle, int | float) or not 0 < angle < math.inf:
         raise ValueError(f"ANGLE is {angle!r}, not the side of a map in degrees")
     return float(angle) * 60.0 / pixels
+
+
+def _value(header: Any, key: str) -> Any:
+    try:
+        return header[key]
+    except Exception as error:  # a card that astropy cannot parse, for example NaN
+        raise ValueError(f"{key} cannot be read") from error
 
 
 def _from_wcs(header: Any) -> tuple[float | None, bool]:
@@ -63,7 +69,7 @@ def _from_wcs(header: Any) -> tuple[float | None, bool]:
 
     Without a unit the side is what it would be if degrees were meant.
     """
-    cards = {key: header[key] for key in header if _SCALE_CARDS.fullmatch(key)}
+    cards = {key: _value(header, key) for key in header if _SCALE_CARDS.fullmatch(key)}
     for key, value in cards.items():
         if not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{key} is {value!r}, not a number")
