@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"kappascope: error: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"kappascope: error: memory ran out ({error}); ask for less", file=sys.stderr)
+        return 1
     except BrokenPipeError:
         # Who reads has seen enough (`| head`); what Python would still flush goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -144,6 +147,8 @@ def _measure(options: argparse.Namespace) -> None:
         options.estimator,
         not options.open_edges,
     )
+    for path, map_ in zip(options.maps, maps, strict=True):
+        _check_ranges(path, map_ if mask is None else map_[mask], len(map_), settings)
     configure(threads=available_cores(), x64=True)
     results = {}
     for name, map_ in zip(names, maps, strict=True):
@@ -181,6 +186,24 @@ def _opened(options: argparse.Namespace, mask: np.ndarray | None) -> tuple[list[
         maps.append(map_.astype(np.float64))
         scales.append(pixel_arcmin)
     return maps, scales[0]
+
+
+def _check_ranges(path: Path, seen: np.ndarray, pixels: int, settings: Settings) -> None:
+    """Refuse ranges in which nothing of a map lies: all its statistics would be zeros."""
+    low, high = settings.kappa_edges[0], settings.kappa_edges[-1]
+    if not ((seen >= low) & (seen < high)).any():
+        raise InputError(
+            f"--kappa-range: no pixel of {path} lies between {low:g} and {high:g}; they reach from "
+            f"{seen.min():g} to {seen.max():g}"
+        )
+    longest = 360.0 * 60.0 / (settings.pixel_arcmin * pixels)
+    shortest = longest * (pixels // 2) * np.sqrt(2)
+    if settings.ell_edges[0] >= shortest or settings.ell_edges[-1] < longest:
+        raise InputError(
+            f"--ell-range: no Fourier mode of {path} lies between {settings.ell_edges[0]:g} and "
+            f"{settings.ell_edges[-1]:g}; with pixels of {settings.pixel_arcmin:g} arcmin they "
+            f"reach from {longest:.4g} to {shortest:.4g}"
+        )
 
 
 _KEYS = {

@@ -23,7 +23,6 @@ from kappascope.errors import InputError
 from kappascope.files import write_text
 
 
-
 def _checkout() -> Path:
     """Return the repository's root: around this file, or where an installed package is used."""
     around = Path(__file__).resolve().parents[2]

@@ -201,6 +201,14 @@ def test_every_method_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
             assert key == "method" or f"{key}: {value}" in lines[place + 2]
 
 
+def test_a_terminal_without_greek_lists_them_too() -> None:
+    surroundings = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    ended = subprocess.run(
+        [*COMMAND, "attribute", "--list"], capture_output=True, env=surroundings, check=False
+    )
+    assert ended.returncode == 0 and b"lrp_epsilon" in ended.stdout and ended.stderr == b""
+
+
 def test_the_list_stops_when_nobody_reads_on() -> None:
     command = [*COMMAND, "attribute", "--list"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -302,6 +310,11 @@ BAD: dict[str, tuple[Callable[[], Any] | None, list[str], str]] = {
         lambda: Path("x.npy").write_bytes(Path("net/network.npz").read_bytes()),
         [],
         "x.npy: not a whole NPY file (it is an archive of arrays); save inputs with numpy.save",
+    ),
+    "UNSEEN": (
+        saved(np.where(some_inputs() > 1, -1.6375e30, 0).astype(np.float32)),
+        [],
+        "pixels hold marks of missing data (-1.6375e+30); fill them",
     ),
     "texts": (saved(np.array(["a"])), [], "x.npy: holds no real numbers; save"),
     "complex": (saved(some_inputs() * 1j), [], "x.npy: holds no real numbers"),

@@ -172,6 +172,15 @@ BAD = {
     "smoothing": (["a.fits", "--smoothing-arcmin", "-1"], "--smoothing-arcmin: got -1"),
     "range": (["a.fits", "--kappa-range", "1", "0"], "kappa_range: got 1 0"),
     "bins": (["a.fits", "--bins", "0"], "bins: got 0"),
+    "no pixel in the range": (
+        ["a.fits", "--kappa-range", "1", "2"],
+        "--kappa-range: no pixel of a.fits lies between 1 and 2; they reach from -0.",
+    ),
+    "no mode in the range": (
+        ["a.fits", "--ell-range", "1", "300"],
+        "--ell-range: no Fourier mode of a.fits lies between 1 and 300",
+    ),
+    "more bins than memory": (["a.fits", "--bins", "1000000000000"], "memory ran out"),
     "infinite scale": (["a.fits", "--pixel-arcmin", "inf"], "pixel_arcmin: got inf"),
     "quoted list": (["a.fits a.fits"], "give each file as an argument of its own"),
     "no such image": (["a.fits", "--image", "KAPPA"], "a.fits: has no extension 'KAPPA', only"),

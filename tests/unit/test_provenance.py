@@ -8,7 +8,6 @@ import pytest
 from kappascope import provenance
 from kappascope.errors import InputError
 
-
 OUTSIDE = ("script.py", "scripts/script.py")
 
 

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from astropy.io import fits
-from checkouts import Checkout, rows_of
+from checkouts import SMOKE, Checkout, rows_of
 
 pytestmark = pytest.mark.workflow
 
@@ -126,6 +126,12 @@ def test_a_folder_of_all_formats_with_a_mask_and_shape_noise(
     np.save(folder / "kappa_{z1.0}_0.npy", a_map(7))
     assert fresh.planned("statistics", *chosen)["import_maps"] == 1
     np.save(folder / "kappa_{z1.0}_0.npy", a_map(0))
+
+
+def test_images_may_be_called_anything(fresh: Checkout) -> None:
+    (fresh.root / "lens_{z1}.npz").write_bytes(b"read by a job, not by a plan")
+    planned = fresh.planned("lenses", *SMOKE, 'lenses={own_images: "lens_{z1}.npz"}')
+    assert planned["find_lenses"] == 1
 
 
 def test_maps_are_held_against_theory_in_their_own_cosmologies(

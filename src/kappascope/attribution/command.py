@@ -13,10 +13,13 @@ import numpy as np
 from kappascope import progress
 from kappascope.errors import InputError
 from kappascope.files import check_output, is_special, write_array, write_arrays, write_json
+from kappascope.maps.reading import without_data
 from kappascope.runtime import available_cores, configure
 from kappascope.statistics.settings import check_pixel_arcmin
 
 BATCH = 16
+LARGEST = 1e10
+"""No input of a network is further from zero; -1.6e30 (UNSEEN) or 1e20 is no data."""
 
 
 def add_parser(subcommands: Any) -> None:
@@ -211,6 +214,12 @@ def _real(x: Any, name: str) -> np.ndarray:
         raise InputError(f"{name}: holds no real numbers; save inputs with numpy.save")
     if not x.size:
         raise InputError(f"{name}: holds no inputs")
+    marked = np.isfinite(x) & without_data(x, LARGEST)
+    if marked.any():
+        raise InputError(
+            f"{name}: {np.count_nonzero(marked)} pixels hold marks of missing data "
+            f"({x[marked][0]:g}); fill them as the network was trained to see them"
+        )
     return np.atleast_1d(x)
 
 
