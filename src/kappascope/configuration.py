@@ -462,6 +462,8 @@ def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str
             f"got {_shown(own)}, which is no file here; give an npz as docs/how-to/find-lenses.md "
             "describes it",
         )
+    if own is not None and (problem := name_problem(own)):
+        yield "lenses.own_images", f"got {_shown(own)}: {problem}"
     if lenses["batch"] > lenses["training"]:
         yield (
             "lenses.batch",
@@ -497,6 +499,13 @@ def _check_transformations(config: Mapping[str, Any]) -> Iterator[tuple[str, str
             f"got {smoothing:g}, {smoothing / pixel:.2f} pixels; use 0 (as they are) or at least "
             f"{MINIMUM_PIXELS_PER_SMOOTHING} pixels",
         )
+
+
+def name_problem(file: str | Path) -> str:
+    """Say why Snakemake cannot take a file as an input, or nothing."""
+    if "{" in str(file) or "}" in str(file):
+        return "has braces in its name, which Snakemake reads as wildcards; rename it or link to it"
+    return ""
 
 
 def _check_data_vector(config: Mapping[str, Any], root: Path) -> Iterator[tuple[str, str]]:

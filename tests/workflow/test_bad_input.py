@@ -39,9 +39,22 @@ BAD_CONFIG = {
 
 
 def test_a_box_that_repeats_inside_a_map_is_told(pristine: Checkout) -> None:
-    ended = pristine.run("maps", "--dry-run", *SMOKE, "simulation={box_mpc_h: 20}")
+    ended = pristine.run("maps", "--dry-run", *SMOKE, "simulation={box_mpc_h: 10}")
     assert ended.status == 0
-    assert "kappascope: warning: simulation.box_mpc_h: got 20, but the field is" in ended.text
+    assert "kappascope: warning: simulation.box_mpc_h: got 10, but the field is" in ended.text
+
+
+def test_names_that_snakemake_takes_for_patterns_are_refused(
+    fresh: Checkout, tmp_path: Path
+) -> None:
+    folder, rows = a_folder(tmp_path / "maps", stem="kappa_{z1.0}_")
+    table = write_table(tmp_path / "maps.csv", rows)
+    ended = fresh.run("statistics", "--cores", "1", *options(folder, table))
+    assert_one_line(ended, "kappa_{z1.0}_0.npy", "has braces in its name", "rename it")
+    (fresh.root / "lens_{z1}.npz").write_bytes(b"never read")
+    chosen = (*SMOKE, 'lenses={own_images: "lens_{z1}.npz"}')
+    assert_one_line(fresh.run("--cores", "1", *chosen), "lens_{z1}.npz", "has braces in its name")
+    assert not (fresh.root / "results").exists()
 
 
 @pytest.mark.parametrize("problem", BAD_CONFIG)

@@ -30,14 +30,20 @@ os.environ.update(
         [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
 )
+
+
+def refuse(problem):
+    """End with one line for the user, and no Snakemake traceback around it."""
+    print(f"kappascope: error: {problem}", file=sys.stderr, flush=True)
+    os._exit(1)
+
+
 try:
     config = configuration.from_command_line(config, ROOT)
     SIMULATED = config["maps"]["source"] == "simulation"
     ROWS = configuration.cosmologies(config, ROOT) if SIMULATED else []
 except InputError as error:
-    # One line for the user, and no Snakemake traceback around it.
-    print(f"kappascope: error: {error}", file=sys.stderr, flush=True)
-    os._exit(1)
+    refuse(error)
 
 DATA_SETS = config["constraints"]["data_sets"]
 NETWORK_NUMBERS = list(range(config["network"]["seeds"]))
@@ -129,7 +135,14 @@ def listed_files():
             row.get(name) for row in csv.DictReader(table) for name in ("file", "mask")
         }
     files = [os.path.join(maps["path"], name) for name in sorted(filter(None, names))]
-    return [maps["table"], *(file for file in files if os.path.isfile(file))]
+    listed = [maps["table"], *(file for file in files if os.path.isfile(file))]
+    for file in listed:
+        if problem := configuration.name_problem(file):
+            refuse(f"{file}: {problem}")
+    return listed
+
+
+LISTED_FILES = listed_files()
 
 
 ONLY_READING = (
@@ -153,8 +166,7 @@ def prepare_run():
     try:
         running.start([RESULTS, MAPS_FOLDER], sys.argv[1:], given.targets)
     except InputError as error:
-        print(f"kappascope: error: {error}", file=sys.stderr, flush=True)
-        os._exit(1)
+        refuse(error)
 
 
 prepare_run()
@@ -280,16 +292,10 @@ def lens_network_spec(wildcards):
     return {**content, "scratch": f"results/.training/{name}"}
 
 
-def as_given(path):
-    """A user's file as a rule's input: braces in its name are no wildcards."""
-    return lambda wildcards: path
-
-
 def real_files(**names):
     """Real data, by what they are called, below their folder; none unless all are there."""
     paths = {name: REAL_DATA / file for name, file in names.items()}
-    there = all(path.exists() for path in paths.values())
-    return {name: as_given(path) for name, path in paths.items()} if there else {}
+    return paths if all(path.exists() for path in paths.values()) else {}
 
 
 def everything():

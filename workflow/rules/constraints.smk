@@ -243,7 +243,7 @@ rule plot_fig7:
 
 rule published_network:
     input:
-        network=as_given(PUBLISHED_NETWORK),
+        network=PUBLISHED_NETWORK,
     output:
         areas=matilla("published_network_areas.csv"),
         accuracy=matilla("published_network_accuracy.csv"),

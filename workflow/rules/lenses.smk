@@ -47,7 +47,7 @@ REAL_LENSES = real_files(
     },
 )
 OWN_FILE = LENS_SECTION["own_images"]
-OWN_IMAGES = {"own": as_given(OWN_FILE)} if OWN_FILE else {}
+OWN_IMAGES = {"own": OWN_FILE} if OWN_FILE else {}
 
 
 rule simulate_lenses:

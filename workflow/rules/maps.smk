@@ -49,7 +49,7 @@ else:
 
     rule import_maps:
         input:
-            as_given(listed_files()),
+            LISTED_FILES,
         output:
             MAPS,
         log:
