@@ -19,7 +19,7 @@ def main() -> None:
     import numpy as np
 
     from kappascope.simulation import lightcone, raytracing
-    from kappascope.simulation.cosmology import Cosmology, matter_power
+    from kappascope.cosmology.model import Cosmology, matter_power
 
     box, snapshots, pixel_arcmin = 80.0, 8, 0.8203125
     cosmology = Cosmology(0.26, 0.8)

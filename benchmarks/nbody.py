@@ -20,7 +20,7 @@ def main() -> None:
     import numpy as np
 
     from kappascope.simulation import nbody
-    from kappascope.simulation.cosmology import Cosmology, matter_power
+    from kappascope.cosmology.model import Cosmology, matter_power
 
     cosmology = Cosmology(0.26, 0.8)
     power = matter_power(cosmology)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kappascope.attribution import experiments
 from kappascope.files import write_arrays, write_csv
+from kappascope.networks import description
 from kappascope.trim import bands
 from kappascope.workflow_script import run
 
@@ -12,7 +12,7 @@ SHOWN = ((0.0, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.8))
 
 def main(inputs, outputs, spec):
     section, seed = spec["trim"], spec["seed"]
-    models = experiments.load_models(inputs.networks)
+    models = description.load_all(inputs.networks)
     with np.load(inputs.networks[0]) as stored:
         scale = stored["target_scale"]
     maps, split, rows = bands.explained_maps(inputs.maps, spec, section["maps"])

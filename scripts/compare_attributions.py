@@ -1,10 +1,9 @@
 """Put a sum-of-parts model beside post-hoc attributions of its network, on the same maps."""
 
-from kappascope.attribution import experiments
 from kappascope.files import write_csv
 from kappascope.groups import baselines, explaining
 from kappascope.maps.dataset import SplitMaps, first_of_each
-from kappascope.networks import prediction
+from kappascope.networks import description, prediction
 from kappascope.workflow_script import run
 
 
@@ -13,7 +12,7 @@ def main(inputs, outputs, spec):
     chosen = section["baselines"]
     explained = explaining.explained_maps(inputs.maps, [inputs.network], chosen["maps"], spec)
     (parts,) = explaining.all_parts([inputs.network], [inputs.model], explained, section)
-    (model,) = experiments.load_models([inputs.network])
+    (model,) = description.load_all([inputs.network])
     split = SplitMaps(inputs.maps, "training")
     rows = first_of_each(split.columns.cosmology, chosen["fresh_training"])
     maps = prediction.observed(split.select(rows), section["data_set"], spec, section["rebin"])

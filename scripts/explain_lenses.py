@@ -1,6 +1,7 @@
 """Say what the lens finder looks at: maps, changed scenes, Deep Dreams."""
 
 from kappascope.files import write_arrays, write_csv
+from kappascope.networks import description
 from kappascope.stronglens import explaining, finder, images
 from kappascope.workflow_script import run
 
@@ -9,8 +10,8 @@ def main(inputs, outputs, spec):
     section, seed = spec["lenses"], spec["seed"]
     camera, population = images.camera_of(section), images.population_of(section)
     tested = images.load(inputs.images, "testing")
-    finders = finder.load_all(inputs.finders)
-    (locator,) = finder.load_all([inputs.locator])
+    finders = description.load_all(inputs.finders)
+    (locator,) = description.load_all([inputs.locator])
     chosen = explaining.chosen_images(tested, section["explained"])
     maps = explaining.all_maps(finders[0], chosen, section, seed)
     write_csv(outputs.shares, explaining.all_share_rows(maps, chosen, camera.pixel_arcsec))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kappascope.files import write_arrays, write_csv
+from kappascope.networks import description
 from kappascope.stronglens import finder, images, observed
 from kappascope.workflow_script import run
 
@@ -13,8 +14,8 @@ def main(inputs, outputs, spec):
     section, seed = spec["lenses"], spec["seed"]
     camera = images.camera_of(section)
     tested = images.load(inputs.images, "testing")
-    finders = finder.load_all(inputs.finders)
-    locator, sorter = finder.load_all([inputs.locator, inputs.sorter])
+    finders = description.load_all(inputs.finders)
+    locator, sorter = description.load_all([inputs.locator, inputs.sorter])
     scores = np.stack([finder.probability(model, tested.x) for model in finders])
     usual = ~np.isin(tested.kind, finder.COMPOUND)
     plain = tested.select(usual)

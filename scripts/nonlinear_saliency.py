@@ -4,11 +4,11 @@ import numpy as np
 
 from kappascope.attribution.ascent import NonlinearSaliency
 from kappascope.attribution.experiments import fiducial_maps
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import write_arrays, write_csv
 from kappascope.networks import description
-from kappascope.networks.prediction import PARAMETERS
 from kappascope.nonlinear import experiments, subjects
-from kappascope.stronglens import finder, images
+from kappascope.stronglens import images
 from kappascope.trim import digits
 from kappascope.workflow_script import run
 
@@ -19,7 +19,7 @@ def main(inputs, outputs, spec):
         name: NonlinearSaliency(steps=section["steps"], step=step, sigma=section["blur_pixels"])
         for name, step in section["step"].items()
     }
-    (sorter,) = finder.load_all([inputs.sorter])
+    (sorter,) = description.load_all([inputs.sorter])
     tested = images.load(inputs.images, "testing")
     if found := getattr(inputs, "digits", None):
         pictures = digits.read_mnist(found, inputs.labels)

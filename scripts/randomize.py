@@ -2,12 +2,13 @@
 
 from kappascope.attribution import experiments, tables
 from kappascope.files import write_arrays, write_csv
+from kappascope.networks import description
 from kappascope.workflow_script import run
 
 
 def main(inputs, outputs, spec):
     section, data_set, seed = spec["saliency"], spec["data_set"], spec["seed"]
-    models = experiments.load_models(inputs.networks)
+    models = description.load_all(inputs.networks)
     maps, pixel_arcmin = experiments.fiducial_maps(inputs.maps, data_set, spec, section["maps"])
     curves, full = experiments.randomization_test(models, maps, data_set, section, seed)
     sensitivity = experiments.sensitivity_rows(models[0], maps, data_set, section, seed)

@@ -2,11 +2,12 @@
 
 from kappascope.attribution import experiments, relevance
 from kappascope.files import write_csv
+from kappascope.networks import description
 from kappascope.workflow_script import run
 
 
 def main(inputs, outputs, spec):
-    models = experiments.load_models(inputs.networks)
+    models = description.load_all(inputs.networks)
     bins, shares = experiments.relevance_by_convergence(inputs.maps, models, spec["data_set"], spec)
     write_csv(outputs.bins, bins, relevance.RELEVANCE_COLUMNS)
     write_csv(outputs.shares, shares, relevance.SHARE_COLUMNS)

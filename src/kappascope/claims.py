@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kappascope.configuration import PARAMETERS, merge, read_yaml
+from kappascope.configuration import merge, read_yaml
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errorbars import is_scatter
 from kappascope.errors import InputError
 from kappascope.files import write_csv
@@ -556,7 +557,7 @@ def _share_opposite(series: Series, select: Mapping[str, Any]) -> float:
     groups: dict[tuple[str, ...], list[float]] = {}
     for value, row in zip(series.values, series.rows, strict=True):
         groups.setdefault(tuple(row[key] for key in select["by"]), []).append(value)
-    products = [math.prod(pair) for pair in groups.values() if len(pair) == PARAMETERS]
+    products = [math.prod(pair) for pair in groups.values() if len(pair) == len(PARAMETERS)]
     if not products:
         raise MissingError(f"no two values along {select['pair']} to compare")
     return sum(product < 0 for product in products) / len(products)
@@ -570,7 +571,7 @@ def _statistics_length(config: Mapping[str, Any]) -> float:
 
 
 def _data_vector_length(config: Mapping[str, Any]) -> float:
-    return _statistics_length(config) + PARAMETERS
+    return _statistics_length(config) + len(PARAMETERS)
 
 
 def _debiasing_factor(config: Mapping[str, Any]) -> float:

@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from kappascope.attribution import labels
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.files import write_text
 
@@ -43,7 +44,6 @@ LENS_NODES = (  # of architectures.lens_finder: those that have pixels
     *(f"{kind}{number}" for number in (1, 2, 3, 4) for kind in ("conv", "relu")),
     *("pool1", "pool2", "pool4"),
 )
-PARAMETERS = 2  # (Omega_m, sigma_8): what the network adds to the data vector
 TABLE_COLUMNS = ("cosmology", "omega_matter", "sigma_8", "origin", "order")
 
 Config = dict[str, Any]
@@ -520,14 +520,14 @@ def _check_data_vector(config: Mapping[str, Any], root: Path) -> Iterator[tuple[
     twice = sorted(set(statistics["names"]) & set(statistics["beyond"]))
     if twice:
         yield "statistics.beyond", f"got {twice[0]}, which statistics.names already holds; drop one"
-    length = statistics["bins"] * len(statistics["names"]) + PARAMETERS
+    length = statistics["bins"] * len(statistics["names"]) + len(PARAMETERS)
     maps = config["maps"]["covariance"]
     if maps <= length + 2:
         yield (
             "maps.covariance",
             f"got {maps}, but a covariance of {length} numbers ({len(statistics['names'])} "
-            f"statistics x {statistics['bins']} bins + {PARAMETERS}) needs at least {length + 3} "
-            "maps; ask for more maps or fewer statistics.bins",
+            f"statistics x {statistics['bins']} bins + {len(PARAMETERS)}) needs at least "
+            f"{length + 3} maps; ask for more maps or fewer statistics.bins",
         )
 
 
@@ -587,9 +587,10 @@ def warnings(config: Mapping[str, Any]) -> list[str]:
     simulation, maps = config["simulation"], config["maps"]
     if maps["source"] != "simulation":
         return []
-    distance = _comoving_distance(
-        config["cosmology"]["fiducial"]["omega_matter"], maps["source_redshift"]
-    )
+    from kappascope.cosmology.model import Cosmology
+
+    fiducial = Cosmology(**config["cosmology"]["fiducial"])
+    distance = float(fiducial.comoving_distance(1 / (1 + maps["source_redshift"])))
     # The lensing kernel of one source plane peaks half way to it.
     field = distance / 2 * maps["pixels"] * maps["pixel_arcmin"] / 3437.75
     if field <= simulation["box_mpc_h"]:
@@ -598,14 +599,6 @@ def warnings(config: Mapping[str, Any]) -> list[str]:
         f"simulation.box_mpc_h: got {simulation['box_mpc_h']:g}, but the field is {field:.0f} "
         "Mpc/h wide where lensing is strongest, so the box repeats inside a map; use a larger box"
     ]
-
-
-def _comoving_distance(omega_matter: float, redshift: float, steps: int = 200) -> float:
-    """Comoving distance [Mpc/h] in a flat universe, midpoint rule; good to 1e-4."""
-    width = redshift / steps
-    nodes = ((index + 0.5) * width for index in range(steps))
-    inverse = sum((omega_matter * (1 + z) ** 3 + 1 - omega_matter) ** -0.5 for z in nodes)
-    return float(2997.92458 * width * inverse)
 
 
 # ----------------------------------------------------------------------------- cosmologies

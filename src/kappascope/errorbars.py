@@ -1,7 +1,10 @@
-"""Standard errors of shares and of anything else."""
+"""Standard errors of shares and of anything else, in one place.
+
+A single value has no spread: its error is not known, which is None (an empty cell), never zero.
+"""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -40,6 +43,23 @@ def bootstrap_error(
     return float(np.std([measure(draw.integers(number, size=number)) for _ in range(draws)]))
 
 
-def error_of_mean(values: np.ndarray) -> float:
-    """Return the standard error of a mean; zero for a single value, which has no spread."""
-    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else 0.0
+def scatter(values: Sequence[float] | np.ndarray) -> float | None:
+    """Return the standard deviation of a sample; None for fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def error_of_mean(values: Sequence[float] | np.ndarray) -> float | None:
+    """Return the standard error of a mean; None for fewer than two values."""
+    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+
+
+def errors_of_means(values: np.ndarray) -> np.ndarray:
+    """Return standard errors of means along the first axis, NaN of fewer than two values."""
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    return np.asarray(values.std(0, ddof=1) / math.sqrt(len(values)))
+
+
+def combined(*errors: float | None) -> float:
+    """Add independent errors in quadrature, as far as they are known."""
+    return math.hypot(*(error for error in errors if error is not None))

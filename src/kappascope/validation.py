@@ -9,10 +9,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from kappascope.cosmology.model import Cosmology, limber_power, matter_power
 from kappascope.maps.dataset import MapSet, SplitMaps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import smooth
-from kappascope.simulation.cosmology import Cosmology, limber_power, matter_power
 from kappascope.statistics.kernels import average_over_modes, power_spectrum
 
 MOMENT_COLUMNS = (

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kappascope import randomness
+from kappascope.cosmology.model import Cosmology, matter_power
 from kappascope.simulation import nbody
-from kappascope.simulation.cosmology import Cosmology, matter_power
 
 SIDE, MESH, BOX = 32, 64, 1000.0
 

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from kappascope.cosmology.model import Cosmology, limber_power, matter_power
 from kappascope.maps.smoothing import smooth
 from kappascope.simulation import campaign, lightcone
-from kappascope.simulation.cosmology import Cosmology, limber_power, matter_power
 from kappascope.validation import expected_sigma
 
 PIXELS, PIXEL_ARCMIN, MAPS = 128, 0.8203125, 80

@@ -33,6 +33,25 @@ def test_the_bootstrap_finds_the_error_of_a_mean_and_depends_on_its_name() -> No
 
 
 def test_one_value_has_no_spread() -> None:
-    assert errorbars.error_of_mean(np.array([3.0])) == 0
+    assert errorbars.error_of_mean(np.array([3.0])) is None
+    assert errorbars.scatter([3.0]) is None
+    assert np.isnan(errorbars.errors_of_means(np.ones((1, 4)))).all()
     assert errorbars.error_of_mean(np.array([1.0, 3.0])) == pytest.approx(1.0)
+    assert errorbars.scatter([1.0, 3.0]) == pytest.approx(2**0.5)
+    np.testing.assert_allclose(errorbars.errors_of_means(np.array([[1.0], [3.0]])), [1.0])
+
+
+def test_errors_add_as_far_as_they_are_known() -> None:
+    assert errorbars.combined(3.0, 4.0) == 5.0
+    assert errorbars.combined(3.0, None) == 3.0
+    assert errorbars.combined(None) == 0.0
+
+
+def test_rounding_is_no_scatter() -> None:
+    assert errorbars.is_scatter(100.0, 0.01)
+    assert not errorbars.is_scatter(100.0, 1e-4)
+    assert not errorbars.is_scatter(100.0, None)
+
+
+def test_a_proportion_of_one_has_an_error() -> None:
     assert math.isfinite(errorbars.proportion_error(0.5, 1))

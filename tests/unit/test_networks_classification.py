@@ -10,6 +10,7 @@ import pytest
 from kappascope.attribution.methods import attribute
 from kappascope.errors import InputError
 from kappascope.networks import architectures, classification, description
+from kappascope.networks.evaluate import evaluate
 from kappascope.networks.module import GraphNetwork, activations, flatten, forward
 from kappascope.networks.training import initial_variables
 
@@ -28,7 +29,7 @@ def test_a_classifier_learns_and_learns_the_same_again() -> None:
     network = architectures.multilayer_perceptron(4, (8,), 2)
     x, labels = two_clouds(256)
     first = classification.train(network, x, labels, SETTINGS, 1, 0, "train")
-    found = classification.evaluate(network, first, x)
+    found = evaluate(network, first, x)
     assert found.shape == (256, 2)
     assert (found.argmax(1) == labels).mean() > 0.95
     again = classification.train(network, x, labels, SETTINGS, 1, 0, "train")
@@ -42,10 +43,10 @@ def test_outputs_do_not_depend_on_the_batch() -> None:
     network = architectures.multilayer_perceptron(4, (8,), 2)
     parameters = classification.initial_parameters(network, 1, 0)
     x, _ = two_clouds(300)
-    whole = classification.evaluate(network, parameters, x)
+    whole = evaluate(network, parameters, x)
     np.testing.assert_allclose(whole, forward(network, parameters, x), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(
-        classification.evaluate(network, parameters, x[:7]), whole[:7], rtol=1e-5, atol=1e-6
+        evaluate(network, parameters, x[:7]), whole[:7], rtol=1e-5, atol=1e-6
     )
 
 

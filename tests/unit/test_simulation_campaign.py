@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kappascope.cosmology.model import Cosmology, matter_power
 from kappascope.errors import InputError
 from kappascope.maps.dataset import read_maps
 from kappascope.simulation import campaign, lightcone
-from kappascope.simulation.cosmology import Cosmology, matter_power
 
 FIDUCIAL = Cosmology(0.26, 0.8)
 TINY = lightcone.Settings(

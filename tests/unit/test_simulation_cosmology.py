@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from kappascope.simulation.cosmology import (
+from kappascope.cosmology.model import (
     HUBBLE_DISTANCE_MPC_H,
     Cosmology,
     MatterPower,

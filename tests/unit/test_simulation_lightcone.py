@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy import integrate
 
 from kappascope import randomness
+from kappascope.cosmology.model import Cosmology, lensing_weight, matter_power
 from kappascope.simulation import lightcone
-from kappascope.simulation.cosmology import Cosmology, lensing_weight, matter_power
 from kappascope.simulation.raytracing import multi_plane_maps
 
 lawful = settings(deadline=None, max_examples=10, derandomize=True)

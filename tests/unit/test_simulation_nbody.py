@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kappascope import randomness
+from kappascope.cosmology.model import Cosmology, MatterPower, matter_power
 from kappascope.simulation import nbody
-from kappascope.simulation.cosmology import Cosmology, MatterPower, matter_power
 
 lawful = settings(deadline=None, max_examples=10, derandomize=True)
 FIDUCIAL = Cosmology(0.26, 0.8)

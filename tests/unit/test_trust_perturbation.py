@@ -85,8 +85,3 @@ def test_purity_of_voids_clusters_mixtures_and_nothing() -> None:
     assert pure and alignment < 1.0
     neither = (map_ > 0) & (map_ < 1)
     assert perturbation.purity(neither, map_) == (False, 0.0)
-
-
-def test_errors_of_means() -> None:
-    assert perturbation.mean_and_error([1.0, 3.0]) == (2.0, 1.0)
-    assert perturbation.mean_and_error([5.0]) == (5.0, 0.0)

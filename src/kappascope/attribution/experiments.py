@@ -14,14 +14,9 @@ from kappascope.attribution import randomization, relevance, rules, similarity, 
 from kappascope.attribution.methods import METHODS, Method, Model, Propagation, in_batches
 from kappascope.errors import InputError
 from kappascope.maps.dataset import SplitMaps
-from kappascope.networks import description, prediction
+from kappascope.networks import prediction
 
 BATCH = 16
-
-
-def load_models(paths: Sequence[str | Path]) -> list[Model]:
-    """Read trained networks from their ``network.npz`` files."""
-    return [description.load(Path(path).parent)[:2] for path in paths]
 
 
 def fiducial_maps(

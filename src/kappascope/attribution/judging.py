@@ -10,6 +10,7 @@ import scipy.stats
 from kappascope import randomness
 from kappascope.attribution import similarity
 from kappascope.attribution.labels import label
+from kappascope.errorbars import error_of_mean
 
 PLANTED = {"planted_low": (-1.5, -0.5), "planted_high": (1.0, 2.5)}
 """Ranges of κ/σ whose pixels make the label."""
@@ -108,7 +109,7 @@ def _shares(
     share = (weight * inside).sum((1, 2))[kept] / total[kept]
     return {
         "relevance_percent": float(100 * share.mean()),
-        "error": float(100 * share.std(ddof=1) / math.sqrt(len(share))) if len(share) > 1 else None,
+        "error": error_of_mean(100 * share),
         "pixel_percent": float(100 * inside.mean()),
     }
 
@@ -174,17 +175,11 @@ def over_networks(judged: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[st
             values = [float(one[name]) for one in mine if one[name] is not None]
             row[name] = float(np.mean(values)) if values else None
             if name in ERRORS and len(mine) > 1:
-                row[ERRORS[name]] = _standard_error(values)
+                row[ERRORS[name]] = error_of_mean(values) if np.isfinite(values).all() else None
         if row["control"] in PLANTED:
             row["found"] = "no" if row["margin"] is None else _verdict(row)
         out.append(row)
     return out
-
-
-def _standard_error(values: Sequence[float]) -> float | None:
-    if len(values) < 2 or not np.isfinite(values).all():
-        return None
-    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ from kappascope.maps.dataset import SplitMaps
 from kappascope.maps.smoothing import smooth
 from kappascope.networks import architectures, prediction, training
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.prediction import evaluate_in_batches
+from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 
 CONTROLS = ("true_labels", "permuted_labels", "noise_only", "planted_low", "planted_high")
 SHUFFLED = ("permuted_labels", "noise_only")
@@ -151,7 +151,7 @@ def train(
         f"train {control} {number}",
         (given.testing[:64], given.testing_labels[:64]),
     )
-    outputs = evaluate_in_batches(network, trained.parameters, given.testing)
+    outputs = evaluate(network, trained.parameters, given.testing, MAPS_AT_ONCE)
     predicted = outputs * trained.target_scale
     residual = np.square(predicted - given.testing_labels).mean()
     return network, trained.parameters, float(1 - residual / given.testing_labels.var())

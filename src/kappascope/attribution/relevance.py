@@ -4,11 +4,12 @@ Saliencies are squared, so that signs do not cancel, and added over the outputs;
 by the convergence they show, in units of the r.m.s. of their own map.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from kappascope.errorbars import combined, error_of_mean, scatter
 
 EDGES = np.linspace(-2.5, 5.0, 21)
 """Edges of the 20 bins in κ/σ (§IV B)."""
@@ -103,13 +104,9 @@ def relevance_rows(
             values = found[name][:, k]
             values = values[np.isfinite(values)]
             row[name] = float(values.mean()) if len(values) else None
-            row[f"{name}_error"] = _standard_error(values)
+            row[f"{name}_error"] = error_of_mean(values)
         rows.append(row)
     return rows
-
-
-def _standard_error(values: np.ndarray) -> float | None:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
 def share_rows(
@@ -129,9 +126,8 @@ def share_rows(
         values = 100 * shares[region]
         networks, cosmologies, _ = values.shape
         of_maps, of_networks, of_cosmologies = (_finite_means(values, axis) for axis in (2, 0, 1))
-        error = _standard_error(of_maps)
-        spread = float(of_networks.std(ddof=1)) if len(of_networks) > 1 else None
-        parts = [error or 0.0, 0.0 if spread is None else spread / math.sqrt(len(of_networks))]
+        error = error_of_mean(of_maps)
+        spread = scatter(of_networks)
         sound = np.isfinite(values)
         rows.append(
             {
@@ -140,11 +136,9 @@ def share_rows(
                 "region": region,
                 "share_percent": float(values[sound].mean()) if sound.any() else None,
                 "error": error,
-                "scatter_cosmologies": float(of_cosmologies.std(ddof=1))
-                if len(of_cosmologies) > 1
-                else None,
+                "scatter_cosmologies": scatter(of_cosmologies),
                 "scatter_networks": spread,
-                "uncertainty": math.hypot(*parts) if sound.any() else None,
+                "uncertainty": combined(error, error_of_mean(of_networks)) if sound.any() else None,
                 "pixel_percent": float(100 * shares[f"{region}_pixels"].mean()),
                 "networks": networks,
                 "cosmologies": cosmologies,

@@ -18,10 +18,10 @@ import numpy as np
 from kappascope.errors import InputError
 from kappascope.maps import segments
 from kappascope.networks.description import Network
+from kappascope.networks.evaluate import BATCH, in_batches
 from kappascope.networks.module import outputs_of
 
 Array = Any
-CHUNK = 256
 
 
 def masked_outputs(
@@ -40,11 +40,10 @@ def masked_outputs(
 
     """
     found = []
-    for start in range(0, len(masks), CHUNK):
-        piece = masks[start : start + CHUNK]
-        filled = np.pad(piece, ((0, CHUNK - len(piece)), (0, 0), (0, 0)))
-        through = jnp.asarray(x) * jnp.asarray(filled, x.dtype)[..., None]
-        found.append(np.asarray(outputs_of(network, parameters, through))[: len(piece)])
+    for rows, piece in in_batches(masks, BATCH):
+        through = jnp.asarray(x) * jnp.asarray(piece, x.dtype)[..., None]
+        outputs = np.asarray(outputs_of(network, parameters, through))
+        found.append(outputs[: rows.stop - rows.start])
     return np.concatenate(found)
 
 

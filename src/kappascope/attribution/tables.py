@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kappascope.attribution.labels import label
+from kappascope.errorbars import error_of_mean, scatter
 
 Rows = Sequence[Mapping[str, Any]]
 SIGNIFICANCE = 0.05
@@ -94,12 +95,10 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
                         "label": label(method),
                         "coefficient": name,
                         "mean": _or_none(values.mean() if len(values) else None),
-                        "scatter": _or_none(values.std(ddof=1) if len(values) > 1 else None),
+                        "scatter": _or_none(scatter(values)),
                         "error": _error_of_draws(mine, name),
                         "mean_positive": _or_none(positive.mean() if len(positive) else None),
-                        "scatter_positive": _or_none(
-                            positive.std(ddof=1) if len(positive) > 1 else None
-                        ),
+                        "scatter_positive": _or_none(scatter(positive)),
                         "positive": len(positive),
                         "p_paper": _or_none(np.median(paper) if len(paper) else None),
                         "p_shift": _or_none(np.median(shift) if len(shift) else None),
@@ -133,7 +132,7 @@ def _error_of_draws(rows: Rows, column: str) -> float | None:
         for draw in draws
         if len(values := _numbers([r for r in rows if (r["network"], r["repeat"]) == draw], column))
     ]
-    return float(np.std(means, ddof=1) / math.sqrt(len(means))) if len(means) > 1 else None
+    return error_of_mean(means)
 
 
 NULL_TEST_COLUMNS = ("data_set", "method", "label", "passes_paper", "passes_shift")
@@ -192,4 +191,4 @@ def mean_and_scatter(values: Sequence[float]) -> tuple[float | None, float | Non
     """Return mean and standard deviation of the defined values, None where there are too few."""
     defined = np.array([value for value in values if math.isfinite(value)])
     mean = float(defined.mean()) if len(defined) else None
-    return mean, float(defined.std(ddof=1)) if len(defined) > 1 else None
+    return mean, scatter(defined)

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.figures.style import (
     BLUE,
     COLOURS,
@@ -21,7 +22,6 @@ from kappascope.figures.style import (
 )
 
 Rows = Sequence[Mapping[str, str]]
-PARAMETERS = ("omega_matter", "sigma_8")
 STRUCTURES = {"void": "Voids", "cluster": "Clusters"}
 _STYLES = {
     ("monomial", "deletion"): (r"$\prod_i x_i$, deletion", BLUE, "o", "-"),
@@ -319,7 +319,7 @@ def compared(rows: Rows) -> Figure:
                 axis.errorbar(
                     float(row[measure]),
                     place,
-                    xerr=float(row[f"{measure}_error"]),
+                    xerr=float(row[f"{measure}_error"] or "nan"),
                     fmt="D" if own else "o",
                     ms=5 if own else 4,
                     capsize=2,

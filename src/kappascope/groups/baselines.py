@@ -22,9 +22,11 @@ from kappascope import progress, randomness
 from kappascope.attribution import labels, methods
 from kappascope.attribution.methods import Method, Model
 from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise
+from kappascope.errorbars import error_of_mean
 from kappascope.groups import structures
 from kappascope.groups.explaining import Explained
-from kappascope.groups.sum_of_parts import Parts, attribution, features
+from kappascope.groups.sum_of_parts import Parts, attribution, features_of
+from kappascope.networks.evaluate import evaluate, in_batches
 from kappascope.trust import perturbation
 
 RANDOM = "random"
@@ -102,20 +104,14 @@ def fitted_readout(
     return np.append(weights, mean - known.mean(0) @ weights)
 
 
-_compiled_features = jax.jit(features, static_argnames="network")
-
-
 def _features(model: Model, maps: np.ndarray) -> np.ndarray:
     """Return what the last layer reads of maps (map, y, x): (map, feature)."""
     network, parameters = model
-    found = []
-    for start in range(0, len(maps), 128):
-        piece = maps[start : start + 128]
-        # A last piece of another size would be compiled anew; one map alone is a size of its own.
-        missing = 128 - len(piece) if len(maps) > 1 else 0
-        filled = np.pad(piece, ((0, missing), (0, 0), (0, 0)))[..., None]
-        values = _compiled_features(network, dict(parameters), jnp.asarray(filled, jnp.float32))
-        found.append(np.asarray(values)[: len(piece)])
+    # One map alone is a size of its own.
+    found = [
+        np.asarray(features_of(network, dict(parameters), piece))[: rows.stop - rows.start]
+        for rows, piece in in_batches(maps[..., None].astype(np.float32), min(len(maps), 128))
+    ]
     return np.concatenate(found).astype(float)
 
 
@@ -149,7 +145,6 @@ def rows(
             rewritten[output] = fitted_readout(
                 model, training[0], kept[output], training[1][:, output]
             )
-    predict = perturbation.predictor(*model)
     with progress.bar(len(maps), f"insert and delete, network {number}", unit="map") as shown:
         for row, map_ in enumerate(maps):
             tests = [
@@ -158,7 +153,7 @@ def rows(
                 for output in outputs
             ]
             seen = [map_[None], *(part for test in tests for part in test.seen(map_))]
-            answers = predict(np.concatenate(seen))
+            answers = evaluate(*model, np.concatenate(seen))
             whole, place = answers[0], 1
             for test in tests:
                 here = {
@@ -284,12 +279,15 @@ def summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[s
         number = np.array([int(row["map"]) for row in mine])
         places = [number == one for one in np.unique(number)]
 
-        def averaged(column: str, mine: Any = mine, places: Any = places) -> tuple[float, float]:
+        def averaged(
+            column: str, mine: Any = mine, places: Any = places
+        ) -> tuple[float, float | None]:
             values = np.array([float(row[column]) for row in mine])
-            return perturbation.mean_and_error([values[place].mean() for place in places])
+            of_maps = [values[place].mean() for place in places]
+            return float(np.mean(of_maps)), error_of_mean(of_maps)
 
         error, error_error = averaged("squared_error")
-        measures = {}
+        measures: dict[str, float | None] = {}
         for column in MEASURES:
             measures[column], measures[f"{column}_error"] = averaged(column)
         table.append(

@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.errorbars import error_of_mean, scatter
 from kappascope.errors import InputError
 from kappascope.groups import structures, sum_of_parts
 from kappascope.groups.sum_of_parts import Parts
 from kappascope.maps import segments
 from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import description, prediction
-from kappascope.networks.prediction import PARAMETERS, evaluate_in_batches
+from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 
 ACCURACY_COLUMNS = (
     "reader",
@@ -96,7 +98,7 @@ def accuracy_rows(
     outputs = []
     for path in networks:
         network, parameters, _ = description.load(Path(path).parent)
-        outputs.append(evaluate_in_batches(network, parameters, explained.maps))
+        outputs.append(evaluate(network, parameters, explained.maps, MAPS_AT_ONCE))
     whole = np.stack(outputs) * explained.scale
     parts = np.stack([one.prediction for one in found]) * explained.scale
     # Nothing but the parts reaches the prediction: what is left is rounding.
@@ -117,13 +119,12 @@ def accuracy_rows(
         variance = explained.targets.var(0)
         r_squared = 1 - ((predicted - explained.targets) ** 2).mean(1) / variance
         own = reader == "sum_of_parts"
-        many = len(found) > 1
         rows.append(
             {
                 "reader": reader,
                 "mse": squared.mean(),
                 "mse_error": _error_over_cosmologies(squared.mean(0), explained.cosmology),
-                "mse_scatter": squared.mean(1).std(ddof=1) if many else "",
+                "mse_scatter": scatter(squared.mean(1)),
                 "error_ratio": squared.mean() / ((whole - explained.targets) ** 2).mean(),
                 "r2_omega_matter": r_squared[:, 0].mean(),
                 "r2_sigma_8": r_squared[:, 1].mean(),
@@ -137,10 +138,10 @@ def accuracy_rows(
     return rows
 
 
-def _error_over_cosmologies(values: np.ndarray, cosmology: np.ndarray) -> float:
+def _error_over_cosmologies(values: np.ndarray, cosmology: np.ndarray) -> float | None:
     """Return the standard error of a mean over maps (map), those of a cosmology together."""
     means = [values[cosmology == number].mean() for number in np.unique(cosmology)]
-    return float(np.std(means, ddof=1) / np.sqrt(len(means))) if len(means) > 1 else 0.0
+    return error_of_mean(means)
 
 
 def packed(parts: Parts, explained: Explained) -> dict[str, np.ndarray]:

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from kappascope import randomness
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.groups.sum_of_parts import Parts
-from kappascope.networks.prediction import PARAMETERS
 
 REGION = 1e-4
 STRUCTURES = ("void", "cluster")

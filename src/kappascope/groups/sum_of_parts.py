@@ -36,6 +36,7 @@ from kappascope.files import read_arrays, write_arrays
 from kappascope.maps import segments
 from kappascope.networks import checkpoints
 from kappascope.networks.description import Network
+from kappascope.networks.evaluate import in_batches
 from kappascope.networks.module import activations
 
 Array = Any
@@ -252,7 +253,8 @@ def initial(
 
 
 @functools.partial(jax.jit, static_argnames="network")
-def _features_of(network: Network, parameters: Any, x: Array) -> Array:
+def features_of(network: Network, parameters: Any, x: Array) -> Array:
+    """Return :func:`features`, compiled once for a network and a shape."""
     return features(network, parameters, x)
 
 
@@ -274,17 +276,14 @@ def segment_features(
 
     """
     count = labels.max((1, 2)) + 1
-    pairs = [(row, segment) for row in range(len(maps)) for segment in range(count[row])]
-    out: np.ndarray | None = None
-    for start in range(0, len(pairs), batch):
-        some = np.array(pairs[start : start + batch])
-        alone = maps[some[:, 0]] * (labels[some[:, 0]] == some[:, 1, None, None])
-        filled = np.pad(alone, ((0, batch - len(some)), (0, 0), (0, 0)))[..., None]
-        found = np.asarray(_features_of(network, dict(parameters), jnp.asarray(filled)))
-        if out is None:
-            out = np.zeros((len(maps), most, found.shape[-1]), np.float32)
-        out[some[:, 0], some[:, 1]] = found[: len(some)]
-    assert out is not None
+    pairs = np.array([(row, one) for row in range(len(maps)) for one in range(count[row])])
+    features_each = len(parameters[last_dense(network)["params"]["kernel"]])
+    out = np.zeros((len(maps), most, features_each), np.float32)
+    for rows, (row, segment) in ((r, piece.T) for r, piece in in_batches(pairs, batch)):
+        alone = maps[row] * (labels[row] == segment[:, None, None])
+        found = np.asarray(features_of(network, dict(parameters), jnp.asarray(alone[..., None])))
+        kept = slice(rows.stop - rows.start)
+        out[row[kept], segment[kept]] = found[kept]
     return out
 
 

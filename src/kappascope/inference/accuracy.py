@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from kappascope import randomness
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.inference.likelihood import weighted_covariance
-from kappascope.inference.measurements import FIDUCIAL_TOLERANCE, PARAMETERS, Measurements
+from kappascope.inference.measurements import FIDUCIAL_TOLERANCE, Measurements
 from kappascope.inference.tables import combined_error
 
 ACCURACY_COLUMNS = (

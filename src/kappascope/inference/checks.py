@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from kappascope import randomness
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.inference import credible
 from kappascope.inference.credible import CREDIBILITIES
 from kappascope.inference.emulator import Emulator
 from kappascope.inference.likelihood import likelihood, weighted_covariance
-from kappascope.inference.measurements import PARAMETERS
 from kappascope.inference.tables import (
     COMBINED,
     NETWORK,

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from kappascope.inference.measurements import PARAMETERS, Measurements
+from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.inference.measurements import Measurements
 
 CORRELATION_COLUMNS = (
     "data_set",

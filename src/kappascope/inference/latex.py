@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.inference.credible import CREDIBILITIES
-from kappascope.inference.measurements import PARAMETERS
 from kappascope.inference.tables import TABLE1_STATISTICS
 
 _NAMES = {"noiseless": "Noiseless", "noisy": "Noisy"}

@@ -15,11 +15,11 @@ import numpy as np
 import scipy.sparse
 import xarray
 
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-PARAMETERS = ("omega_matter", "sigma_8")
 FIDUCIAL_TOLERANCE = 1e-4  # tables of cosmologies give three or four decimals
 
 

@@ -21,7 +21,7 @@ from kappascope import progress, randomness
 from kappascope.errors import InputError
 from kappascope.networks import checkpoints
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.module import GraphNetwork, flatten, forward, outputs_of
+from kappascope.networks.module import GraphNetwork, flatten, forward
 from kappascope.networks.training import initial_variables
 
 Array = Any
@@ -185,13 +185,3 @@ def train(
                 saved = time.monotonic()
     save()
     return {name: np.asarray(value) for name, value in parameters.items()}
-
-
-def evaluate(network: Network, parameters: Parameters, x: np.ndarray) -> np.ndarray:
-    """Return outputs (input, class), no softmax; 256 inputs at a time."""
-    pieces = []
-    for start in range(0, len(x), 256):
-        piece = np.asarray(x[start : start + 256], np.float32)
-        padded = np.pad(piece, [(0, 256 - len(piece)), *[(0, 0)] * (piece.ndim - 1)])
-        pieces.append(np.asarray(outputs_of(network, parameters, padded))[: len(piece)])
-    return np.concatenate(pieces)

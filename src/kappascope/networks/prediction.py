@@ -10,14 +10,14 @@ import numpy as np
 import xarray
 
 from kappascope import progress
+from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import remaining_smoothing, smooth_map
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.module import outputs_of
+from kappascope.networks.evaluate import evaluate
 
 Array = Any
-PARAMETERS = ("omega_matter", "sigma_8")
 
 AT_ONCE = 256
 """Maps that are smoothed together."""
@@ -113,18 +113,6 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any], rebin: int = 
     return np.concatenate(found)
 
 
-def evaluate_in_batches(
-    network: Network, parameters: Parameters, maps: np.ndarray, batch: int = 32
-) -> np.ndarray:
-    """Apply a network to maps (map, y, x): (map, output) in units of its target scale."""
-    outputs = []
-    for start in range(0, len(maps), batch):
-        piece = maps[start : start + batch]
-        padded = np.pad(piece, ((0, batch - len(piece)), (0, 0), (0, 0)))[..., None]
-        outputs.append(np.asarray(outputs_of(network, parameters, padded))[: len(piece)])
-    return np.concatenate(outputs)
-
-
 def predict_dataset(
     paths: Sequence[str | Path],
     networks: Sequence[tuple[Network, Parameters, np.ndarray]],
@@ -154,10 +142,9 @@ def predict_dataset(
                 rows = np.flatnonzero(piece.split != "training")
                 if len(rows):
                     maps = observed(piece.select(rows), data_set, spec)
-                    padded = np.pad(maps, ((0, batch - len(maps)), (0, 0), (0, 0)))[..., None]
                     for number, (network, parameters, scale) in enumerate(networks):
-                        outputs = np.asarray(outputs_of(network, parameters, padded))
-                        out[number, place + rows] = outputs[: len(rows)] * scale
+                        outputs = evaluate(network, parameters, maps, batch)
+                        out[number, place + rows] = outputs * scale
                 place += len(piece)
                 shown.update(len(piece))
     coordinates = {name: ("map", getattr(columns, name)) for name in COLUMNS}

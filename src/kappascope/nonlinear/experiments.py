@@ -14,8 +14,8 @@ from scipy.special import expit, softmax
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import NonlinearSaliency, Trajectory, blurred
 from kappascope.errorbars import bootstrap_error, error_of_mean, proportion_error
-from kappascope.networks import classification
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
 
 Model = tuple[Network, Parameters]
 
@@ -69,7 +69,7 @@ class Subject:
 
     def probabilities(self, x: np.ndarray | None = None) -> np.ndarray:
         """Return (example, class) of the examples or of other images."""
-        outputs = classification.evaluate(*self.model, self.x if x is None else x)
+        outputs = evaluate(*self.model, self.x if x is None else x)
         return softmax(outputs.astype(float), 1)
 
 
@@ -305,7 +305,7 @@ def summary_rows(
             value = float(found.mean())
             share = unit == "% of examples"
             error = 100 * proportion_error(value / 100, len(found)) if share else None
-            if not share and len(found) > 1:
+            if not share:
                 error = error_of_mean(found)
         rows.append(
             {

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from kappascope import progress, randomness
+from kappascope.cosmology.model import Cosmology, MatterPower, matter_power
 from kappascope.errors import InputError
 from kappascope.maps.dataset import SPLITS, MapWriter
 from kappascope.simulation import lightcone
-from kappascope.simulation.cosmology import Cosmology, MatterPower, matter_power
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,8 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 
+from kappascope.cosmology.model import Cosmology, MatterPower, lensing_weight
 from kappascope.simulation import nbody
-from kappascope.simulation.cosmology import Cosmology, MatterPower, lensing_weight
 
 Array = Any
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from kappascope.simulation.cosmology import (
+from kappascope.cosmology.model import (
     SIGMA_8_RADIUS_MPC_H,
     Cosmology,
     MatterPower,

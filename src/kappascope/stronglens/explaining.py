@@ -12,7 +12,7 @@ from kappascope.attribution import randomization
 from kappascope.attribution.ascent import DeepDream
 from kappascope.attribution.methods import GradCam, find, in_batches
 from kappascope.attribution.similarity import correlations
-from kappascope.errorbars import error_of_mean, proportion_error
+from kappascope.errorbars import combined, error_of_mean, proportion_error
 from kappascope.networks.description import Network, Parameters
 from kappascope.stronglens import finder, imaging
 from kappascope.stronglens.images import NOISE, Images, spread
@@ -99,7 +99,7 @@ def share_rows(
                         "group": group,
                         "region": region,
                         "percent": 100 * float(part.mean()),
-                        "error": 100 * float(part.std(ddof=1) / np.sqrt(len(part))),
+                        "error": error_of_mean(100 * part),
                         "area_percent": 100 * float(area.mean()),
                         "images": len(part),
                     }
@@ -410,7 +410,7 @@ def probe_rows(
 def _mean(values: np.ndarray) -> tuple[float, float]:
     """Mean over (network, image), with the error over both."""
     over_images, over_networks = error_of_mean(values.mean(0)), error_of_mean(values.mean(1))
-    return float(values.mean()), float(np.hypot(over_images, over_networks))
+    return float(values.mean()), combined(over_images, over_networks)
 
 
 # ---- Deep Dream ----------------------------------------------------------------------------------
@@ -507,7 +507,7 @@ def randomization_rows(
             {
                 "method": name,
                 "spearman": float(means.mean()) if len(means) else None,
-                "error": error_of_mean(means) if len(means) > 1 else None,
+                "error": error_of_mean(means),
                 "empty": repeats * len(x) - sum(map(len, draws.values())),
                 "maps": repeats * len(x),
             }

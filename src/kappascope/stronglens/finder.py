@@ -16,11 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
 
-from kappascope.errorbars import bootstrap_error, error_of_mean, proportion_error
+from kappascope.errorbars import bootstrap_error, combined, error_of_mean, proportion_error
 from kappascope.errors import InputError
-from kappascope.networks import classification, description
+from kappascope.networks import classification
 from kappascope.networks.architectures import lens_finder
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
 from kappascope.stronglens.images import Images, turned
 from kappascope.stronglens.populations import COLOURS, COMPOUND, KINDS, LENSES
 
@@ -119,7 +120,7 @@ def train(
 
 def margin(model: tuple[Network, Parameters], x: np.ndarray) -> np.ndarray:
     """Return the lens output less the other one, (image,)."""
-    outputs = classification.evaluate(*model, x)
+    outputs = evaluate(*model, x)
     return outputs[:, LENS] - outputs[:, 1 - LENS]
 
 
@@ -130,7 +131,7 @@ def probability(model: tuple[Network, Parameters], x: np.ndarray) -> np.ndarray:
 
 def places(model: tuple[Network, Parameters], x: np.ndarray) -> np.ndarray:
     """Return a locator's column, row [pixel] and θ_E [arcsec], (image, 3)."""
-    return classification.evaluate(*model, x)[:, PLACE] * PLACE_SCALE
+    return evaluate(*model, x)[:, PLACE] * PLACE_SCALE
 
 
 # ---- how well ------------------------------------------------------------------------------------
@@ -207,8 +208,7 @@ def accuracy_rows(scores: np.ndarray, images: Images, seed: int) -> list[dict[st
     for name in MEASURES:
         mine = [row for row in rows if row["measure"] == name]
         values = [row["value"] for row in mine]
-        spread = error_of_mean(np.array(values))
-        error = float(np.hypot(np.mean([row["error"] for row in mine]), spread))
+        error = combined(float(np.mean([row["error"] for row in mine])), error_of_mean(values))
         rows.append(
             {
                 "network": "mean",
@@ -234,7 +234,7 @@ def share(called: np.ndarray) -> tuple[float, float]:
     each = called.mean(1)
     mean = float(each.mean())
     over_images = proportion_error(mean, called.shape[1])
-    return 100 * mean, 100 * float(np.hypot(over_images, error_of_mean(each)))
+    return 100 * mean, 100 * combined(over_images, error_of_mean(each))
 
 
 def recall_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
@@ -347,7 +347,7 @@ def position_rows(
 
 def sorter_rows(model: tuple[Network, Parameters], images: Images) -> list[dict[str, Any]]:
     """Return rows of ``sorter.csv``: what images of three classes are taken for."""
-    called = classification.evaluate(*model, images.x).argmax(1)
+    called = evaluate(*model, images.x).argmax(1)
     true, names = targets_of("sorter", images), CLASSES["sorter"]
     rows = []
     for k, name in enumerate(names):
@@ -364,11 +364,6 @@ def sorter_rows(model: tuple[Network, Parameters], images: Images) -> list[dict[
                 }
             )
     return rows
-
-
-def load_all(paths: Sequence[str | Path]) -> list[tuple[Network, Parameters]]:
-    """Read networks by the paths of their ``network.npz``."""
-    return [description.load(Path(path).parent)[:2] for path in paths]
 
 
 def median_row(name: str, distances: np.ndarray, unit: str, seed: int) -> dict[str, Any]:

@@ -22,10 +22,11 @@ from astropy.io import fits
 from scipy.special import softmax
 
 from kappascope import randomness
+from kappascope.errorbars import scatter
 from kappascope.errors import InputError
 from kappascope.maps.reading import without_data
-from kappascope.networks import classification
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
 from kappascope.stronglens import finder, imaging, populations
 from kappascope.stronglens.images import Images, Own
 from kappascope.stronglens.populations import BANDS
@@ -300,7 +301,7 @@ def real_rows(
     x = np.stack([system.x for system in found])
     scores = np.stack([finder.probability(model, x) for model in finders])
     where = finder.places(locator, x)
-    sorted_ = softmax(classification.evaluate(*sorter, x).astype(float), 1)
+    sorted_ = softmax(evaluate(*sorter, x).astype(float), 1)
     rows = []
     for number, system in enumerate(found):
         each = scores[:, number]
@@ -309,7 +310,7 @@ def real_rows(
                 "system": system.name,
                 "treatment": system.treatment,
                 "lens_percent": 100 * float(each.mean()),
-                "error": 100 * float(each.std(ddof=1)) if len(each) > 1 else None,
+                "error": scatter(100 * each),
                 "column_pixels": float(where[number, 0]),
                 "row_pixels": float(where[number, 1]),
                 "einstein_radius_arcsec": float(where[number, 2]),

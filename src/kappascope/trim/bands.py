@@ -21,10 +21,12 @@ from kappascope import progress, randomness
 from kappascope.attribution import transforms
 from kappascope.attribution.methods import Method, Model
 from kappascope.attribution.randomization import configured
+from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.errorbars import errors_of_means, scatter
 from kappascope.errors import InputError
 from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import prediction
-from kappascope.networks.prediction import PARAMETERS, evaluate_in_batches
+from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 
 BATCH = 33
 GROUPS = 4
@@ -119,7 +121,7 @@ def accuracy(
             rows = np.arange(start, min(start + 256, len(split)))
             seen = prediction.observed(split.select(rows), "noiseless", spec)
             for mine, (network, parameters) in zip(outputs, models, strict=True):
-                mine.append(evaluate_in_batches(network, dict(parameters), seen) * scale)
+                mine.append(evaluate(network, dict(parameters), seen, MAPS_AT_ONCE) * scale)
             shown.update(len(rows))
     truth = split.targets
     missed = np.stack([np.concatenate(mine) for mine in outputs]) - truth
@@ -145,7 +147,7 @@ def accuracy(
             "parameter": name,
             "r_squared": found[:, k].mean(),
             "error": error[k],
-            "scatter_networks": _scatter(found[:, k]),
+            "scatter_networks": scatter(found[:, k]),
             "maps": len(truth),
             "cosmologies": len(names),
             "networks": len(models),
@@ -188,7 +190,7 @@ def curves(
             for start in range(0, len(maps), BATCH):
                 piece = maps[start : start + BATCH]
                 padded = np.pad(piece, [(0, BATCH - len(piece)), *[(0, 0)] * 3], "wrap")
-                outputs = evaluate_in_batches(model[0], dict(model[1]), padded[..., 0]).T
+                outputs = evaluate(model[0], dict(model[1]), padded[..., 0], MAPS_AT_ONCE).T
                 for name in names:
                     values = _band_scores(methods.get(name), model, padded, every, seed)
                     parts[name].append((values / outputs[..., None])[:, : len(piece)])
@@ -229,10 +231,6 @@ def _band_scores(
 # ---- summaries -----------------------------------------------------------------------------------
 
 
-def _scatter(values: np.ndarray) -> float | None:
-    return float(values.std(ddof=1)) if len(values) > 1 else None
-
-
 def by_cosmology(curves: Curves, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Average over the maps of each cosmology: (map, ...) → (cosmology, ...), and the numbers."""
     names = np.unique(curves.cosmology)
@@ -255,7 +253,7 @@ def curve_rows(curves: Curves) -> list[dict[str, Any]]:
         for method, scores in curves.scores.items():
             mean, _ = by_cosmology(curves, scores[:, p].mean(0))
             for group, chosen in _groups(truth):
-                error = _standard_error(mean[chosen])
+                error = errors_of_means(mean[chosen]) if len(chosen) > 1 else None
                 for k, band in enumerate(curves.bands):
                     rows.append(
                         {
@@ -274,10 +272,6 @@ def curve_rows(curves: Curves) -> list[dict[str, Any]]:
                         }
                     )
     return rows
-
-
-def _standard_error(values: np.ndarray) -> np.ndarray | None:
-    return values.std(0, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else None
 
 
 def peak(bands: np.ndarray, curve: np.ndarray) -> float:
@@ -316,7 +310,7 @@ def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any
                 again = np.array([_drawn(mine, generator).mean((0, 1)) for _ in range(draws)])
                 curve = mine.mean((0, 1))
                 band = peak(curves.bands, curve)
-                scatter = _scatter(np.array([peak(curves.bands, one) for one in mine.mean(1)]))
+                spread = scatter(np.array([peak(curves.bands, one) for one in mine.mean(1)]))
                 many = mine.shape[0] * mine.shape[1] > 1
                 error = np.std([peak(curves.bands, one) for one in again])
                 rows.append(
@@ -328,12 +322,12 @@ def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any
                         "band": band,
                         "ell": curves.ell(band),
                         "error": curves.ell(error) if many else None,
-                        "scatter_networks": None if scatter is None else curves.ell(scatter),
+                        "scatter_networks": None if spread is None else curves.ell(spread),
                         "ell_published_axis": 2 * curves.ell(band),
                         "contrast": contrast(curve),
                         "contrast_error": np.std(contrast(again)) if many else None,
                         "tiles_sum": tiles[chosen].mean(),
-                        "tiles_sum_scatter": _scatter(tiles[chosen]),
+                        "tiles_sum_scatter": scatter(tiles[chosen]),
                         "cosmologies": len(chosen),
                         "networks": len(mean),
                     }

@@ -22,11 +22,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 from kappascope import randomness
 from kappascope.attribution.transforms import Matrix, decomposed, transformed
+from kappascope.errorbars import error_of_mean
 from kappascope.errors import InputError
 from kappascope.files import read_arrays
 from kappascope.networks import classification
 from kappascope.networks.architectures import digit_cnn, lenet
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
 
 MNIST, BUNDLED = "MNIST test digits", "scikit-learn's digits, 8×8"
 RELEASED, OWN = "released LeNet", "own network"
@@ -246,7 +248,7 @@ def own_network(digits: Digits, settings: Settings, seed: int, index: int) -> Re
 
 def accuracy_row(reader: Reader, digits: Digits) -> dict[str, Any]:
     """Return a row of ``digits_accuracy.csv``, with the binomial error."""
-    outputs = classification.evaluate(reader.network, reader.parameters, reader.see(digits.images))
+    outputs = evaluate(reader.network, reader.parameters, reader.see(digits.images))
     share = np.mean(outputs.argmax(1) == digits.labels)
     return {
         "model": reader.name,
@@ -335,7 +337,7 @@ def removal_scores(reader: Reader, images: np.ndarray, basis: Basis) -> np.ndarr
     """
 
     def outputs(images: np.ndarray) -> np.ndarray:
-        return classification.evaluate(reader.network, reader.parameters, reader.see(images))
+        return evaluate(reader.network, reader.parameters, reader.see(images))
 
     whole = outputs(images)
     parts = zip(basis.coefficients.T, basis.images, strict=True)
@@ -364,7 +366,6 @@ def component_rows(
     removed, used : (component,) classes by removal and by use.
 
     """
-    root = math.sqrt(len(scores))
     rows = []
     for component, found in enumerate(scores.swapaxes(0, 1).astype(np.float64)):
         second, first = np.argsort(found.mean(0), kind="stable")[-2:]
@@ -376,11 +377,11 @@ def component_rows(
                 "component": component,
                 "class": int(first),
                 "score": found[:, first].mean(),
-                "error": found[:, first].std(ddof=1) / root,
+                "error": error_of_mean(found[:, first]),
                 "runner_up": int(second),
                 "runner_up_score": found[:, second].mean(),
                 "margin": margin.mean(),
-                "margin_error": margin.std(ddof=1) / root,
+                "margin_error": error_of_mean(margin),
                 "class_by_removal": int(removed[component]),
                 "class_by_use": int(used[component]),
                 "digits": len(scores),

@@ -29,6 +29,7 @@ from kappascope.attribution.methods import (
     find,
 )
 from kappascope.attribution.transforms import RealFourier, Transform
+from kappascope.errorbars import error_of_mean
 from kappascope.errors import InputError
 from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.description import Network
@@ -519,21 +520,17 @@ def table1(rows: Sequence[Mapping[str, Any]]) -> Rows:
                     "data_sets": len(mine),
                     "points": int(points.sum()),
                     "accuracy_percent": accuracy.mean(),
-                    "accuracy_error_percent": _error_of_mean(accuracy),
+                    "accuracy_error_percent": error_of_mean(accuracy),
                 }
             )
     return out
-
-
-def _error_of_mean(values: np.ndarray) -> float | None:
-    return float(values.std(ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
 def _standard_error(missed: np.ndarray, points: np.ndarray) -> float:
     total = points.sum() + 4
     fraction = (missed.sum() + 2) / total
     independent = math.sqrt(fraction * (1 - fraction) / total)
-    return max(independent, _error_of_mean(missed / points) or 0.0)
+    return max(independent, error_of_mean(missed / points) or 0.0)
 
 
 _VARIANTS = {"as_released": "one frequency", "as_told": "random frequencies"}

@@ -28,9 +28,11 @@ import scipy.signal
 from kappascope import progress, randomness
 from kappascope.attribution.methods import METHODS, IntegratedGradients, Method, Model
 from kappascope.attribution.transforms import RealFourier, decomposed, transformed
+from kappascope.errorbars import errors_of_means
 from kappascope.errors import InputError
 from kappascope.networks import architectures, classification
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
 
 Array = Any
 Band = tuple[float, float]
@@ -284,7 +286,7 @@ def train(clips: Clips, section: Mapping[str, Any], seed: int) -> tuple[Network,
 
 def predicted(network: Network, parameters: Parameters, clips: np.ndarray) -> np.ndarray:
     """Return the class numbers (clip,) that a network gives to waveforms (clip, sample)."""
-    return classification.evaluate(network, parameters, clips[:, None, :, None]).argmax(1)
+    return evaluate(network, parameters, clips[:, None, :, None]).argmax(1)
 
 
 def accuracy_row(source: str, names: Sequence[str], right: np.ndarray) -> dict[str, Any]:
@@ -408,13 +410,6 @@ def positive_share(scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     return np.where(total > 0, positive[:, chosen].sum(-1) / np.where(total > 0, total, 1), np.nan)
 
 
-def standard_error(values: np.ndarray) -> np.ndarray:
-    """Return the standard error of the mean along the first axis; NaN of fewer than two."""
-    if len(values) < 2:
-        return np.full(values.shape[1:], np.nan)
-    return values.std(0, ddof=1) / math.sqrt(len(values))
-
-
 def explain(
     network: Network,
     parameters: Parameters,
@@ -473,7 +468,7 @@ def _curve(
     named: Mapping[str, Any], edges_hz: np.ndarray, scores: np.ndarray
 ) -> list[dict[str, Any]]:
     centres = (edges_hz[1:] + edges_hz[:-1]) / 2
-    mean, error = scores.mean(0), standard_error(scores)
+    mean, error = scores.mean(0), errors_of_means(scores)
     return [
         {**named, "frequency_hz": centre, "relevance": mean[k], "error": _or_empty(error[k])}
         for k, centre in enumerate(centres)
@@ -495,7 +490,7 @@ def _shares(
         "band_low_hz": band_hz[0],
         "band_high_hz": band_hz[1],
         "share_inside_percent": _or_empty(100 * shares.mean()) if len(shares) else "",
-        "error": _or_empty(100 * standard_error(shares)),
+        "error": _or_empty(100 * errors_of_means(shares)),
         "power_inside_percent": 100 * powers[:, chosen].sum(-1).mean(),
         "peak_inside": int(chosen[peak]),
     }

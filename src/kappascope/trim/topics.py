@@ -24,10 +24,12 @@ from sklearn.linear_model import LogisticRegression
 
 from kappascope import randomness
 from kappascope.attribution.transforms import Matrix, decomposed, transformed
+from kappascope.errorbars import errors_of_means
 from kappascope.errors import InputError
 from kappascope.networks import classification
 from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
 
 FAKE_LABELS = ("pants-fire", "false", "barely-true")
 """Verdicts of PolitiFact that count as fake; ``half-true`` is neither and left out."""
@@ -309,9 +311,7 @@ def judge(
                 f"text network {index + 1}, fold {fold + 1}",
             )
             model = network, parameters
-            outputs[index, rows] = _difference(
-                classification.evaluate(network, parameters, counts[rows])
-            )
+            outputs[index, rows] = _difference(evaluate(network, parameters, counts[rows]))
             for method in methods:
                 scores[method][index, rows], rest = topic_scores(
                     method, model, counts[rows], transform
@@ -381,7 +381,7 @@ def _mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f"topics: {len(values)} statements rightly called fake, too few to average; "
             "raise topics.epochs or topics.networks"
         )
-    return values.mean(0), values.std(0, ddof=1) / math.sqrt(len(values))
+    return values.mean(0), errors_of_means(values)
 
 
 def _scatter(values: np.ndarray) -> Sequence[float | None]:

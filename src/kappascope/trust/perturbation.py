@@ -10,35 +10,13 @@ the deletion curve.
 by its pixels inside the sum, and it looks at the output after the last group.
 """
 
-from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 
-from kappascope.attribution.sampling import CHUNK, features_of
-from kappascope.networks.description import Network
-from kappascope.networks.module import outputs_of
+from kappascope.attribution.sampling import features_of
 
 Array = Any
-Predict = Callable[[np.ndarray], np.ndarray]
-"""Maps (n, y, x) to outputs (n, output)."""
-
-
-def predictor(network: Network, parameters: Mapping[str, Array]) -> Predict:
-    """Return a function that evaluates a network in pieces of one size."""
-    weights = {name: jnp.asarray(array) for name, array in parameters.items()}
-
-    def predict(maps: np.ndarray) -> np.ndarray:
-        found = []
-        for start in range(0, len(maps), CHUNK):
-            piece = maps[start : start + CHUNK]
-            filled = np.pad(piece, ((0, CHUNK - len(piece)), (0, 0), (0, 0)))[..., None]
-            outputs = outputs_of(network, weights, jnp.asarray(filled, jnp.float32))
-            found.append(np.asarray(outputs)[: len(piece)])
-        return np.concatenate(found)
-
-    return predict
 
 
 def area(curve: np.ndarray) -> np.ndarray:
@@ -147,10 +125,3 @@ def purity(
     shares = [share / both for share in (void, cluster) if share > 0]
     entropy = sum(share * np.log2(share) for share in shares)
     return bool(pure), 0.5 * (2 + entropy) * both
-
-
-def mean_and_error(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
-    """Mean over maps and its standard error."""
-    listed = np.asarray(values, float)
-    error = listed.std(ddof=1) / np.sqrt(len(listed)) if len(listed) > 1 else 0.0
-    return float(listed.mean()), float(error)

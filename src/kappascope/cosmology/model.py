@@ -228,3 +228,61 @@ def limber_power(
     a = np.broadcast_to(cosmology.scale_factor(distance), k.shape)
     integrand = weight**2 / distance**2 * power.nonlinear(k, a)
     return integrate.simpson(integrand, x=distance, axis=1)
+
+
+@functools.lru_cache(maxsize=512)
+def sigma_8_from_amplitude(
+    amplitude: float,
+    omega_matter: float,
+    neutrino_mass_ev: float = 0.0,
+    hubble: float = 0.7,
+    omega_baryon: float = 0.046,
+    spectral_index: float = 0.97,
+) -> float:
+    """Derive sigma_8 today from the primordial amplitude; approximate, good to two per cent.
+
+    The shape is Eisenstein & Hu's (1998) without neutrinos, from jax_cosmo; the amplitude is that
+    of the curvature perturbations, grown in LCDM without radiation. Massive neutrinos lower sigma_8
+    by 4 f_nu, half of the suppression 8 f_nu of the power (Lesgourgues & Pastor 2006). Give
+    MassiveNuS's own values in a table where percents matter. Defaults are those of MassiveNuS.
+
+    Parameters
+    ----------
+    amplitude : A_s at 0.05 / Mpc.
+    omega_matter, omega_baryon : density parameters of all matter and of baryons today.
+    neutrino_mass_ev : sum of the neutrino masses [eV].
+    hubble : h.
+    spectral_index : n_s.
+
+    """
+    import jax.numpy as jnp
+
+    with warnings.catch_warnings():
+        # jax_cosmo 0.1 imports pkg_resources, which says on every import that it is going away.
+        warnings.simplefilter("ignore")
+        from jax_cosmo import Cosmology, transfer
+    from scipy.integrate import quad, simpson
+
+    cosmology = Cosmology(
+        Omega_c=omega_matter - omega_baryon,
+        Omega_b=omega_baryon,
+        h=hubble,
+        n_s=spectral_index,
+        sigma8=0.8,
+        Omega_k=0.0,
+        w0=-1.0,
+        wa=0.0,
+    )
+    wavenumber = np.geomspace(1e-4, 30.0, 2000)  # h/Mpc
+    shape = np.asarray(transfer.Eisenstein_Hu(cosmology, jnp.asarray(wavenumber)), dtype=float)
+    # Growth today, normalised to the scale factor in matter domination (Heath 1977).
+    integral, _ = quad(lambda a: (a / (omega_matter + (1 - omega_matter) * a**3)) ** 1.5, 0, 1)
+    growth = 2.5 * omega_matter * integral
+    # Poisson's equation turns the curvature power 2 pi^2 A_s k^-3 into that of matter.
+    primordial = amplitude * (wavenumber * hubble / 0.05) ** (spectral_index - 1.0)
+    ratio = 0.4 * (wavenumber * 2997.92458) ** 2 / omega_matter * growth * shape
+    radius = 8.0 * wavenumber
+    window = 3.0 * (np.sin(radius) - radius * np.cos(radius)) / radius**3
+    variance = simpson(primordial * ratio**2 * window**2, x=np.log(wavenumber))
+    neutrino_fraction = neutrino_mass_ev / 93.14 / hubble**2 / omega_matter
+    return float(np.sqrt(variance) * (1.0 - 4.0 * neutrino_fraction))

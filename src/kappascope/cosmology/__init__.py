@@ -1,0 +1,1 @@
+"""Flat ΛCDM: parameters, background, growth and power spectra; importable without JAX."""
