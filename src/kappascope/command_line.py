@@ -7,10 +7,11 @@ running it may import jax.
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -45,8 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Tells a mistake in one line, and takes -2.35e-2 for a number."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._negative_number_matcher = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
+
+    def error(self, message: str) -> NoReturn:
+        """End with one line."""
+        print(f"kappascope: error: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(1)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kappascope", description=kappascope.__doc__)
+    parser = _Parser(prog="kappascope", description=kappascope.__doc__)
     parser.add_argument(
         "--version", action="version", version=f"kappascope {kappascope.__version__}"
     )
@@ -54,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     for add in _SUBCOMMANDS:
         add(subcommands)
     return parser
+
+
+LARGEST_ARCMIN = 60.0 * 360.0
+"""Once around the sky."""
 
 
 # ---- measure -------------------------------------------------------------------------------------
@@ -66,7 +84,7 @@ def _add_measure(subcommands: Any) -> None:
         description="Measure the power spectrum [sr], peaks per unit of convergence and the "
         "Minkowski functionals V0, V1 [1/pixel], V2 [1/pixel^2] of convergence maps (FITS, NPY or "
         "HDF5), as they are and smoothed, in float64, and write them as JSON. Bins that hold no "
-        "Fourier mode are null.",
+        "Fourier mode are null, and so is what a mask leaves no pixel for.",
     )
     parser.add_argument("maps", nargs="+", metavar="MAP", type=Path)
     parser.add_argument(
@@ -125,9 +143,10 @@ def _add_range(parser: argparse.ArgumentParser, name: str, default: tuple[float,
 
 
 def _measure(options: argparse.Namespace) -> None:
-    if not 0 <= options.smoothing_arcmin < np.inf:
+    if not 0 <= options.smoothing_arcmin <= LARGEST_ARCMIN:
         raise InputError(
-            f"--smoothing-arcmin: got {options.smoothing_arcmin:g}; give 0 (none) or more"
+            f"--smoothing-arcmin: got {options.smoothing_arcmin:g}; give 0 (none) to "
+            f"{LARGEST_ARCMIN:g} arcmin"
         )
     if options.pixel_arcmin is not None:
         check_pixel_arcmin(options.pixel_arcmin)
@@ -250,6 +269,7 @@ def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[
     from kappascope.statistics.measure import measure_with
 
     measured = measure_with(map_[None], settings, mask=mask)
+    unmeasured = _unmeasured(mask, len(map_), settings)
     power = measured["power_spectrum"].values[0].tolist()
     empty = modes_in_bins(len(map_), settings) == 0
     listed = [None if bare else value for bare, value in zip(empty, power, strict=True)]
@@ -257,9 +277,29 @@ def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[
         "power_spectrum_ell": settings.ell_centres.tolist(),
         "power_spectrum_sr": listed,
         "peak_thresholds_mid": settings.kappa_centres.tolist(),
-        **{key: measured[name].values[0].tolist() for name, key in _KEYS.items()},
+        **{
+            key: [None] * len(settings.kappa_centres)
+            if name in unmeasured
+            else measured[name].values[0].tolist()
+            for name, key in _KEYS.items()
+        },
         "std": float(np.std(map_ if mask is None else map_[mask])),
     }
+
+
+def _unmeasured(mask: np.ndarray | None, pixels: int, settings: Settings) -> set[str]:
+    """Return the statistics for which a mask leaves no pixel whose neighbours are all seen."""
+    import jax.numpy as jnp
+
+    from kappascope.statistics.kernels import observed
+
+    where = observed(None if mask is None else jnp.asarray(mask), pixels, settings.periodic)
+    found = set()
+    if where.neighbours is not None and not where.neighbours.any():
+        found.add("peaks")
+    if where.stencil is not None and not where.stencil.any():
+        found |= {"v1", "v2"}
+    return found
 
 
 _SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure, add_attribute, add_doctor)

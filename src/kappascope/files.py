@@ -9,7 +9,6 @@ import secrets
 import shutil
 import stat
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -224,5 +223,13 @@ def read_arrays(path: str | os.PathLike[str]) -> "dict[str, np.ndarray]":
         # NumPy leaves a damaged file open when it opens it itself.
         with open(path, "rb") as handle, np.load(handle) as stored:
             return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: not a whole npz file ({error}); put a whole one there") from None
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: there is no such file") from error
+    except MemoryError:
+        raise
+    # What is damaged inside an archive can raise anything: zlib.error, KeyError, ...
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(
+            f"{path}: not a whole npz file ({reason}); put a whole one there"
+        ) from None

@@ -244,6 +244,22 @@ def saved(x: np.ndarray) -> Callable[[], Any]:
     return lambda: np.save("x.npy", x)
 
 
+def two_arrays() -> None:
+    with open("x.npy", "wb") as handle:
+        np.save(handle, some_inputs())
+        np.save(handle, some_inputs())
+
+
+def damaged() -> None:
+    network, parameters = small_network()
+    noise = {"noise": np.random.default_rng(1).normal(size=5000)}
+    np.savez_compressed("net/network.npz", **parameters, **noise)
+    content = bytearray(Path("net/network.npz").read_bytes())
+    for place in range(len(content) // 2, len(content) // 2 + 40):
+        content[place] ^= 255
+    Path("net/network.npz").write_bytes(content)
+
+
 def truncated(name: str, size: int) -> Callable[[], Any]:
     return lambda: Path(name).write_bytes(Path(name).read_bytes()[:size])
 
@@ -371,8 +387,39 @@ BAD: dict[str, tuple[Callable[[], Any] | None, list[str], str]] = {
     "multipoles without a pixel": (
         None,
         ["--transform", "fft", "--bands", "4500:9000"],
-        "band 4500:9000 holds no coefficient of the transform, whose frequencies reach 1.41 in "
-        "units of the Nyquist frequency; edges look like multipoles: give --pixel-arcmin",
+        "--bands: got '4500:9000', whose edges look like multipoles; give --pixel-arcmin",
+    ),
+    "multipoles from zero": (
+        None,
+        ["--transform", "fft", "--bands", "0:4500"],
+        "--bands: got '0:4500', whose edges look like multipoles; give --pixel-arcmin",
+    ),
+    "bands without a transform": (
+        None,
+        ["--method", "cd", "--relevant", "x.npy", "--bands", "0:0.1", "-o", "out.npz"],
+        "--bands: needs --transform fft",
+    ),
+    "a pixel without a transform": (
+        None,
+        ["--pixel-arcmin", "0.5"],
+        "--pixel-arcmin: needs --transform fft",
+    ),
+    "size, for cd": (
+        saved(some_inputs()[:, :5, :5]),
+        ["--method", "cd", "--transform", "fft", "--bands", "0:1", "-o", "out.npz"],
+        "inputs of shape (3, 5, 5, 1): network 'small' reads (batch, 6, 6, 1)",
+    ),
+    "NaN, for cd": (
+        saved(with_nan(some_inputs())),
+        ["--method", "cd", "--transform", "fft", "--bands", "0:1", "-o", "out.npz"],
+        "inputs: number 2 has NaN or infinity",
+    ),
+    "two arrays": (two_arrays, [], "x.npy: not a whole NPY file (it holds more than one array"),
+    "a damaged network": (damaged, [], "net/network.npz: not a whole npz file ("),
+    "a long name of a network": (
+        None,
+        ["--network", "a" * 300],
+        "not found; a network is a folder",
     ),
     "a band between frequencies": (
         None,

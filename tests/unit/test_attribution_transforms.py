@@ -425,3 +425,12 @@ def test_bad_options_are_one_line(
     error = capsys.readouterr().err
     assert told in error and error.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("pixels", [32, 33])
+def test_a_wave_lies_at_its_multipole_whatever_the_number_of_pixels(pixels: int) -> None:
+    pixel_arcmin, number = 0.8, 16
+    ell = number * 360 * 60 / (pixels * pixel_arcmin)
+    (band,) = transforms.parse_bands(f"{ell - 10}:{ell + 10}", pixel_arcmin)
+    (mask,) = transforms.band_masks((pixels, pixels, 1), [band])
+    assert mask[0, number] and not mask[0, number - 1]

@@ -192,7 +192,7 @@ def test_accuracy_holds_networks_and_models_side_by_side(compared, tmp_path) -> 
     assert set(rows) == {"network", "sum_of_parts"}
     for row in rows.values():
         assert list(row) == list(explaining.ACCURACY_COLUMNS)
-        assert row["mse_scatter"] == ""  # of one network there is none
+        assert row["mse_scatter"] is None  # of one network there is none
     miss = parts.prediction * explained.scale - explained.targets
     assert rows["sum_of_parts"]["mse"] == pytest.approx((miss**2).mean())
     assert rows["sum_of_parts"]["error_ratio"] == pytest.approx(

@@ -185,10 +185,15 @@ def test_massivenus(tmp_path: Path) -> None:
     # The folder of one cosmology will do, and packed files.
     packed = gzip.compress((tmp_path / folder / "Maps10" / "WLconv_z1.00_0001r.fits").read_bytes())
     (tmp_path / folder / "Maps10" / "WLconv_z1.00_0002r.fits.gz").write_bytes(packed)
+    twin = tmp_path / folder / "Maps10" / "WLconv_z1.00_0001r.fits.gz"
+    twin.write_bytes(packed)  # the same map as the file beside it
     (both,) = load_source("massivenus", tmp_path / folder)
     assert len(both) == 2 and both.sigma_8[1] == maps.sigma_8[0]
     table = tmp_path / "sigma_8.csv"
-    table.write_text(f"folder,sigma_8\n{folder},0.8295\n")
+    table.write_text("folder,sigma_8\nconvergence_gal,0.9\n")
+    with pytest.raises(InputError, match="row 1: there is no folder 'convergence_gal' in"):
+        list_source("massivenus", tmp_path, table)
+    table.write_text(f"folder,sigma_8\n{folder}/,0.8295\n")
     (maps,) = load_source("massivenus", tmp_path, table)
     assert maps.sigma_8[0] == 0.8295
 
@@ -341,6 +346,31 @@ BAD_TABLES = {
         [a_row(split="training"), a_row("b.fits"), a_row("./a.fits", split="testing")],
         r"row 3: names the same map as .*row 1, which would be in two splits",
     ),
+    "a map by two names": (
+        [a_row("n.fits", image="KAPPA", split="training"), a_row("n.fits", image="kappa")],
+        r"row 2: names the same map as .*row 1",
+    ),
+    "a map by name and number": (
+        [a_row("n.fits", image=""), a_row("n.fits", image="1")],
+        r"row 2: names the same map as .*row 1",
+    ),
+    "two redshifts": (
+        [a_row(source_redshift=0.5), a_row("b.fits", source_redshift=2)],
+        r"row 2: source_redshift is 2, but 0\.5 elsewhere",
+    ),
+    "a redshift for one": (
+        [a_row(source_redshift=0.5), a_row("b.fits", source_redshift="")],
+        r"row 2: source_redshift is nan, but 0\.5 elsewhere",
+    ),
+    "a column in capitals": (
+        [{**a_row(), "Mask": "dark.fits"}],
+        r"has a column 'Mask', which is not read; call it 'mask'",
+    ),
+    "a long name": ([a_row("a" * 300)], r"row 1: file 'aaa"),
+    "a name of an archive's": (
+        [a_row("WLconv_z1.00_0001r.fits", pixel_arcmin="")],
+        r"row 1: neither the file nor the table says the pixel scale",
+    ),
     "per cent": ([a_row(), a_row("b.fits", Omega_m=26)], r"row 2: Omega_m is '26', more than 1"),
     "eighty": ([a_row(sigma_8=80)], r"row 1: sigma_8 is '80', more than 3; correct its unit"),
     "degrees": ([a_row(pixel_arcmin=210)], r"row 1: pixel_arcmin is '210', more than 60"),
@@ -358,6 +388,9 @@ def test_bad_tables(tmp_path: Path, problem: str) -> None:
     write_fits(tmp_path / "b.fits", a_map(2))
     write_fits(tmp_path / "large.fits", a_map(2, 32))
     write_fits(tmp_path / "dark.fits", np.zeros((PIXELS, PIXELS)))
+    write_fits(tmp_path / "WLconv_z1.00_0001r.fits", a_map(3))
+    named = [fits.PrimaryHDU(), fits.ImageHDU(a_map(4), name="KAPPA")]
+    fits.HDUList(named).writeto(tmp_path / "n.fits")
     unseen = a_map()
     unseen[2, 2] = -1.6375e30
     write_fits(tmp_path / "unseen.fits", unseen)
@@ -365,6 +398,32 @@ def test_bad_tables(tmp_path: Path, problem: str) -> None:
         import_maps("folder", tmp_path, table_of(tmp_path, rows), [tmp_path / "out.h5"])
     one_line(caught)
     assert not (tmp_path / "out.h5").exists()
+
+
+def test_nothing_that_is_read_is_written_over(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "in.h5", "w") as handle:
+        handle["kappa"] = a_map()
+    write_fits(tmp_path / "b.fits", a_map(2))
+    before = (tmp_path / "in.h5").read_bytes()
+    table = table_of(tmp_path, [a_row("in.h5"), a_row("b.fits")])
+    with pytest.raises(InputError, match=r"in\.h5 is one of the files to read and would be"):
+        import_maps("folder", tmp_path, table, [tmp_path / "in.h5"])
+    assert (tmp_path / "in.h5").read_bytes() == before
+    with pytest.raises(InputError, match=r"out\.h5 stands twice among the files to write"):
+        import_maps("folder", tmp_path, table, [tmp_path / "out.h5"] * 2)
+    assert not (tmp_path / "out.h5").exists()
+
+
+def test_a_mask_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
+    write_fits(tmp_path / "a.fits", a_map())
+    table = table_of(tmp_path, [a_row(mask="m.fits")])
+    for hidden in (8, 2):
+        mask = np.ones((PIXELS, PIXELS))
+        mask[:hidden] = 0
+        (tmp_path / "m.fits").unlink(missing_ok=True)
+        write_fits(tmp_path / "m.fits", mask)
+        (maps,) = load_source("folder", tmp_path, table)
+        assert maps.mask is not None and maps.mask.sum() == mask.sum()
 
 
 @pytest.mark.parametrize(

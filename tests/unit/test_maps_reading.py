@@ -79,6 +79,11 @@ HALF_AN_ARCMINUTE = {
     "arcsec, on the sky": {**SKY, **both(30.0, "arcsec")},
     "radians": both(math.radians(P), "rad"),
     "ANGLE": {"ANGLE": P * PIXELS},
+    "on the sky, far from the reference": {
+        **{**SKY, "CRVAL1": 150.0, "CRVAL2": 2.2},
+        **both(P, CRPIX1=300.0, CRPIX2=-200.0),
+    },
+    "latitude first": {**both(P), "CTYPE1": "DEC--TAN", "CTYPE2": "RA---TAN", "CRVAL1": 40.0},
     "ANGLE and the same again": {"ANGLE": P * PIXELS, **SKY, **both(P)},
 }
 
@@ -100,6 +105,14 @@ NO_SCALE = {
         {**SKY, "CD1_1": P, "CD1_2": 0.6 * P, "CD2_1": 0.0, "CD2_2": 0.8 * P},
         "its pixels are not square, their sides not perpendicular",
     ),
+    "stretched by the projection": (
+        {
+            **{"CTYPE1": "RA---CAR", "CTYPE2": "DEC--CAR", "CRVAL1": 0.0, "CRVAL2": 0.0},
+            **{"CDELT1": -P, "CDELT2": P, "CRPIX1": 32.0, "CRPIX2": 6032.0},
+        },
+        "its pixels are not square, 0.32",
+    ),
+    "ANGLE true": ({"ANGLE": True}, "ANGLE is True, not the side of a map"),
     "one of two axes": ({**SKY, "CD1_1": P}, "its world coordinates cannot be read"),
     "ANGLE contradicts": (
         {"ANGLE": 37.2, **SKY, **both(P)},
@@ -236,7 +249,10 @@ def test_a_mask_beside_its_map_is_found_by_name(tmp_path: Path) -> None:
 def test_an_image_in_a_group_of_hdf5(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.h5", "w") as handle:
         handle["z1/kappa"] = K
-    np.testing.assert_array_equal(open_map(tmp_path / "a.h5", image="z1/kappa")[0], K)
+        handle["z1"].attrs["pixel_arcmin"] = 0.4
+    map_, pixel_arcmin = open_map(tmp_path / "a.h5", image="z1/kappa")
+    np.testing.assert_array_equal(map_, K)
+    assert pixel_arcmin == 0.4
     with pytest.raises(InputError, match=r"a\.h5: holds no image, only z1"):
         open_map(tmp_path / "a.h5")
 
@@ -288,6 +304,24 @@ def zeroed_tail(path: Path) -> None:
         handle["kappa"] = K
     content = path.read_bytes()
     path.write_bytes(content[:2048] + bytes(len(content) - 2048))
+
+
+def external(path: Path) -> None:
+    path.with_name("raw.bin").write_bytes(bytes(K.nbytes // 2))
+    with h5py.File(path, "w") as handle:
+        handle.create_dataset("kappa", K.shape, "f4", external=[(b"raw.bin", 0, K.nbytes)])
+
+
+def contradicting(path: Path) -> None:
+    with h5py.File(path, "w") as handle:
+        handle["kappa"] = K
+        handle["kappa"].attrs["pixel_arcmin"], handle.attrs["pixel_arcmin"] = 1.0, 0.4
+
+
+def two_arrays(path: Path) -> None:
+    with open(path, "wb") as handle:
+        np.save(handle, K)
+        np.save(handle, K)
 
 
 def attribute(value: Any) -> Callable[[Path], None]:
@@ -346,6 +380,10 @@ BROKEN: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "scale in an array": ("a.h5", attribute([0.5, 0.5]), "its attribute pixel_arcmin is ['0.5',"),
     "scale in words": ("a.h5", attribute("half"), "its attribute pixel_arcmin is 'half', not one"),
     "scale of zero": ("a.h5", attribute(0.0), "its attribute pixel_arcmin is '0.0', not one"),
+    "data in another file, cut": ("a.h5", external, "which is not there or too short"),
+    "scales that differ": ("a.h5", contradicting, "pixel_arcmin contradict each other, 1 and 0.4"),
+    "two arrays": ("a.npy", two_arrays, "it holds more than one array; save each to a file of"),
+    "a folder": ("a.fits", Path.mkdir, "is a folder; name the files in it"),
     "npz called npy": ("a.npy", in_an_archive, "is an NPZ archive under the name of an NPY file"),
     "pickled": ("a.npy", an_object, "not a whole NPY file"),
     "no pixels": ("a.npy", empty, "holds no pixels"),
@@ -427,6 +465,17 @@ def test_a_file_that_another_program_is_writing(tmp_path: Path) -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=False
         )
     assert "is open for writing in another program; close it there" in ended.stderr
+
+
+def test_an_array_without_a_name_has_no_image_to_choose(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", K)
+    with pytest.raises(InputError, match=r"a\.npy: holds one array without a name; there is no im"):
+        open_map(tmp_path / "a.npy", image="KAPPA")
+
+
+def test_a_file_of_several_masks_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="none is called mask; give a file with one mask"):
+        open_mask(several(tmp_path / "a.fits", "WEIGHT", "FLAGS"))
 
 
 def test_names_of_any_length_and_with_braces(

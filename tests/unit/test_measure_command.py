@@ -172,6 +172,11 @@ BAD = {
     "smoothing": (["a.fits", "--smoothing-arcmin", "-1"], "--smoothing-arcmin: got -1"),
     "range": (["a.fits", "--kappa-range", "1", "0"], "kappa_range: got 1 0"),
     "bins": (["a.fits", "--bins", "0"], "bins: got 0"),
+    "absurd smoothing": (
+        ["a.fits", "--smoothing-arcmin", "1e200"],
+        "--smoothing-arcmin: got 1e+200",
+    ),
+    "absurd scale": (["a.fits", "--pixel-arcmin", "1e-200"], "pixel_arcmin: got 1e-200"),
     "no pixel in the range": (
         ["a.fits", "--kappa-range", "1", "2"],
         "--kappa-range: no pixel of a.fits lies between 1 and 2; they reach from -0.",
@@ -227,6 +232,33 @@ def test_maps_are_never_overwritten(
     assert run(*arguments.split()) == 1
     assert capsys.readouterr().err.count("\n") == 1
     assert [path.read_bytes() for path in paths] == before
+
+
+def test_numbers_may_be_written_in_any_way(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.fits", a_map())
+    ranges = ["--kappa-range", "-2.35e-2", "7.04e-2"]
+    assert run(path, *ranges, "-o", tmp_path / "out.json") == 0
+    assert json.loads((tmp_path / "out.json").read_text())["kappa_edges"][0] == -0.0235
+
+
+def test_a_mistake_in_options_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run("a.fits", "--kappa-range", "1", "-o", "out.json")
+    told = capsys.readouterr().err
+    assert ended.value.code == 1 and told.count("\n") == 1
+    assert told.startswith("kappascope: error: argument --kappa-range: expected 2 arguments; see")
+
+
+def test_what_a_mask_leaves_no_pixel_for_is_null(tmp_path: Path) -> None:
+    stripes = np.zeros((PIXELS, PIXELS))
+    stripes[:, ::2] = 1
+    mask = saved(tmp_path / "mask.fits", stripes)
+    options = ["--mask", mask, "--smoothing-arcmin", "0", "-o", tmp_path / "out.json"]
+    assert run(saved(tmp_path / "a.fits", a_map()), *options) == 0
+    raw = json.loads((tmp_path / "out.json").read_text())["maps"]["a.fits"]["raw"]
+    for name in ("peak_counts_per_kappa", "V1_per_pixel", "V2_per_pixel2"):
+        assert raw[name] == [None] * 20, name
+    assert sum(raw["V0"]) > 0
 
 
 def test_equal_pixels_are_no_peaks(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ def test_own_images_are_stretched_by_their_own_noise(tmp_path) -> None:
     content = np.load(tmp_path / "mine.npz")
     np.testing.assert_allclose(found.x, imaging.stretched(content["images"], content["noise"]))
     assert images.read_own(own(tmp_path, names=None), CAMERA).names == ["0", "1", "2"]
+    as_bytes = {"names": np.array([b"a", b"b", b"c"]), "bands": np.array([b"VIS", b"H"])}
+    assert images.read_own(own(tmp_path, **as_bytes), CAMERA).names == ["a", "b", "c"]
 
 
 def sky() -> np.ndarray:
@@ -194,6 +196,7 @@ def flat_band() -> np.ndarray:
         ({"pixel_arcsec": np.array([])}, "pixel_arcsec holds no real numbers"),
         ({"images": np.zeros((3, 32, 32, 2), complex)}, "images holds no real numbers"),
         ({"names": np.array("a")}, "1 names for 3 images"),
+        ({"names": np.array([["a"], ["b"], ["c"]])}, r"names has shape \(3, 1\); give one text"),
     ],
 )
 def test_other_images_are_refused_in_one_line(tmp_path, changed, message: str) -> None:

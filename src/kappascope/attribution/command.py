@@ -13,7 +13,7 @@ import numpy as np
 from kappascope import progress
 from kappascope.errors import InputError
 from kappascope.files import check_output, is_special, write_array, write_arrays, write_json
-from kappascope.maps.reading import without_data
+from kappascope.maps.reading import one_array, without_data
 from kappascope.runtime import available_cores, configure
 from kappascope.statistics.settings import check_pixel_arcmin
 
@@ -93,6 +93,9 @@ def _run(options: argparse.Namespace) -> None:
         raise InputError(f"--seed: got {options.seed}; give 0 or more")
     from kappascope.networks import description
 
+    for name in ("bands", "pixel_arcmin"):
+        if getattr(options, name) is not None and options.transform is None:
+            raise InputError(f"--{name.replace('_', '-')}: needs --transform fft")
     network, stored, extra = description.load(options.network)
     dtype = np.float64 if options.x64 else np.float32
     x = _inputs(options, extra, len(network.input_shape)).astype(dtype)
@@ -110,8 +113,6 @@ def _run(options: argparse.Namespace) -> None:
         relevance = _transformed(options, method, network, parameters, x)
         _write(options.output, method, relevance)
         return
-    if options.bands is not None:
-        raise InputError("--bands: needs --transform fft")
     batches = methods.in_batches(
         method, (network, parameters), x, options.outputs, options.seed, min(BATCH, len(x))
     )
@@ -138,8 +139,9 @@ def _write(output: Path, method: Any, relevance: np.ndarray) -> None:
 
 def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np.ndarray) -> None:
     """Follow a part of the inputs, or each band of them, through the network."""
-    from kappascope.attribution import contextual, transforms
+    from kappascope.attribution import contextual, methods, transforms
 
+    methods.check_inputs(network, parameters, x)
     if (options.relevant is None) == (options.transform is None):
         raise InputError("--method cd: give either --relevant R.npy or --transform fft --bands ...")
     if options.relevant is not None:
@@ -150,6 +152,8 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
                 f"{options.relevant}: of shape {relevant.shape}, the inputs are {x.shape}; a part "
                 "of the inputs has their shape"
             )
+        if not np.isfinite(relevant).all():
+            raise InputError(f"{options.relevant}: has NaN or infinity")
         values = contextual.evaluated(network, parameters, x)
         scores = contextual.scores(network, parameters, values, relevant)
     else:
@@ -193,9 +197,7 @@ def _transformed(
 def _loaded(path: Path) -> np.ndarray:
     try:
         with open(path, "rb") as handle:
-            x = np.load(handle)
-            if not isinstance(x, np.ndarray):
-                raise ValueError("it is an archive of arrays")
+            x = one_array(handle)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{str(path)[:200]}: not a whole NPY file ({_first_line(error)}); save inputs with "

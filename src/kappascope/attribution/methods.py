@@ -712,7 +712,7 @@ def attribute(
     x = jnp.asarray(x)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
     named = np.arange(len(x)) if names is None else np.asarray(names)
-    _check(graph, parameters, x, named)
+    check_inputs(graph, parameters, x, named)
     weights = {name: jnp.asarray(parameters[name], x.dtype) for name in graph.parameter_names}
     keys = None
     if isinstance(found.procedure, Drawing):
@@ -776,7 +776,22 @@ def _outputs(network: Network, output: int | Sequence[int] | None) -> tuple[int,
     return asked
 
 
-def _check(network: Network, parameters: Mapping[str, Array], x: Array, names: np.ndarray) -> None:
+def check_inputs(
+    network: Network, parameters: Mapping[str, Array], x: Array, names: np.ndarray | None = None
+) -> None:
+    """Refuse inputs (batch, ...) and parameters that a network cannot be explained with.
+
+    Parameters
+    ----------
+    names : of the inputs, for messages; 0, 1, ... unless given.
+
+    Raises
+    ------
+    InputError
+        Another size than the network's, or numbers that are not finite.
+
+    """
+    names = np.arange(len(x)) if names is None else names
     if x.shape[1:] != network.input_shape or not len(x):
         raise InputError(
             f"inputs of shape {x.shape}: network {network.name!r} reads "

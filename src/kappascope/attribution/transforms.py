@@ -223,6 +223,10 @@ class Matrix:
 # ---- Fourier bands -------------------------------------------------------------------------------
 
 
+LARGEST_BAND = 10.0
+"""Edges in units of the Nyquist frequency: nobody means larger ones."""
+
+
 def parse_bands(text: str, pixel_arcmin: float | None = None) -> tuple[tuple[float, float], ...]:
     """Read bands written LO:HI,LO:HI,... in units of the Nyquist frequency.
 
@@ -251,6 +255,12 @@ def parse_bands(text: str, pixel_arcmin: float | None = None) -> tuple[tuple[flo
         if not 0 <= low < high:
             raise InputError(f"--bands: got {part!r}; edges must rise from 0 on")
         bands.append((low, high))
+    edges = [edge for band in bands for edge in band if math.isfinite(edge)]
+    if pixel_arcmin is None and max(edges, default=0.0) > LARGEST_BAND:
+        raise InputError(
+            f"--bands: got {text!r}, whose edges look like multipoles; give --pixel-arcmin, or "
+            "units of the Nyquist frequency (corners of a map reach 1.41)"
+        )
     unit = 1.0 if pixel_arcmin is None else multipole_of_band(1.0, pixel_arcmin)
     return tuple((low / unit, high / unit) for low, high in bands)
 
@@ -263,11 +273,10 @@ def bands_around(centres: Sequence[float], width: float) -> tuple[tuple[float, f
 def ring_masks(pixels: int, bands: Sequence[tuple[float, float]]) -> np.ndarray:
     """Return (band, y, x) masks in the order of the transform: low ≤ d < high.
 
-    d = √(f_y² + f_x²), f = fftfreq / max abs(fftfreq): 1 is the largest frequency along an axis,
-    Nyquist's for an even number of pixels (Singh et al. 2020, released code).
+    d = √(f_y² + f_x²), f = 2 fftfreq: 1 is the Nyquist frequency. The released code of Singh et al.
+    (2020) divides by the largest frequency along an axis, the same for an even number of pixels.
     """
-    frequency = np.fft.fftfreq(pixels)
-    frequency = frequency / np.abs(frequency).max()
+    frequency = 2 * np.fft.fftfreq(pixels)
     distance = np.hypot(frequency[:, None], frequency[None, :])
     return np.array([(low <= distance) & (distance < high) for low, high in bands])
 
@@ -292,8 +301,7 @@ def band_masks(shape: tuple[int, ...], bands: Sequence[tuple[float, float]]) -> 
 
     """
     if len(shape) == 1 or shape[0] == 1:
-        frequency = np.abs(np.fft.fftfreq(max(shape)))
-        frequency = frequency / frequency.max()
+        frequency = 2 * np.abs(np.fft.fftfreq(max(shape)))
         masks = np.array([(low <= frequency) & (frequency < high) for low, high in bands])
         masks = masks if len(shape) == 1 else masks[:, None]
     elif shape[0] != shape[1]:
@@ -302,9 +310,7 @@ def band_masks(shape: tuple[int, ...], bands: Sequence[tuple[float, float]]) -> 
         masks = ring_masks(shape[0], bands)
     for (low, high), mask in zip(bands, masks, strict=True):
         if not mask.any():
-            hint = "narrower than the steps between frequencies"
-            if low > math.sqrt(2):
-                hint = "edges look like multipoles: give --pixel-arcmin" if low > 10 else "too high"
+            hint = "too high" if low > 1.41 else "narrower than the steps between frequencies"
             raise InputError(
                 f"band {low:g}:{high:g} holds no coefficient of the transform, whose frequencies "
                 f"reach {1 if min(shape[:2]) == 1 or len(shape) == 1 else math.sqrt(2):.3g} in "

@@ -10,6 +10,7 @@ Maps of one simulation share its structures: they are never spread over two spli
 import csv
 import dataclasses
 import functools
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,8 +20,9 @@ import numpy as np
 
 from kappascope.cosmology.model import sigma_8_from_amplitude
 from kappascope.errors import InputError
+from kappascope.files import check_output
 from kappascope.maps.dataset import COLUMNS, SPLITS, MapSet, MapWriter
-from kappascope.maps.reading import mean_pooled, open_map, open_mask
+from kappascope.maps.reading import image_read, mean_pooled, open_map, open_mask
 
 SOURCES = ("columbia", "massivenus", "folder", "cosmogrid")
 """Names of the sources that are not simulated here."""
@@ -40,6 +42,7 @@ class Entry:
     file : FITS, NPY or HDF5 file.
     index : place of the map in the file's stack (map, y, x), or None for a file of one map.
     image : name of the image in a file of several, or None: the one called kappa.
+    field_degrees : side of the map where the archive says it and the files do not.
     omega_matter, sigma_8 : parameters of its cosmology.
     pixel_arcmin : side of a pixel as the table or the archive gives it [arcmin], or None: then the
         file's header must.
@@ -62,6 +65,7 @@ class Entry:
     simulation: str
     source_redshift: float
     where: str
+    field_degrees: float | None = None
 
 
 # ---- archives ------------------------------------------------------------------------------------
@@ -91,8 +95,8 @@ def list_source(
             f"be smoothed by {smoothing_arcmin:g} arcmin; use columbia, massivenus or folder"
         )
     root = Path(path)
-    if not root.is_dir():
-        raise InputError(f"maps.path: {root} is no folder")
+    if not os.path.isdir(root):
+        raise InputError(f"maps.path: {str(root)[:200]} is no folder")
     listing = {
         "columbia": lambda: _list_columbia(root),
         "massivenus": lambda: _list_massivenus(root, table),
@@ -142,7 +146,9 @@ def _in_layout(root: Path, folder_name: re.Pattern[str], below: str) -> Iterator
             continue
         for file in sorted((folder / below).iterdir()):
             realization = _REALIZATION.match(file.name)
-            if realization is not None:
+            # Unpacked beside its packed twin, a map is one map.
+            twin = file.suffix == ".gz" and file.with_suffix("").exists()
+            if realization is not None and not twin:
                 yield folder, cosmology, file, realization
 
 
@@ -159,6 +165,7 @@ def _archive_entry(folder: Path, file: Path, omega_matter: float, sigma_8: float
         simulation=f"{folder.name}/{file.name}",
         source_redshift=1.0,
         where=str(file),
+        field_degrees=_FIELD_DEGREES,
     )
 
 
@@ -174,9 +181,12 @@ def _list_massivenus(root: Path, table: str | Path | None) -> list[Entry]:
     if table is not None:
         for number, row in _rows(table, ("folder", "sigma_8")):
             where = f"{table} row {number}"
-            if row["folder"] in tabled:
-                raise InputError(f"{where}: names folder {row['folder']!r} again; leave one out")
-            tabled[row["folder"]] = _number(row, "sigma_8", where)
+            name = row["folder"].rstrip("/")
+            if name in tabled:
+                raise InputError(f"{where}: names folder {name!r} again; leave one out")
+            if not (root / name).is_dir() and root.resolve().name != name:
+                raise InputError(f"{where}: there is no folder {name!r} in {root}; correct it")
+            tabled[name] = _number(row, "sigma_8", where)
     entries = []
     for folder, cosmology, file, _ in _in_layout(root, _MASSIVENUS, "Maps10"):
         omega_matter = float(cosmology["om"])
@@ -201,6 +211,13 @@ def _rows(table: str | Path, required: Sequence[str]) -> list[tuple[int, dict[st
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"maps.table: {path} cannot be read as CSV ({error})") from error
+    known = (*_COLUMNS, *required)
+    for name in columns:
+        meant = [one for one in known if one.lower() == name.lower() and one != name]
+        if meant and name not in known:
+            raise InputError(
+                f"maps.table: {path} has a column {name!r}, which is not read; call it {meant[0]!r}"
+            )
     missing = [name for name in required if name not in columns]
     if missing:
         raise InputError(
@@ -223,6 +240,10 @@ def _rows(table: str | Path, required: Sequence[str]) -> list[tuple[int, dict[st
     ]
 
 
+_COLUMNS = (
+    *("file", "Omega_m", "sigma_8", "pixel_arcmin", "mask", "split", "simulation"),
+    *("source_redshift", "index", "image"),
+)
 _LIMITS = {"Omega_m": 1.0, "sigma_8": 3.0, "pixel_arcmin": 60.0, "source_redshift": 1100.0}
 """Largest values that make sense; beyond them a unit or a column is another than thought."""
 
@@ -258,9 +279,12 @@ def _list_folder(root: Path, table: str | Path | None) -> list[Entry]:
         _folder_entry(root, row, f"{table} row {number}")
         for number, row in _rows(table, ("file", "Omega_m", "sigma_8"))
     ]
+    files = [entry.file.resolve() for entry in entries]
     first: dict[tuple[Path, int | None, str | None], str] = {}
-    for entry in entries:
-        place = (entry.file.resolve(), entry.index, entry.image)
+    for entry, file in zip(entries, files, strict=True):
+        # An image may be named in several ways.
+        image = image_read(file, entry.image) if files.count(file) > 1 else None
+        place = (file, entry.index, image)
         if place in first:
             raise InputError(
                 f"{entry.where}: names the same map as {first[place]}, which would be in two "
@@ -274,8 +298,12 @@ def _named_file(root: Path, row: Mapping[str, str], column: str, where: str) -> 
     text = row.get(column, "")
     if not text:
         return None
-    if not (root / text).is_file():
-        raise InputError(f"{where}: {column} {text!r} is not in {root}; correct the name")
+    try:
+        there = (root / text).is_file()
+    except OSError:  # longer than a name can be
+        there = False
+    if not there:
+        raise InputError(f"{where}: {column} {text[:200]!r} is not in {root}; correct the name")
     return root / text
 
 
@@ -384,14 +412,21 @@ class _Listed:
             yield dataclasses.replace(part, convergence=maps)
 
 
-_cached_mask = functools.lru_cache(maxsize=8)(open_mask)
+@functools.lru_cache(maxsize=8)
+def _mask_as_it_was(file: Path, modified: int, size: int) -> np.ndarray:
+    return open_mask(file)
+
+
+def _cached_mask(file: Path) -> np.ndarray:
+    now = file.stat()
+    return _mask_as_it_was(file.resolve(), now.st_mtime_ns, now.st_size)
 
 
 def _scaled(entry: Entry, mask: np.ndarray | None, pixels: int | None) -> tuple[np.ndarray, float]:
     """Return a map, averaged down to ``pixels``, and the side of its pixels [arcmin]."""
     map_, pixel_arcmin = open_map(entry.file, entry.index, mask, entry.image, entry.pixel_arcmin)
-    if pixel_arcmin is None and _REALIZATION.match(entry.file.name):
-        pixel_arcmin = _FIELD_DEGREES * 60.0 / len(map_)
+    if pixel_arcmin is None and entry.field_degrees is not None:
+        pixel_arcmin = entry.field_degrees * 60.0 / len(map_)
     if pixel_arcmin is None:
         raise InputError(
             f"{entry.where}: neither the file nor the table says the pixel scale; add a column "
@@ -414,6 +449,14 @@ def _prepare(
         pixels = 512
     entries = assign_splits(list_source(source, path, table, smoothing_arcmin), fiducial)
     kept, cosmology, realization = _numbered(entries, limits)
+    redshifts = {entry.source_redshift for entry in kept if not np.isnan(entry.source_redshift)}
+    unknown = [entry for entry in kept if np.isnan(entry.source_redshift)]
+    if len(redshifts) > 1 or (redshifts and unknown):
+        other = next(iter(unknown), max(kept, key=lambda entry: entry.source_redshift))
+        raise InputError(
+            f"{other.where}: source_redshift is {other.source_redshift:g}, but {min(redshifts):g} "
+            "elsewhere; maps that are used together need one"
+        )
     first_mask = None if kept[0].mask is None else _cached_mask(kept[0].mask)
     first, pixel_arcmin = _scaled(kept[0], first_mask, pixels)
     columns = MapSet(
@@ -524,6 +567,16 @@ def import_maps(
     """
     listed = _prepare(source, path, table, pixels, fiducial, smoothing_arcmin, limits)
     columns = listed.columns
+    read = {entry.file for entry in listed.entries} | {entry.mask for entry in listed.entries}
+    for number, destination in enumerate(destinations):
+        check_output(
+            Path(destination),
+            "maps",
+            (".h5", ".hdf5"),
+            [*read, None if table is None else Path(table)],
+        )
+        if destination in destinations[:number]:
+            raise InputError(f"maps: {destination} stands twice among the files to write")
     if len(columns) < len(destinations):
         raise InputError(
             f"maps.path: {len(columns)} maps for {len(destinations)} batches; set "

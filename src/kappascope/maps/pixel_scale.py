@@ -35,7 +35,10 @@ def pixel_arcmin(header: Any, pixels: int) -> float | None:
 
     """
     of_angle = _from_angle(header, pixels)
-    of_wcs, has_unit = _from_wcs(header)
+    with warnings.catch_warnings():
+        # Repairs of old spellings and unknown units are announced as warnings.
+        warnings.simplefilter("ignore")
+        of_wcs, has_unit = _from_wcs(header, pixels)
     if of_angle is None and not has_unit:
         raise ValueError("its world coordinates have no unit (CUNIT1)")
     if of_angle is None or of_wcs is None:
@@ -52,7 +55,7 @@ def _from_angle(header: Any, pixels: int) -> float | None:
     if "ANGLE" not in header:
         return None
     angle = _value(header, "ANGLE")
-    if not isinstance(angle, int | float) or not 0 < angle < math.inf:
+    if isinstance(angle, bool) or not isinstance(angle, int | float) or not 0 < angle < math.inf:
         raise ValueError(f"ANGLE is {angle!r}, not the side of a map in degrees")
     return float(angle) * 60.0 / pixels
 
@@ -64,7 +67,7 @@ def _value(header: Any, key: str) -> Any:
         raise ValueError(f"{key} cannot be read") from error
 
 
-def _from_wcs(header: Any) -> tuple[float | None, bool]:
+def _from_wcs(header: Any, pixels: int) -> tuple[float | None, bool]:
     """Return the side of a pixel [arcmin], and whether that is a unit the header names.
 
     Without a unit the side is what it would be if degrees were meant.
@@ -75,11 +78,15 @@ def _from_wcs(header: Any) -> tuple[float | None, bool]:
             raise ValueError(f"{key} is {value!r}, not a number")
     if not any(cards.values()):
         return None, True
-    matrix, units = _to_world(_both_axes(header))
-    has_unit = all(units)
-    matrix *= _arcmin(units[0] or "deg"), _arcmin(units[1] or "deg")
-    sides = np.hypot(*matrix.T)
-    return _side(matrix.T / sides, sides), has_unit
+    system = _system(_both_axes(header))
+    matrix = np.array(system.pixel_scale_matrix).T  # (pixel axis, world axis)
+    units = [str(unit) or "deg" for unit in system.wcs.cunit]
+    side = _side(matrix * [_arcmin(unit) for unit in units])
+    if system.has_celestial:
+        # Far from its reference point a projection may stretch pixels.
+        there = _side(60.0 * _steps_on_the_sky(system, (pixels - 1) / 2))
+        side = side if math.isclose(side, there, rel_tol=TOLERANCE) else there
+    return side, all(map(str, system.wcs.cunit))
 
 
 def _both_axes(header: Any) -> Any:
@@ -95,19 +102,32 @@ def _both_axes(header: Any) -> Any:
     return copied
 
 
-def _to_world(header: Any) -> tuple[np.ndarray, list[str]]:
-    """Return the matrix (pixel axis, world axis) and the world axes' units, empty where none."""
+def _system(header: Any) -> Any:
     from astropy.wcs import WCS
 
-    with warnings.catch_warnings():
-        # Repairs of old spellings are announced as warnings.
-        warnings.simplefilter("ignore")
-        try:
-            system = WCS(header, naxis=2)
-            return np.array(system.pixel_scale_matrix).T, [str(u) for u in system.wcs.cunit]
-        except Exception as error:
-            reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
-            raise ValueError(f"its world coordinates cannot be read ({reason})") from error
+    try:
+        system = WCS(header, naxis=2)
+        np.linalg.inv(system.pixel_scale_matrix)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[-1]
+        raise ValueError(f"its world coordinates cannot be read ({reason})") from error
+    return system
+
+
+def _steps_on_the_sky(system: Any, middle: float) -> np.ndarray:
+    """Return how far a pixel along each axis leads in the middle of a map [degrees], (2, 2)."""
+    points = middle + np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    try:
+        world = system.wcs_pix2world(points, 0)
+    except Exception as error:
+        raise ValueError("its world coordinates cannot be read") from error
+    if system.wcs.lng == 1:
+        world = world[:, ::-1]
+    steps = (world[1:] - world[0] + 180.0) % 360.0 - 180.0
+    steps[:, 0] *= np.cos(np.radians(world[0, 1]))
+    if not np.isfinite(steps).all():
+        raise ValueError("its world coordinates do not reach the middle of the map")
+    return np.asarray(steps)
 
 
 def _arcmin(unit: str) -> float:
@@ -119,12 +139,13 @@ def _arcmin(unit: str) -> float:
         raise ValueError(f"its pixels are in {unit}, which is no angle") from None
 
 
-def _side(directions: np.ndarray, sides: np.ndarray) -> float:
-    """Return the one side of square pixels; directions are unit vectors in its columns."""
-    if not math.isclose(*sides, rel_tol=TOLERANCE):
+def _side(matrix: np.ndarray) -> float:
+    """Return the one side of square pixels, whose sides are the rows of a matrix [arcmin]."""
+    one, other = np.hypot(*matrix.T)
+    if not math.isclose(one, other, rel_tol=TOLERANCE):
         raise ValueError(
-            f"its pixels are not square, {sides[0]:.4g} by {sides[1]:.4g} arcmin; resample the map"
+            f"its pixels are not square, {one:.4g} by {other:.4g} arcmin; resample the map"
         )
-    if abs(directions[:, 0] @ directions[:, 1]) > TOLERANCE:
+    if abs(matrix[0] @ matrix[1]) > TOLERANCE * one * other:
         raise ValueError("its pixels are not square, their sides not perpendicular; resample it")
-    return float(math.sqrt(sides.prod()))
+    return math.sqrt(one * other)

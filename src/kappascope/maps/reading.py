@@ -9,9 +9,9 @@ import gzip
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,9 @@ LARGEST_CONVERGENCE = 50.0
 
 UNSEEN = -1.6375e30
 """HEALPix's mark of pixels without data; the only number besides 0 and 1 that a mask may hold."""
+
+SCALE = "pixel_arcmin"
+"""HDF5 attribute of the side of a pixel [arcmin]."""
 
 MAP_NAMES = ("convergence", "kappa")
 MASK_NAMES = ("mask",)
@@ -36,6 +39,7 @@ class _Image(NamedTuple):
 
     array: np.ndarray
     scale: Callable[[int], float | None]
+    name: str = ""
 
 
 def open_map(
@@ -103,6 +107,11 @@ def open_map(
         ) from error
 
 
+def image_read(file: str | Path, image: str | None = None) -> str:
+    """Return the full name of the image that :func:`open_map` reads of a file."""
+    return _read(Path(file), MAP_NAMES, image).name
+
+
 def open_mask(file: str | Path, image: str | None = None) -> np.ndarray:
     """Read a mask, (y, x) bool: observed where the file holds 1, masked where 0, NaN or UNSEEN.
 
@@ -156,6 +165,8 @@ def _read(path: Path, wanted: tuple[str, ...], image: str | None) -> _Image:
         there = False
     if not there:
         name = str(path)
+        if len(path.name) < 256 and path.is_dir():
+            raise InputError(f"{path}: is a folder; name the files in it")
         hint = "; give each file as an argument of its own" if len(name.split()) > 1 else ""
         raise InputError(f"{name[:200]}: there is no such file{hint}")
     for kind, (endings, reader) in _READERS.items():
@@ -164,6 +175,10 @@ def _read(path: Path, wanted: tuple[str, ...], image: str | None) -> _Image:
                 return reader(path, wanted, image)
             except _UnreadableError as error:
                 raise InputError(f"{path}: {error}") from error
+            except PermissionError as error:
+                raise InputError(f"{path}: may not be read ({error.strerror})") from error
+            except MemoryError:
+                raise
             # A file that is not what it says can raise anything inside a library.
             except Exception as error:
                 reason = (str(error) or type(error).__name__).splitlines()[0]
@@ -193,8 +208,12 @@ def _chosen(names: list[str], wanted: tuple[str, ...], image: str | None, kind: 
     if len(fitting) != 1:
         raise _UnreadableError(
             f"holds {len(names)} images ({', '.join(names)}), and "
-            f"{'more than one' if fitting else 'none'} is called {' or '.join(wanted)}; choose one "
-            "by --image NAME, or a column image in a table"
+            f"{'more than one' if fitting else 'none'} is called {' or '.join(wanted)}; "
+            + (
+                "give a file with one mask, or call it so"
+                if wanted == MASK_NAMES
+                else "choose one by --image NAME, or a column image in a table"
+            )
         )
     return fitting[0]
 
@@ -226,9 +245,9 @@ def _read_fits(path: Path, wanted: tuple[str, ...], image: str | None) -> _Image
                     else ""
                 )
                 raise _UnreadableError(f"holds no image{more}")
-            unit = images[_fits_image(list(images), wanted, image)]
-            array, header = np.asarray(unit.data), unit.header.copy()
-    return _Image(array, lambda pixels: pixel_scale.pixel_arcmin(header, pixels))
+            name = _fits_image(list(images), wanted, image)
+            array, header = np.asarray(images[name].data), images[name].header.copy()
+    return _Image(array, lambda pixels: pixel_scale.pixel_arcmin(header, pixels), name)
 
 
 def _fits_image(names: list[str], wanted: tuple[str, ...], image: str | None) -> str:
@@ -264,13 +283,25 @@ def _check_whole(units: Any, content: bytes) -> None:
 
 
 def _read_npy(path: Path, wanted: tuple[str, ...], image: str | None) -> _Image:
+    if image is not None:
+        raise _UnreadableError(f"holds one array without a name; there is no image {image!r} in it")
     with open(path, "rb") as handle:
         if handle.read(2) == b"PK":
             raise _UnreadableError(
                 "is an NPZ archive under the name of an NPY file; use numpy.save"
             )
         handle.seek(0)
-        return _Image(np.load(handle, allow_pickle=False), _unscaled)
+        return _Image(one_array(handle), _unscaled)
+
+
+def one_array(handle: BinaryIO) -> np.ndarray:
+    """Read the one array of an open NPY file; ValueError where it is none or not the only one."""
+    array = np.load(handle, allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise ValueError("it is an archive of arrays")
+    if handle.read(1):
+        raise ValueError("it holds more than one array; save each to a file of its own")
+    return array
 
 
 # ---- HDF5 ----------------------------------------------------------------------------------------
@@ -299,17 +330,29 @@ def _read_hdf5(path: Path, wanted: tuple[str, ...], image: str | None) -> _Image
         if dataset is None:
             raise _UnreadableError(f"dataset {name!r} is a link to something that is not there")
         _check_written(path, dataset)
-        attributes = {**dict(dataset.attrs), **dict(handle.attrs)}
-        return _Image(dataset[:], lambda pixels: _attribute(attributes, "pixel_arcmin"))
+        # The dataset, the groups around it, the file: whichever say it must agree.
+        around = [dataset, dataset.parent]
+        while around[-1].name != "/":
+            around.append(around[-1].parent)
+        said = [place.attrs[SCALE] for place in around if SCALE in place.attrs]
+        return _Image(dataset[:], lambda pixels: _agreed(said), dataset.name)
 
 
-def _attribute(attributes: Mapping[str, Any], name: str) -> float | None:
-    if name not in attributes:
-        return None
-    value = np.asarray(attributes[name])
+def _agreed(said: list[Any]) -> float | None:
+    numbers = [_positive(value) for value in said]
+    for number in numbers:
+        if not math.isclose(number, numbers[0], rel_tol=pixel_scale.TOLERANCE):
+            raise ValueError(
+                f"its attributes {SCALE} contradict each other, {numbers[0]:g} and {number:g}"
+            )
+    return numbers[0] if numbers else None
+
+
+def _positive(said: Any) -> float:
+    value = np.asarray(said)
     if value.size != 1 or value.dtype.kind not in "fiu" or not 0 < value.item() < np.inf:
         told = value.astype(str).tolist()
-        raise ValueError(f"its attribute {name} is {told!r}, not one positive number")
+        raise ValueError(f"its attribute {SCALE} is {told!r}, not one positive number")
     return float(value.item())
 
 
@@ -343,6 +386,10 @@ def _check_written(path: Path, dataset: Any) -> None:
     if not dataset.size or dataset.shape == ():
         return
     missing = dataset.id.get_storage_size() == 0 and dataset.external is None
+    for name, offset, size in dataset.external or ():
+        raw = path.resolve().parent / name
+        if not raw.is_file() or raw.stat().st_size < offset + min(size, dataset.nbytes):
+            raise _UnreadableError(f"keeps its data in {raw}, which is not there or too short")
     if dataset.chunks is not None and not missing:
         chunks = math.prod(-(-n // c) for n, c in zip(dataset.shape, dataset.chunks, strict=True))
         missing = dataset.id.get_num_chunks() < chunks
@@ -364,7 +411,7 @@ def mean_pooled(map_: np.ndarray, pixels: int | None, name: str | Path) -> np.nd
     """Average a map (y, x) down to ``pixels`` on a side; None leaves it as it is."""
     if pixels is None or pixels == len(map_):
         return map_
-    factor, rest = divmod(len(map_), pixels)
+    factor, rest = divmod(len(map_), pixels) if pixels > 0 else (0, 1)
     if rest or factor < 1:
         raise InputError(
             f"{name}: {_size(map_)} pixels cannot be averaged to {pixels}x{pixels}; "

@@ -24,6 +24,7 @@ are (batch, y, x, channel), ``x`` is the input's name, paddings are [[top, botto
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -141,8 +142,10 @@ def load(folder: str | Path) -> tuple[Network, Parameters, dict[str, np.ndarray]
     """
     described, stored = Path(folder) / "network.json", Path(folder) / "network.npz"
     for path in (described, stored):
-        if not path.is_file():
-            raise InputError(f"{path}: not found; a network is a folder with this file in it")
+        if not os.path.isfile(path):
+            raise InputError(
+                f"{str(path)[:200]}: not found; a network is a folder with this file in it"
+            )
     try:
         content = json.loads(described.read_text(encoding="utf-8"))
         check_content(content)

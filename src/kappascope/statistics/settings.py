@@ -73,10 +73,17 @@ def _centres(edges: Sequence[float]) -> np.ndarray:
     return 0.5 * (array[1:] + array[:-1])
 
 
+SMALLEST_ARCMIN, LARGEST_ARCMIN = 1e-6, 60.0 * 180.0
+"""Sides of pixels that make sense: from microarcminutes to half the sky."""
+
+
 def check_pixel_arcmin(pixel_arcmin: float) -> None:
     """Refuse a side of a pixel [arcmin] that is not positive and finite."""
-    if not 0 < pixel_arcmin < np.inf:
-        raise InputError(f"pixel_arcmin: got {pixel_arcmin:g}; give a positive number of arcmin")
+    if not SMALLEST_ARCMIN < pixel_arcmin < LARGEST_ARCMIN:
+        raise InputError(
+            f"pixel_arcmin: got {pixel_arcmin:g}; give a positive number of arcmin, from "
+            f"{SMALLEST_ARCMIN:g} to {LARGEST_ARCMIN:g}"
+        )
 
 
 def _check(

@@ -265,6 +265,17 @@ def _check_light(
             )
 
 
+def _texts(path: str | Path, field: str, values: np.ndarray) -> list[str]:
+    """Read a list of texts; FITS and HDF5 keep them as bytes."""
+    listed = np.atleast_1d(values)
+    if listed.ndim != 1:
+        raise InputError(f"{path}: {field} has shape {listed.shape}; give one text for each")
+    return [
+        value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+        for value in listed.tolist()
+    ]
+
+
 def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     """Read a user's images, an ``.npz`` with what the networks need to know.
 
@@ -283,7 +294,7 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
         if name not in found:
             raise InputError(f"{path}: holds no array {name!r}; see docs/how-to/find-lenses.md")
     images, side, wanted = found["images"], camera.pixels, list(camera.bands)
-    bands = [str(name) for name in np.atleast_1d(found["bands"])]
+    bands = _texts(path, "bands", found["bands"])
     for name in ("images", "noise", "pixel_arcsec"):
         if found[name].dtype.kind not in "fiu" or not found[name].size:
             raise InputError(f"{path}: {name} holds no real numbers")
@@ -311,7 +322,7 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     noise = np.asarray(found["noise"], float)
     if noise.shape != (len(wanted),) or not (np.isfinite(noise).all() and (noise > 0).all()):
         raise InputError(f"{path}: noise is {noise}; give one positive number for each band")
-    names = [str(name) for name in np.atleast_1d(found.get("names", np.arange(len(images))))]
+    names = _texts(path, "names", found.get("names", np.arange(len(images))))
     if len(names) != len(images):
         raise InputError(f"{path}: {len(names)} names for {len(images)} images")
     _check_light(path, names, images / noise, wanted)
