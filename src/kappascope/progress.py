@@ -24,7 +24,9 @@ class _Bar(tqdm):
         if done < (total or 0) and made > 0 and elapsed > 0:
             rate = known["rate"] or made / elapsed
             left = self.format_interval((total - done) / rate)
-            known["pace"] = f", {rate:.3g} {known['unit']}/s, {left} left"
+            unit = known["unit"]
+            pace = f"{rate:.3g} {unit}/s" if rate >= 1 else f"{1 / rate:.3g} s/{unit}"
+            known["pace"] = f", {pace}, {left} left"
         else:
             known["pace"] = f" in {self.format_interval(elapsed)}" if made else ""
         return known

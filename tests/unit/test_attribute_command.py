@@ -251,7 +251,7 @@ def two_arrays() -> None:
 
 
 def damaged() -> None:
-    network, parameters = small_network()
+    _, parameters = small_network()
     noise = {"noise": np.random.default_rng(1).normal(size=5000)}
     np.savez_compressed("net/network.npz", **parameters, **noise)
     content = bytearray(Path("net/network.npz").read_bytes())

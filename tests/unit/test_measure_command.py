@@ -174,7 +174,7 @@ BAD = {
     "bins": (["a.fits", "--bins", "0"], "bins: got 0"),
     "absurd smoothing": (
         ["a.fits", "--smoothing-arcmin", "1e200"],
-        "--smoothing-arcmin: got 1e+200",
+        "--smoothing-arcmin: got 1e",
     ),
     "absurd scale": (["a.fits", "--pixel-arcmin", "1e-200"], "pixel_arcmin: got 1e-200"),
     "no pixel in the range": (
