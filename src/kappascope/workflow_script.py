@@ -61,18 +61,17 @@ def run(main: Main, snakemake: Any) -> None:
         sys.stderr = _Tee(sys.stderr, _opened(log))
         note = running.note_job(log, snakemake.rule, snakemake.resources.get("mem_mb"))
     compiling: Spans = []
-    if spec.get("jax"):
-        from kappascope import runtime
-
-        cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")
-        with _told(snakemake.rule):
-            runtime.configure(threads=snakemake.threads, cache=cache)
-        compiling = _watch_compilation()
-    started = time.time()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
     try:
         with _told(snakemake.rule):
+            if spec.get("jax"):
+                from kappascope import runtime
+
+                cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")
+                runtime.configure(threads=snakemake.threads, cache=cache)
+                compiling = _watch_compilation()
+            started = time.time()
             running.settle_times(snakemake.input)
             integrity.check(snakemake.input)
             integrity.forget(snakemake.output)

@@ -213,3 +213,11 @@ def test_a_full_disk_while_statistics_are_saved(rerun: Checkout) -> None:
     ended = rerun.run("statistics", "--cores", "1", *SMOKE, before=before)
     assert_one_line(ended, "results/smoke/statistics", "the disk is full")
     assert rerun.planned("statistics", *SMOKE)["simulate_maps"] == 0
+
+
+def test_a_device_that_is_not_there_is_told_by_the_job(
+    fresh: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAX_PLATFORMS", "cuda")
+    ended = fresh.run("maps", "--cores", "1", *SMOKE)
+    assert_one_line(ended, "rule simulate_maps", "JAX_PLATFORMS: got 'cuda'", "unset it")
