@@ -607,7 +607,7 @@ def wilde_tables() -> dict[str, list[dict[str, Any]]]:
 
 
 def rosenzweig_tables() -> dict[str, list[dict[str, Any]]]:
-    """Tables of rosenzweig, the ones that the ledger and the paper read."""
+    """Tables of rosenzweig2021, the ones that the ledger and the paper read."""
     told = {
         "best probability": {"nonlinear": 99.0, "linear": 80.0},
         "driven from 1 % above 95 %": {"nonlinear": 100.0, "linear": 50.0},
@@ -654,9 +654,9 @@ def make_run(folder: Path) -> Path:
     for name, rows in wilde_tables().items():
         write_csv(folder / f"wilde2022/{name}.csv", rows)
     for name, rows in rosenzweig_tables().items():
-        write_csv(folder / f"rosenzweig/{name}.csv", rows)
+        write_csv(folder / f"rosenzweig2021/{name}.csv", rows)
     names += [f"wilde2022/{name}" for name in WILDE_FIGURES]
-    names += [f"rosenzweig/{name}" for name in ROSENZWEIG_FIGURES]
+    names += [f"rosenzweig2021/{name}" for name in ROSENZWEIG_FIGURES]
     names += [f"singh2020/{name}" for name in SINGH_FIGURES]
     names += [f"you2023/{name}" for name in YOU_FIGURES]
     for name in names:

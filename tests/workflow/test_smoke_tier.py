@@ -148,7 +148,7 @@ def test_every_figure_of_groups_is_there(finished: Checkout, name: str) -> None:
     ("folder", "name"),
     [
         *(("wilde2022", name) for name in LENS_FIGURES),
-        *(("rosenzweig", name) for name in NONLINEAR_FIGURES),
+        *(("rosenzweig2021", name) for name in NONLINEAR_FIGURES),
     ],
 )
 def test_every_figure_of_lenses_is_there(finished: Checkout, folder: str, name: str) -> None:
@@ -159,7 +159,7 @@ def test_every_figure_of_lenses_is_there(finished: Checkout, folder: str, name: 
 
 def test_lenses_are_scored_and_explained(finished: Checkout, real_data: Path) -> None:
     folder = finished.root / "results/smoke/wilde2022"
-    for file in [*folder.glob("*.csv"), *(folder.parent / "rosenzweig").glob("*.csv")]:
+    for file in [*folder.glob("*.csv"), *(folder.parent / "rosenzweig2021").glob("*.csv")]:
         assert ",nan" not in file.read_text().lower(), file.name
     section = configuration.load("smoke")["lenses"]
     accuracy = {row["measure"]: row for row in rows_of(folder / "finder.csv")}
@@ -175,7 +175,7 @@ def test_lenses_are_scored_and_explained(finished: Checkout, real_data: Path) ->
 
 
 def test_nonlinear_saliency_is_told_for_every_example(finished: Checkout) -> None:
-    folder = finished.root / "results/smoke/rosenzweig"
+    folder = finished.root / "results/smoke/rosenzweig2021"
     section = configuration.load("smoke")["nonlinear"]
     rows = rows_of(folder / "examples.csv")
     assert len(rows) == 2 * 2 * (section["images"] + section["digits"])

@@ -81,7 +81,7 @@ def wilde(name):
 
 def rosenzweig(name):
     """Path of a table or figure of Rosenzweig et al. (2021)."""
-    return result(f"rosenzweig/{name}")
+    return result(f"rosenzweig2021/{name}")
 
 
 def log_of(name):

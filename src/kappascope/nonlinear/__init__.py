@@ -1,1 +1,1 @@
-"""Nonlinear saliency maps: what they show of classifiers and regressors (rosenzweig)."""
+"""Nonlinear saliency maps: what they show of classifiers and regressors (rosenzweig2021)."""
