@@ -300,7 +300,8 @@ def test_ctrl_c_is_one_line(tmp_path: Path, seconds: float) -> None:
     command = [sys.executable, "-m", "kappascope", "measure", path, "-o", tmp_path / "out.json"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         # Python itself must have started.
-        while not Path(f"/proc/{running.pid}/maps").read_text().count("numpy"):
+        maps = Path(f"/proc/{running.pid}/maps")
+        while maps.exists() and "numpy" not in maps.read_text():
             time.sleep(0.01)
         time.sleep(seconds)
         running.send_signal(signal.SIGINT)
