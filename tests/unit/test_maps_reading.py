@@ -94,6 +94,17 @@ def test_the_pixel_scale_of_a_header(tmp_path: Path, case: str) -> None:
     assert open_map(path)[1] == pytest.approx(0.5, rel=1e-9)
 
 
+def test_a_projection_that_stretches_evenly_has_the_scale_of_the_maps_middle(
+    tmp_path: Path,
+) -> None:
+    latitude = math.radians(50)
+    up = math.degrees(math.log(math.tan(math.pi / 4 + latitude / 2)))  # Mercator's ordinate
+    place = {"CRVAL1": 0.0, "CRVAL2": 0.0, "CRPIX1": 32.0, "CRPIX2": 32.5 - up / P}
+    header = {"CTYPE1": "RA---MER", "CTYPE2": "DEC--MER", **both(P), **place}
+    path = written(tmp_path / "a.fits", header=header)
+    assert open_map(path)[1] == pytest.approx(0.5 * math.cos(latitude), rel=1e-3)
+
+
 NO_SCALE = {
     "Mpc": (both(0.03, "Mpc"), "its pixels are in Mpc, which is no angle"),
     "no unit": (both(1.0), "its world coordinates have no unit"),
