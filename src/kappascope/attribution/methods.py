@@ -10,311 +10,25 @@ k is the explained output and y_k its value, x the input, S the map.
 """
 
 import dataclasses
-import functools
-import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
 from kappascope import randomness
 from kappascope.attribution import rules
 from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
-from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise
-from kappascope.attribution.walk import backward, evaluate, fold
+from kappascope.attribution.gradients import GradCam, GradientShap, IntegratedGradients, SmoothGrad
+from kappascope.attribution.propagation import GRADIENT, GUIDED, Propagation, compiled
+from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Occlusion, Rise
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations, outputs_of
 
 Array = Any
 Model = tuple[Network, Mapping[str, Array]]
 """A network's description and its parameters by name."""
-
-
-_EVERYWHERE_DERIVATIVE = rules.Composite()
-
-
-@dataclasses.dataclass(frozen=True)
-class Propagation:
-    """One forward and one backward pass through the network's nodes.
-
-    Attributes
-    ----------
-    composite : a rule for each kind of node.
-    seed : relevance of the explained output: ``one``, ``output`` (y_k) or ``positive_output``
-        (max(y_k, 0)).
-    fold : whether batch normalization is folded into convolutions first.
-    times_input : whether the map is multiplied by the input.
-    target : the node whose relevance is returned.
-    from_baseline : whether rules compare with the network's values for an input of zero.
-
-    """
-
-    composite: rules.Composite = _EVERYWHERE_DERIVATIVE
-    seed: str = "one"
-    fold: bool = False
-    times_input: bool = False
-    target: str = "x"
-    from_baseline: bool = False
-
-    def __call__(
-        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
-    ) -> Array:
-        """Return (explained, batch, ...) relevance of the target."""
-        if self.fold:
-            network, parameters = fold(network, parameters)
-        values, hot = evaluate(network, parameters, x, outputs)
-        last = values[network.nodes[-1]["name"]]
-        start = {
-            "one": jnp.ones_like(last),
-            "output": last,
-            "positive_output": jax.nn.relu(last),
-        }[self.seed]
-        baseline = None
-        if self.from_baseline:
-            baseline = activations(network, parameters, jnp.zeros_like(x[:1]))
-
-        def one(seed: Array) -> Array:
-            return backward(
-                network, parameters, values, seed, self.composite, self.target, baseline
-            )
-
-        found = jax.vmap(one)(hot * start)
-        # Masks can hide an overflow on the way: a map of an output that is no number is none.
-        sound = jnp.isfinite(last).all(-1).reshape(-1, *[1] * (found.ndim - 2))
-        found = jnp.where(sound, found, jnp.nan)
-        return found * values[self.target] if self.times_input else found
-
-    def conventions(self) -> dict[str, Any]:
-        """Return what another library may do otherwise."""
-        told = {
-            "seed": {"one": "1", "output": "y_k", "positive_output": "max(y_k, 0)"}[self.seed],
-            "batch_norm": "folded" if self.fold else _told(self.composite.batch_norm),
-        }
-        for kind in ("conv", "dense", "relu", "avg_pool", "global_avg_pool", "max_pool", "add"):
-            told[kind] = _told(getattr(self.composite, kind))
-        if self.composite.first is not None:
-            told["first"] = _told(self.composite.first)
-        return {**told, "times_input": self.times_input}
-
-
-def _told(rule: rules.Rule) -> str:
-    return str(rule).replace("()", "")
-
-
-GRADIENT = Propagation()
-
-
-# Methods of many passes loop outside the compiler: inside its loops XLA's convolutions are three
-# times slower on a CPU, and so every pass is the compiled gradient that others use as well.
-
-
-@jax.jit
-def _noisy(x: Array, keys: Array, sample: int, level: float) -> Array:
-    """Add noise of ``level`` times each input's range, from each input's own key."""
-    axes = tuple(range(1, x.ndim))
-    sigma = level * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
-    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-    return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
-
-
-@dataclasses.dataclass(frozen=True)
-class IntegratedGradients:
-    """x times the mean gradient along the straight path from an input of zero.
-
-    Attributes
-    ----------
-    nodes : gradients along the path.
-    times : False leaves out the factor x.
-
-    """
-
-    nodes: int = 50
-    times: bool = True
-
-    def __call__(
-        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
-    ) -> Array:
-        """Return (explained, batch, ...)."""
-        places, weights = np.polynomial.legendre.leggauss(self.nodes)
-        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
-            there = _compiled(GRADIENT, network, parameters, place * x, tuple(outputs), None)
-            mean = mean + weight * there
-        return x * mean if self.times else mean
-
-    def conventions(self) -> dict[str, Any]:
-        """Return what another library may do otherwise."""
-        return {"baseline": "0", "path": f"{self.nodes} Gauss-Legendre nodes"}
-
-
-@dataclasses.dataclass(frozen=True)
-class SmoothGrad:
-    """Mean gradient over noisy copies of the input."""
-
-    samples: int = 50
-    level: float = 0.15
-
-    def __call__(
-        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
-    ) -> Array:
-        """Return (explained, batch, ...)."""
-        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        for sample in range(self.samples):
-            noisy = _noisy(x, keys, sample, self.level)
-            mean = mean + _compiled(GRADIENT, network, parameters, noisy, tuple(outputs), None)
-        return mean / self.samples
-
-    def conventions(self) -> dict[str, Any]:
-        """Return what another library may do otherwise."""
-        return {"samples": self.samples, "noise": f"{self.level:g} (max - min) of each input"}
-
-
-@jax.jit
-def _shrunk(x: Array, keys: Array, sample: int) -> Array:
-    """Multiply each input by a number between 0 and 1 from its own key."""
-    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-    places = jax.vmap(lambda key: jax.random.uniform(key, (), x.dtype))(mine)
-    return x * places.reshape(-1, *[1] * (x.ndim - 1))
-
-
-@dataclasses.dataclass(frozen=True)
-class GradientShap:
-    """x times the mean gradient at random places of the straight path from an input of zero.
-
-    Attributes
-    ----------
-    samples : places along the path.
-    times : False leaves out the factor x.
-
-    """
-
-    samples: int = 5
-    times: bool = True
-
-    def __call__(
-        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
-    ) -> Array:
-        """Return (explained, batch, ...)."""
-        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        for sample in range(self.samples):
-            there = _shrunk(x, keys, sample)
-            mean = mean + _compiled(GRADIENT, network, parameters, there, tuple(outputs), None)
-        mean = mean / self.samples
-        return x * mean if self.times else mean
-
-    def conventions(self) -> dict[str, Any]:
-        """Return what another library may do otherwise."""
-        return {"baseline": "0", "path": f"{self.samples} random places"}
-
-
-@dataclasses.dataclass(frozen=True)
-class GradCam:
-    """Channels of an inner node, weighed by the mean of their gradients.
-
-    Attributes
-    ----------
-    node : name of the inner node.
-    rectified : whether negative sums become zero.
-    guided : whether the map is up-sampled and multiplied by guided backpropagation.
-
-    """
-
-    node: str
-    rectified: bool = True
-    guided: bool = False
-
-    def __call__(
-        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
-    ) -> Array:
-        """Return (explained, batch, h, w) at the node's size, or the input's shape if guided."""
-        shape = jax.eval_shape(functools.partial(activations, network), parameters, x)
-        if len(shape[self.node].shape) != 4:
-            raise InputError(
-                f"node {self.node!r}: Grad-CAM needs a node of (batch, y, x, channel), this one is "
-                f"{shape[self.node].shape}"
-            )
-        gradient = dataclasses.replace(GRADIENT, target=self.node)
-        slopes = gradient(network, parameters, x, outputs, keys)
-        values = activations(network, parameters, x)[self.node]
-        found = (slopes.mean((2, 3), keepdims=True) * values).sum(-1)
-        if self.rectified:
-            found = jax.nn.relu(found)
-        if not self.guided:
-            return found
-        for axis, size in ((2, x.shape[1]), (3, x.shape[2])):
-            nearest = np.arange(size) * found.shape[axis] // size
-            found = jnp.take(found, nearest, axis)
-        guided = METHODS["guided_backprop"].procedure
-        return guided(network, parameters, x, outputs, keys) * found[..., None]
-
-    def conventions(self) -> dict[str, Any]:
-        """Return what another library may do otherwise."""
-        told = {"node": self.node, "seed": "1", "final_relu": self.rectified}
-        return {**told, "upsampling": "nearest"} if self.guided else told
-
-
-@dataclasses.dataclass(frozen=True)
-class Occlusion:
-    """Change of the output when a window of the input is set to zero.
-
-    Attributes
-    ----------
-    window, stride : [pixel].
-
-    """
-
-    window: int
-    stride: int
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.stride <= self.window:
-            raise InputError(
-                f"occlusion_w{self.window}s{self.stride}: windows {self.stride} pixels apart; the "
-                f"stride must be from 1 to the window's {self.window}, or pixels between windows "
-                "would never be hidden"
-            )
-
-    def __call__(
-        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
-    ) -> Array:
-        """Return (explained, batch, ...)."""
-        sides = x.shape[1:-1] if x.ndim == 4 else x.shape[1:]
-        if not 0 < self.window <= min(sides):
-            raise InputError(
-                f"occlusion_w{self.window}s{self.stride}: the window must fit into the input of "
-                f"{'x'.join(map(str, sides))}"
-            )
-        chosen = np.asarray(outputs)
-        before = outputs_of(network, parameters, x)[:, chosen]
-        starts = [
-            [k * self.stride for k in range(-(-(side - self.window) // self.stride) + 1)]
-            for side in sides
-        ]
-        total = jnp.zeros((len(outputs), *x.shape), x.dtype)
-        count = np.zeros((*sides, 1) if x.ndim == 4 else sides, np.float32)
-        for corner in itertools.product(*starts):
-            window = tuple(slice(at, at + self.window) for at in corner)
-            hidden = np.zeros_like(count)
-            hidden[window] = 1
-            after = outputs_of(network, parameters, jnp.where(hidden > 0, 0, x))[:, chosen]
-            change = (before - after).T.reshape(len(chosen), x.shape[0], *[1] * (x.ndim - 1))
-            total = total + jnp.asarray(hidden, x.dtype) * change
-            count += hidden
-        return total / jnp.asarray(np.maximum(count, 1), x.dtype)
-
-    def conventions(self) -> dict[str, Any]:
-        """Return what another library may do otherwise."""
-        return {
-            "value": "0",
-            "window": self.window,
-            "stride": self.stride,
-            "sign": "f(x) - f(occluded)",
-            "overlap": "mean over the windows that cover a pixel",
-        }
 
 
 Drawing = SmoothGrad | GradientShap | Lime | KernelShap | Rise
@@ -406,11 +120,10 @@ _named(
     """Rescale rule, baseline 0 (Shrikumar et al. 2017): ReLU and sigmoid multiply by Δout/Δin, the
     rest by its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
 )
-_guided = rules.Composite(relu=rules.GuidedRectifier())
 _deconvnet = rules.Composite(relu=rules.DeconvnetRectifier())
 _named(
     "guided_backprop",
-    Propagation(_guided),
+    GUIDED,
     """The gradient, with ReLU handing back R [R > 0] [z > 0] (Springenberg et al. 2015). Conserves
     nothing.""",
 )
@@ -421,7 +134,7 @@ _named(
 )
 _named(
     "inn_guided_backprop",
-    Propagation(_guided, seed="output"),
+    dataclasses.replace(GUIDED, seed="output"),
     """Guided backpropagation started from y_k, as iNNvestigate does: y_k times `guided_backprop`
     where y_k > 0; for y_k < 0 other paths survive.""",
 )
@@ -651,31 +364,6 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-@functools.partial(jax.jit, static_argnames=("procedure", "network", "outputs"))
-def _compiled(
-    procedure: Procedure,
-    network: Network,
-    parameters: Any,
-    x: Array,
-    outputs: tuple[int, ...],
-    keys: Array,
-) -> Array:
-    # On a GPU the default would round factors to ten bits, and relevance divides by sums.
-    with jax.default_matmul_precision("highest"):
-        return procedure(network, parameters, x, outputs, keys)
-
-
-def compiled(
-    procedure: Propagation | GradCam,
-    network: Network,
-    parameters: Any,
-    x: Array,
-    outputs: Sequence[int],
-) -> Array:
-    """Run a procedure of one pass: (explained, batch, ...)."""
-    return _compiled(procedure, network, parameters, x, tuple(outputs), None)
-
-
 def attribute(
     method: str | Method,
     network: Model,
@@ -717,9 +405,10 @@ def attribute(
     keys = None
     if isinstance(found.procedure, Drawing):
         keys = jnp.stack([randomness.key(seed, found.name, int(name)) for name in named])
-    one_pass = isinstance(found.procedure, Propagation | GradCam)
-    run = functools.partial(_compiled, found.procedure) if one_pass else found.procedure
-    relevance = run(graph, weights, x, outputs, keys)
+    if isinstance(found.procedure, Propagation | GradCam):
+        relevance = compiled(found.procedure, graph, weights, x, outputs)
+    else:
+        relevance = found.procedure(graph, weights, x, outputs, keys)
     sound = np.isfinite(np.asarray(relevance)).all(tuple(range(2, relevance.ndim)))
     if not sound.all():
         bad = np.argwhere(~sound)[0]

@@ -7,6 +7,7 @@ over segments.
 """
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kappascope.attribution.propagation import GRADIENT, compiled
 from kappascope.errors import InputError
 from kappascope.maps import segments
 from kappascope.networks.description import Network
@@ -271,8 +273,6 @@ class Fresh:
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
     ) -> Array:
         """Return (explained, batch, y, x, channel)."""
-        from kappascope.attribution.methods import GRADIENT, compiled
-
         images = images_only("fresh", x)
         slopes = np.asarray(compiled(GRADIENT, network, parameters, jnp.asarray(x), outputs))
         maps = np.zeros((len(outputs), *images.shape), images.dtype)
@@ -290,3 +290,63 @@ class Fresh:
         """Return what another library may do otherwise."""
         told = {"support": "sum of |x ∂y_k/∂x| over a tile", "kept": self.kept}
         return {**told, **_features_told(self.tile)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Occlusion:
+    """Change of the output when a window of the input is set to zero.
+
+    Attributes
+    ----------
+    window, stride : [pixel].
+
+    """
+
+    window: int
+    stride: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.window:
+            raise InputError(
+                f"occlusion_w{self.window}s{self.stride}: windows {self.stride} pixels apart; the "
+                f"stride must be from 1 to the window's {self.window}, or pixels between windows "
+                "would never be hidden"
+            )
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...)."""
+        sides = x.shape[1:-1] if x.ndim == 4 else x.shape[1:]
+        if not 0 < self.window <= min(sides):
+            raise InputError(
+                f"occlusion_w{self.window}s{self.stride}: the window must fit into the input of "
+                f"{'x'.join(map(str, sides))}"
+            )
+        chosen = np.asarray(outputs)
+        before = outputs_of(network, parameters, x)[:, chosen]
+        starts = [
+            [k * self.stride for k in range(-(-(side - self.window) // self.stride) + 1)]
+            for side in sides
+        ]
+        total = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        count = np.zeros((*sides, 1) if x.ndim == 4 else sides, np.float32)
+        for corner in itertools.product(*starts):
+            window = tuple(slice(at, at + self.window) for at in corner)
+            hidden = np.zeros_like(count)
+            hidden[window] = 1
+            after = outputs_of(network, parameters, jnp.where(hidden > 0, 0, x))[:, chosen]
+            change = (before - after).T.reshape(len(chosen), x.shape[0], *[1] * (x.ndim - 1))
+            total = total + jnp.asarray(hidden, x.dtype) * change
+            count += hidden
+        return total / jnp.asarray(np.maximum(count, 1), x.dtype)
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {
+            "value": "0",
+            "window": self.window,
+            "stride": self.stride,
+            "sign": "f(x) - f(occluded)",
+            "overlap": "mean over the windows that cover a pixel",
+        }

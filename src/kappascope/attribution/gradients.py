@@ -1,0 +1,165 @@
+"""Methods made of several gradients, or of the gradient at an inner node."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kappascope.attribution.propagation import GRADIENT, GUIDED, compiled
+from kappascope.errors import InputError
+from kappascope.networks.description import Network
+from kappascope.networks.module import activations
+
+Array = Any
+
+# Methods of many passes loop outside the compiler: inside its loops XLA's convolutions are three
+# times slower on a CPU, and so every pass is the compiled gradient that others use as well.
+
+
+@jax.jit
+def _noisy(x: Array, keys: Array, sample: int, level: float) -> Array:
+    """Add noise of ``level`` times each input's range, from each input's own key."""
+    axes = tuple(range(1, x.ndim))
+    sigma = level * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
+    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+    return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegratedGradients:
+    """x times the mean gradient along the straight path from an input of zero.
+
+    Attributes
+    ----------
+    nodes : gradients along the path.
+    times : False leaves out the factor x.
+
+    """
+
+    nodes: int = 50
+    times: bool = True
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...)."""
+        places, weights = np.polynomial.legendre.leggauss(self.nodes)
+        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        for place, weight in zip((places + 1) / 2, weights / 2, strict=True):
+            there = compiled(GRADIENT, network, parameters, place * x, outputs)
+            mean = mean + weight * there
+        return x * mean if self.times else mean
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {"baseline": "0", "path": f"{self.nodes} Gauss-Legendre nodes"}
+
+
+@dataclasses.dataclass(frozen=True)
+class SmoothGrad:
+    """Mean gradient over noisy copies of the input."""
+
+    samples: int = 50
+    level: float = 0.15
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...)."""
+        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        for sample in range(self.samples):
+            noisy = _noisy(x, keys, sample, self.level)
+            mean = mean + compiled(GRADIENT, network, parameters, noisy, outputs)
+        return mean / self.samples
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {"samples": self.samples, "noise": f"{self.level:g} (max - min) of each input"}
+
+
+@jax.jit
+def _shrunk(x: Array, keys: Array, sample: int) -> Array:
+    """Multiply each input by a number between 0 and 1 from its own key."""
+    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+    places = jax.vmap(lambda key: jax.random.uniform(key, (), x.dtype))(mine)
+    return x * places.reshape(-1, *[1] * (x.ndim - 1))
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientShap:
+    """x times the mean gradient at random places of the straight path from an input of zero.
+
+    Attributes
+    ----------
+    samples : places along the path.
+    times : False leaves out the factor x.
+
+    """
+
+    samples: int = 5
+    times: bool = True
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, ...)."""
+        mean = jnp.zeros((len(outputs), *x.shape), x.dtype)
+        for sample in range(self.samples):
+            there = _shrunk(x, keys, sample)
+            mean = mean + compiled(GRADIENT, network, parameters, there, outputs)
+        mean = mean / self.samples
+        return x * mean if self.times else mean
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        return {"baseline": "0", "path": f"{self.samples} random places"}
+
+
+@dataclasses.dataclass(frozen=True)
+class GradCam:
+    """Channels of an inner node, weighed by the mean of their gradients.
+
+    Attributes
+    ----------
+    node : name of the inner node.
+    rectified : whether negative sums become zero.
+    guided : whether the map is up-sampled and multiplied by guided backpropagation.
+
+    """
+
+    node: str
+    rectified: bool = True
+    guided: bool = False
+
+    def __call__(
+        self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
+    ) -> Array:
+        """Return (explained, batch, h, w) at the node's size, or the input's shape if guided."""
+        shape = jax.eval_shape(functools.partial(activations, network), parameters, x)
+        if len(shape[self.node].shape) != 4:
+            raise InputError(
+                f"node {self.node!r}: Grad-CAM needs a node of (batch, y, x, channel), this one is "
+                f"{shape[self.node].shape}"
+            )
+        gradient = dataclasses.replace(GRADIENT, target=self.node)
+        slopes = gradient(network, parameters, x, outputs, keys)
+        values = activations(network, parameters, x)[self.node]
+        found = (slopes.mean((2, 3), keepdims=True) * values).sum(-1)
+        if self.rectified:
+            found = jax.nn.relu(found)
+        if not self.guided:
+            return found
+        for axis, size in ((2, x.shape[1]), (3, x.shape[2])):
+            nearest = np.arange(size) * found.shape[axis] // size
+            found = jnp.take(found, nearest, axis)
+        guided = GUIDED
+        return guided(network, parameters, x, outputs, keys) * found[..., None]
+
+    def conventions(self) -> dict[str, Any]:
+        """Return what another library may do otherwise."""
+        told = {"node": self.node, "seed": "1", "final_relu": self.rectified}
+        return {**told, "upsampling": "nearest"} if self.guided else told
