@@ -18,8 +18,8 @@ def main() -> None:
     import jax
     import numpy as np
 
-    from kappascope.simulation import lightcone, raytracing
     from kappascope.cosmology.model import Cosmology, matter_power
+    from kappascope.simulation import lightcone, raytracing
 
     box, snapshots, pixel_arcmin = 80.0, 8, 0.8203125
     cosmology = Cosmology(0.26, 0.8)

@@ -19,8 +19,8 @@ def main() -> None:
     import jax
     import numpy as np
 
-    from kappascope.simulation import nbody
     from kappascope.cosmology.model import Cosmology, matter_power
+    from kappascope.simulation import nbody
 
     cosmology = Cosmology(0.26, 0.8)
     power = matter_power(cosmology)
