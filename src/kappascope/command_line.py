@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-LARGEST_ARCMIN = 60.0 * 360.0
+LARGEST_SMOOTHING_ARCMIN = 60.0 * 360.0
 """Once around the sky."""
 
 
@@ -143,10 +143,10 @@ def _add_range(parser: argparse.ArgumentParser, name: str, default: tuple[float,
 
 
 def _measure(options: argparse.Namespace) -> None:
-    if not 0 <= options.smoothing_arcmin <= LARGEST_ARCMIN:
+    if not 0 <= options.smoothing_arcmin <= LARGEST_SMOOTHING_ARCMIN:
         raise InputError(
             f"--smoothing-arcmin: got {options.smoothing_arcmin:g}; give 0 (none) to "
-            f"{LARGEST_ARCMIN:g} arcmin"
+            f"{LARGEST_SMOOTHING_ARCMIN:g} arcmin"
         )
     if options.pixel_arcmin is not None:
         check_pixel_arcmin(options.pixel_arcmin)
