@@ -4,7 +4,7 @@
 # make bench        benchmarks to results/benchmarks.json
 #
 # TIER=smoke|desk|paper picks another budget than the default tier; CORES=2 limits the cores;
-# ARGUMENTS='table1 --dry-run' goes to Snakemake as it is.
+# ARGUMENTS='matilla2020_table1 --dry-run' goes to Snakemake as it is.
 
 PYTHON ?= python3
 TIER ?= default
@@ -89,7 +89,7 @@ lock:
 	$(BIN)/python envs/make_recipes.py
 
 config-reference: $(RUN_STAMP)
-	$(BIN)/python -m kappascope.configuration
+	$(BIN)/python -m kappascope.workflow.configuration
 
 clean:
 	rm -rf .snakemake

@@ -12,12 +12,13 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--trajectories", type=int, default=16)
     arguments = parser.parse_args()
-    from kappascope import configuration, runtime
+    from kappascope import runtime
+    from kappascope.workflow import configuration
 
     runtime.configure(threads=arguments.threads)
     from kappascope.attribution.ascent import NonlinearSaliency
     from kappascope.networks import classification
-    from kappascope.stronglens import finder, images
+    from kappascope.stronglens import classifiers, images
 
     section = configuration.load()["lenses"]
     camera, population = images.camera_of(section), images.population_of(section)
@@ -36,7 +37,7 @@ def main() -> None:
         threads=arguments.threads,
         oversampling=camera.oversampling,
     )
-    network = finder.network_for("sorter", camera.pixels, len(camera.bands), section["width"])
+    network = classifiers.network_for("sorter", camera.pixels, len(camera.bands), section["width"])
     parameters = classification.initial_parameters(network, 1, 0)
     low, high = x.min((0, 1, 2)), x.max((0, 1, 2))
     method = NonlinearSaliency(objective="log_odds", step=0.003)

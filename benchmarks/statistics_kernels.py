@@ -49,11 +49,7 @@ def kernels(pixels: int) -> Iterator[tuple[str, float, Callable[[], Any]]]:
     import numpy as np
 
     from kappascope.maps.smoothing import smooth
-    from kappascope.statistics.kernels import (
-        minkowski_functionals,
-        peak_counts,
-        power_spectrum,
-    )
+    from kappascope.statistics.kernels import minkowski_functionals, peak_counts, power_spectrum
     from kappascope.statistics.measure import _measured
     from kappascope.statistics.registry import PAPER
     from kappascope.statistics.settings import Settings

@@ -54,7 +54,8 @@ def main() -> None:
 
 def work(stage: str, maps: int, pixels: int, folder: Path) -> None:
     """Do one stage with the default tier's settings and print the peak memory so far."""
-    from kappascope import configuration, runtime
+    from kappascope import runtime
+    from kappascope.workflow import configuration
 
     runtime.configure(threads=1)
     config = configuration.load(

@@ -23,20 +23,21 @@ def main() -> None:
     import jax
     import numpy as np
 
-    from kappascope import configuration
-    from kappascope.attribution import transforms
+    from kappascope.attribution import trim
+    from kappascope.chapters.singh2020 import planted_frequency
     from kappascope.networks.architectures import resnet18
-    from kappascope.trim import planted_frequency
+    from kappascope.transforms import fourier
+    from kappascope.workflow import configuration
 
     generator = np.random.default_rng(1)
     network = resnet18(arguments.pixels, arguments.width, 2)
     model = network, weights(network, generator)
     shape = (arguments.maps, *network.input_shape)
     maps = generator.standard_normal(shape, dtype=np.float32)
-    bands = transforms.bands_around(np.linspace(0.1, 0.9, arguments.bands).tolist(), 0.05)
+    bands = fourier.bands_around(np.linspace(0.1, 0.9, arguments.bands).tolist(), 0.05)
 
     def followed(some) -> None:
-        jax.block_until_ready(transforms.decomposed_bands(model, maps, some))
+        jax.block_until_ready(trim.decomposed_bands(model, maps, some))
 
     followed(bands[:1])
     standard = (arguments.pixels, arguments.maps, arguments.bands) == (128, 64, 100)

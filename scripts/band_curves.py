@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from kappascope.chapters.singh2020 import bands
 from kappascope.files import write_arrays, write_csv
 from kappascope.networks import description
-from kappascope.trim import bands
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 SHOWN = ((0.0, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.8))
 

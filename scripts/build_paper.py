@@ -59,7 +59,7 @@ def build(results: Path, output: Path, source: Path = ROOT / "paper") -> None:
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)
 elif __name__ == "__main__":

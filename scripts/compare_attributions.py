@@ -1,10 +1,10 @@
 """Put a sum-of-parts model beside post-hoc attributions of its network, on the same maps."""
 
+from kappascope.chapters.you2023 import baselines, explaining
 from kappascope.files import write_csv
-from kappascope.groups import baselines, explaining
 from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import description, prediction
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -4,8 +4,9 @@ matilla2020 §III: Gaussian likelihood (Eq. 4), Clough-Tocher emulator of the te
 covariance from independent simulations of the fiducial cosmology.
 """
 
+from kappascope.chapters.matilla2020 import table1
 from kappascope.files import write_arrays, write_csv
-from kappascope.inference import measurements, tables
+from kappascope.inference import measurements
 from kappascope.inference.emulator import Emulator
 
 
@@ -19,18 +20,18 @@ def main(inputs, outputs, spec):
         names=names,
     )
     combined = list(measured.testing)[: len(spec["statistics"]["names"])]
-    vectors = tables.DataVectors(measured, combined)
+    vectors = table1.DataVectors(measured, combined)
     dropped = vectors.dropped()
-    settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
-    found = tables.constrain(vectors, Emulator(measured.parameters), settings)
-    changes = tables.change_rows(measured.data_set, found, vectors.statistics)
-    write_arrays(outputs.posteriors, tables.pictures(vectors, found))
-    write_csv(outputs.dropped_bins, dropped, tables.DROPPED_COLUMNS)
-    write_csv(outputs.changes, changes, tables.TABLE1_COLUMNS)
-    write_csv(outputs.areas, tables.area_rows(measured.data_set, found), tables.AREA_COLUMNS)
+    settings = table1.Settings.from_spec(spec["constraints"], spec["seed"])
+    found = table1.constrain(vectors, Emulator(measured.parameters), settings)
+    changes = table1.change_rows(measured.data_set, found, vectors.statistics)
+    write_arrays(outputs.posteriors, table1.pictures(vectors, found))
+    write_csv(outputs.dropped_bins, dropped, table1.DROPPED_COLUMNS)
+    write_csv(outputs.changes, changes, table1.TABLE1_COLUMNS)
+    write_csv(outputs.areas, table1.area_rows(measured.data_set, found), table1.AREA_COLUMNS)
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -1,7 +1,8 @@
 """Correlate the network's outputs with every bin of every statistic (matilla2020 Fig. 3)."""
 
+from kappascope.chapters.matilla2020 import correlations
 from kappascope.files import write_csv
-from kappascope.inference import correlations, measurements
+from kappascope.inference import measurements
 
 
 def main(inputs, outputs, spec):
@@ -12,6 +13,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

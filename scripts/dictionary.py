@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from kappascope.chapters.singh2020 import dictionary
 from kappascope.files import write_arrays, write_csv
 from kappascope.networks import description
-from kappascope.trim import dictionary
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

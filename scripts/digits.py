@@ -1,8 +1,9 @@
 """Name basis images of digits after the class they speak for, by a network."""
 
+from kappascope.chapters.singh2020 import basis_images
 from kappascope.files import write_arrays, write_csv
-from kappascope.trim import digits
-from kappascope.workflow_script import run
+from kappascope.networks import digits
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -11,10 +12,10 @@ def main(inputs, outputs, spec):
         found, weights = digits.read_mnist(images, inputs.labels), inputs.weights
     else:
         found, weights = digits.bundled_digits(), None
-    explained = digits.explain(found, settings, spec["seed"], weights)
-    write_csv(outputs.components, explained.rows, digits.COLUMNS)
-    write_csv(outputs.accuracy, explained.accuracy, digits.ACCURACY_COLUMNS)
-    write_csv(outputs.agreement, explained.agreement, digits.AGREEMENT_COLUMNS)
+    explained = basis_images.explain(found, settings, spec["seed"], weights)
+    write_csv(outputs.components, explained.rows, basis_images.COLUMNS)
+    write_csv(outputs.accuracy, explained.accuracy, basis_images.ACCURACY_COLUMNS)
+    write_csv(outputs.agreement, explained.agreement, basis_images.AGREEMENT_COLUMNS)
     write_arrays(outputs.basis, {"images": explained.basis.images})
 
 

@@ -4,17 +4,18 @@ Leave-one-out interpolation errors, contours from emulators with cosmologies lef
 from three disjoint thirds of the covariance maps.
 """
 
+from kappascope.chapters.matilla2020 import checks, table1
 from kappascope.files import write_arrays, write_csv
-from kappascope.inference import checks, measurements, tables
+from kappascope.inference import measurements
 from kappascope.inference.emulator import Emulator
 
 
 def main(inputs, outputs, spec):
-    settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
+    settings = table1.Settings.from_spec(spec["constraints"], spec["seed"])
     left_out, emulators, thirds, arrays = [], [], [], {}
     for measured in measurements.load_run(inputs, spec):
         name = measured.data_set
-        vectors = tables.DataVectors(measured, list(measured.testing))
+        vectors = table1.DataVectors(measured, list(measured.testing))
         left_out += checks.leave_one_out_rows(vectors)
         found = checks.emulator_checks(vectors, settings)
         emulators += checks.emulator_check_rows(name, found)
@@ -28,6 +29,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

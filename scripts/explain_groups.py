@@ -1,8 +1,8 @@
 """Voids and clusters among the groups of all sum-of-parts models, and how well these predict."""
 
+from kappascope.chapters.you2023 import explaining, structures
 from kappascope.files import write_arrays, write_csv
-from kappascope.groups import explaining, structures
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -1,9 +1,10 @@
 """Say what the lens finder looks at: maps, changed scenes, Deep Dreams."""
 
+from kappascope.chapters.wilde2022 import explaining
 from kappascope.files import write_arrays, write_csv
 from kappascope.networks import description
-from kappascope.stronglens import explaining, finder, images
-from kappascope.workflow_script import run
+from kappascope.stronglens import classifiers, images
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -18,8 +19,8 @@ def main(inputs, outputs, spec):
     write_csv(
         outputs.agreement,
         explaining.agreement_rows(
-            {name: found for (name, output), found in maps.items() if output == finder.LENS},
-            finder.places(locator, chosen.x)[:, :2],
+            {name: found for (name, output), found in maps.items() if output == classifiers.LENS},
+            classifiers.places(locator, chosen.x)[:, :2],
             chosen,
             seed,
         ),

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
+from kappascope.chapters.wilde2022 import finder, observed
 from kappascope.files import write_arrays, write_csv
 from kappascope.networks import description
-from kappascope.stronglens import finder, images, observed
-from kappascope.workflow_script import run
+from kappascope.stronglens import classifiers, images
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -16,7 +17,7 @@ def main(inputs, outputs, spec):
     tested = images.load(inputs.images, "testing")
     finders = description.load_all(inputs.finders)
     locator, sorter = description.load_all([inputs.locator, inputs.sorter])
-    scores = np.stack([finder.probability(model, tested.x) for model in finders])
+    scores = np.stack([classifiers.probability(model, tested.x) for model in finders])
     usual = ~np.isin(tested.kind, finder.COMPOUND)
     plain = tested.select(usual)
     write_csv(outputs.accuracy, finder.accuracy_rows(scores[:, usual], plain, seed))
@@ -24,9 +25,9 @@ def main(inputs, outputs, spec):
     write_csv(outputs.roc, finder.roc_rows(scores[:, usual], plain))
     edges = finder.edges_of(section["source_magnitudes"])
     write_csv(outputs.completeness, finder.completeness_rows(scores, tested, edges))
-    told = finder.places(locator, tested.x)
+    told = classifiers.places(locator, tested.x)
     rows = finder.position_rows(
-        told, finder.probability(locator, tested.x), tested, camera.pixel_arcsec, seed
+        told, classifiers.probability(locator, tested.x), tested, camera.pixel_arcsec, seed
     )
     write_csv(outputs.position, rows)
     write_csv(outputs.sorter, finder.sorter_rows(sorter, tested))

@@ -1,8 +1,8 @@
 """Average the comparison of attributions over maps and networks."""
 
+from kappascope.chapters.you2023 import baselines
 from kappascope.files import read_rows, write_csv
-from kappascope.groups import baselines
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -1,7 +1,7 @@
 """Bring the maps of an archive, or a user's own, into the layout of simulated ones."""
 
 from kappascope.maps.archives import import_maps
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

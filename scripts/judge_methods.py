@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from kappascope.attribution import judging, known_answers
+from kappascope.faithfulness import controls, judging
 from kappascope.files import write_csv
 from kappascope.networks import description
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -14,11 +14,9 @@ def main(inputs, outputs, spec):
         number, control = Path(path).parent.name, Path(path).parent.parent.name
         network, parameters, extra = description.load(Path(path).parent)
         patches = extra["x"][..., 0]
-        maps = known_answers.relevance_maps(
-            network, parameters, patches, spec["saliency"], spec["seed"]
-        )
+        maps = controls.relevance_maps(network, parameters, patches, spec["saliency"], spec["seed"])
         truth.setdefault(number, maps)
-        compared = truth[number] if control in known_answers.SHUFFLED else None
+        compared = truth[number] if control in controls.SHUFFLED else None
         rows = judging.rows(
             control, float(extra["r_squared"]), patches, maps, spec["seed"], compared
         )

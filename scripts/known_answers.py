@@ -5,21 +5,21 @@ from pathlib import Path
 
 import numpy as np
 
-from kappascope.attribution import known_answers
+from kappascope.faithfulness import controls
 from kappascope.networks import description
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
     section, control = spec["known_answers"], spec["control"]
-    given = known_answers.task(control, list(inputs), section, spec)
+    given = controls.task(control, list(inputs), section, spec)
     shown = given.testing
     if control == "noise_only":
         # Judged on convergence, as the network of the true labels.
-        shown = known_answers.task("true_labels", list(inputs), section, spec).testing
+        shown = controls.task("true_labels", list(inputs), section, spec).testing
     for number, path in enumerate(outputs.networks):
         scratch = Path(spec["scratch"]) / str(number)
-        network, parameters, r_squared = known_answers.train(
+        network, parameters, r_squared = controls.train(
             control, given, section, spec, scratch, number
         )
         described = {"x": shown[..., None], "r_squared": np.array(r_squared)}

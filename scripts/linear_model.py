@@ -1,7 +1,8 @@
 """Predict the network's outputs linearly from all statistics (matilla2020 Eq. 5), and correlate."""
 
+from kappascope.chapters.matilla2020 import correlations, latex
 from kappascope.files import write_csv, write_text
-from kappascope.inference import correlations, latex, measurements
+from kappascope.inference import measurements
 
 
 def main(inputs, outputs, spec):
@@ -13,6 +14,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -6,7 +6,7 @@ of noiseless maps (smoothed) or noisy ones (shape noise added, then smoothed).
 
 from kappascope.statistics.measure import measure_dataset
 from kappascope.statistics.storage import write_statistics
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -1,7 +1,8 @@
 """Summarise the networks' errors on the testing maps: RMSE, R², scatter, bias at the fiducial."""
 
+from kappascope.chapters.matilla2020 import accuracy
 from kappascope.files import write_csv
-from kappascope.inference import accuracy, measurements
+from kappascope.inference import measurements
 
 
 def main(inputs, outputs, spec):
@@ -14,6 +15,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

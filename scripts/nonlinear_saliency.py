@@ -3,14 +3,12 @@
 import numpy as np
 
 from kappascope.attribution.ascent import NonlinearSaliency
-from kappascope.attribution.experiments import fiducial_maps
+from kappascope.chapters.rosenzweig2021 import experiments, subjects
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import write_arrays, write_csv
-from kappascope.networks import description
-from kappascope.nonlinear import experiments, subjects
+from kappascope.networks import description, digits, prediction
 from kappascope.stronglens import images
-from kappascope.trim import digits
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -40,7 +38,7 @@ def main(inputs, outputs, spec):
         summary += experiments.summary_rows(subject, followed, mine, seed)
         arrays |= experiments.packed(subject, followed, section["examples"])
     # The range is that of all fiducial maps, however many are moved.
-    maps, _ = fiducial_maps(inputs.maps, spec["data_set"], spec, spec["maps"]["testing"])
+    maps, _ = prediction.fiducial_maps(inputs.maps, spec["data_set"], spec, spec["maps"]["testing"])
     network, parameters, extra = description.load(inputs.network.rsplit("/", 1)[0])
     kappa, more = experiments.kappa_rows(
         (network, parameters),

@@ -1,8 +1,8 @@
 """Find a planted frequency with every method: Table 1 of singh2020."""
 
+from kappascope.chapters.singh2020 import planted_frequency
 from kappascope.files import write_csv, write_text
-from kappascope.trim import planted_frequency
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

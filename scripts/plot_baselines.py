@@ -1,13 +1,13 @@
 """Draw how attributions do in tests of faith, sum-of-parts among them."""
 
-from kappascope.figures import groups
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.you2023 import figures
 from kappascope.files import read_rows
-from kappascope.workflow_script import run
+from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    save_figure(groups.compared(read_rows(inputs.table)), outputs.png, provenance([inputs.table]))
+    save_figure(figures.compared(read_rows(inputs.table)), outputs.png, provenance([inputs.table]))
 
 
 if "snakemake" in globals():

@@ -1,7 +1,7 @@
 """Draw the credible contours of one data set: matilla2020 Fig. 1 (noiseless) or Fig. 2 (noisy)."""
 
-from kappascope.figures.contours import contour_panels, read_pictures
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.contours import contour_panels, read_pictures
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -10,6 +10,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kappascope.figures.digits import basis_images
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.singh2020.figures.digits import basis_images
 from kappascope.files import read_rows
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -16,6 +16,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -1,7 +1,7 @@
 """Draw the network's contours from emulators with cosmologies left out: matilla2020 Fig. 7."""
 
-from kappascope.figures.contours import emulator_check_panels, read_pictures
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.contours import emulator_check_panels, read_pictures
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -18,6 +18,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from kappascope.claims import published_by
-from kappascope.figures import groups
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.you2023 import figures
 from kappascope.files import read_rows
-from kappascope.workflow_script import run
+from kappascope.reporting.claims import published_by
+from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -16,15 +16,15 @@ def main(inputs, outputs, spec):
     )
     with np.load(inputs.examples) as stored:
         examples = dict(stored)
-    histogram = groups.weight_histograms(read_rows(inputs.histogram), weights, published)
-    sweep = groups.threshold_sweep(read_rows(inputs.sweep), spec["thresholds"])
+    histogram = figures.weight_histograms(read_rows(inputs.histogram), weights, published)
+    sweep = figures.threshold_sweep(read_rows(inputs.sweep), spec["thresholds"])
     side = spec["field_arcmin"]
     drawn = provenance([inputs.histogram, inputs.weights, inputs.sweep])
     save_figure(histogram, outputs.weights, drawn)
     save_figure(sweep, outputs.sweep, drawn)
     drawn = provenance([inputs.examples])
-    save_figure(groups.gallery(examples, side), outputs.gallery, drawn)
-    save_figure(groups.structures(examples, side), outputs.structures, drawn)
+    save_figure(figures.gallery(examples, side), outputs.gallery, drawn)
+    save_figure(figures.structures(examples, side), outputs.structures, drawn)
 
 
 if "snakemake" in globals():

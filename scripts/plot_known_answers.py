@@ -1,8 +1,8 @@
 """Draw which method finds the range of convergence that a network was made to read."""
 
-from kappascope.figures.saliency import known_answers
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.saliency import known_answers
 from kappascope.files import read_rows
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -11,6 +11,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kappascope.claims import published_by
-from kappascope.figures import lenses
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.wilde2022 import figures
 from kappascope.files import read_arrays, read_rows
-from kappascope.workflow_script import run
+from kappascope.reporting.claims import published_by
+from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -20,25 +20,25 @@ def main(inputs, outputs, spec):
     examples, scores = read_arrays(inputs.examples), read_arrays(inputs.scores)
     mine = scores["kind"] == "lens"
     published = published_by(inputs.claims, "wilde2022/recall.csv", "called_lens_percent", "kind")
-    figures = {
-        "gallery": lenses.gallery(examples),
-        "finder": lenses.performance(
+    drawn = {
+        "gallery": figures.gallery(examples),
+        "finder": figures.performance(
             table("roc"), table("recall"), table("completeness"), table("finder"), published
         ),
-        "position": lenses.position(
+        "position": figures.position(
             scores["places"][mine],
             scores["true_places"][mine],
             scores["einstein_radii"][mine],
             table("position"),
             table("agreement"),
         ),
-        "maps": lenses.maps(examples),
-        "dreams": lenses.dreams(examples, table("dreams")),
-        "probes": lenses.probes(table("probes"), table("shares")),
-        "real": lenses.real(read_arrays(inputs.systems), table("real")),
+        "maps": figures.maps(examples),
+        "dreams": figures.dreams(examples, table("dreams")),
+        "probes": figures.probes(table("probes"), table("shares")),
+        "real": figures.real(read_arrays(inputs.systems), table("real")),
     }
     told = provenance([*np.atleast_1d(inputs.tables), inputs.examples])
-    for name, figure in figures.items():
+    for name, figure in drawn.items():
         save_figure(figure, folder / name, told)
 
 

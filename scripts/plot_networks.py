@@ -2,10 +2,10 @@
 
 import xarray
 
-from kappascope.figures import networks
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures import networks
 from kappascope.files import read_rows
-from kappascope.workflow_script import run
+from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -1,9 +1,9 @@
 """Draw how often each method misses a planted frequency: singh2020 Table 1."""
 
-from kappascope.claims import published_by
-from kappascope.figures.planted_frequency import error_by_method
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.singh2020.figures.planted_frequency import error_by_method
 from kappascope.files import read_rows
+from kappascope.reporting.claims import published_by
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -13,6 +13,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -1,8 +1,11 @@
 """Draw the contour of the published network's outputs beside that of this run's network."""
 
-from kappascope.figures.contours import published_network_panel, read_pictures
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.contours import (
+    published_network_panel,
+    read_pictures,
+)
 from kappascope.inference.measurements import listed
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -17,6 +20,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

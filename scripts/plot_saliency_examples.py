@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from kappascope.figures.saliency import examples
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.saliency import examples
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -15,6 +15,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

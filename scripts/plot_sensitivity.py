@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from kappascope.figures.saliency import sensitivity
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.saliency import sensitivity
 from kappascope.files import read_rows
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -17,6 +17,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

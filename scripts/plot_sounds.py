@@ -1,8 +1,8 @@
 """Draw which frequencies a classifier of sounds listens to: singh2020 Fig. S2."""
 
-from kappascope.figures.sounds import importance_of_frequencies
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.singh2020.figures.sounds import importance_of_frequencies
 from kappascope.files import read_rows
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -11,6 +11,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

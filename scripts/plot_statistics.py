@@ -2,11 +2,11 @@
 
 import xarray
 
-from kappascope.figures.statistics import statistics_panels
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.matilla2020.figures.statistics import statistics_panels
 from kappascope.files import write_csv
+from kappascope.reporting.style import provenance, save_figure
 from kappascope.statistics.summary import COLUMNS, mean_rows
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

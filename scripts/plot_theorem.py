@@ -1,13 +1,13 @@
 """Draw the least errors of attributions of single features."""
 
-from kappascope.figures import groups
-from kappascope.figures.style import provenance, save_figure
+from kappascope.chapters.you2023 import figures
 from kappascope.files import read_rows
-from kappascope.workflow_script import run
+from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    save_figure(groups.theorem(read_rows(inputs.table)), outputs.png, provenance([inputs.table]))
+    save_figure(figures.theorem(read_rows(inputs.table)), outputs.png, provenance([inputs.table]))
 
 
 if "snakemake" in globals():

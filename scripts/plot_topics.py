@@ -1,8 +1,8 @@
 """Draw the attribution of topics: singh2020 Fig. 2."""
 
-from kappascope.figures.style import provenance, save_figure
-from kappascope.figures.topics import attribution_of_topics
+from kappascope.chapters.singh2020.figures.topics import attribution_of_topics
 from kappascope.files import read_rows
+from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
@@ -11,6 +11,6 @@ def main(inputs, outputs, spec):
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

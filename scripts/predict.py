@@ -4,7 +4,7 @@ from pathlib import Path
 
 from kappascope.networks import description, prediction
 from kappascope.statistics.storage import write_statistics
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

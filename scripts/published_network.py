@@ -5,8 +5,8 @@ cosmologies. Gives its accuracy, its credible areas, its emulator's leave-one-ou
 red contour of Fig. 1.
 """
 
+from kappascope.chapters.matilla2020 import accuracy, checks, table1
 from kappascope.files import write_arrays, write_csv
-from kappascope.inference import accuracy, checks, tables
 from kappascope.inference.emulator import Emulator
 
 
@@ -15,21 +15,21 @@ def main(inputs, outputs, spec):
     measured = accuracy.load_published(
         inputs.network, fiducial["omega_matter"], fiducial["sigma_8"]
     )
-    settings = tables.Settings.from_spec(spec["constraints"], spec["seed"])
-    vectors = tables.DataVectors(measured, [])
-    found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+    settings = table1.Settings.from_spec(spec["constraints"], spec["seed"])
+    vectors = table1.DataVectors(measured, [])
+    found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     rows = accuracy.accuracy_rows(
         "published_network", measured, bootstrap=settings.bootstrap, seed=settings.seed
     )
-    write_arrays(outputs.posteriors, tables.pictures(vectors, found))
+    write_arrays(outputs.posteriors, table1.pictures(vectors, found))
     write_csv(
         outputs.leave_one_out, checks.leave_one_out_rows(vectors), checks.LEAVE_ONE_OUT_COLUMNS
     )
-    write_csv(outputs.areas, tables.area_rows("noiseless", found), tables.AREA_COLUMNS)
+    write_csv(outputs.areas, table1.area_rows("noiseless", found), table1.AREA_COLUMNS)
     write_csv(outputs.accuracy, rows, accuracy.ACCURACY_COLUMNS)
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)

@@ -1,23 +1,23 @@
 """Explain maps with the trained networks of one data set and with networks drawn anew."""
 
-from kappascope.attribution import experiments, tables
+from kappascope.chapters.matilla2020 import experiments, table2
 from kappascope.files import write_arrays, write_csv
-from kappascope.networks import description
-from kappascope.workflow_script import run
+from kappascope.networks import description, prediction
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
     section, data_set, seed = spec["saliency"], spec["data_set"], spec["seed"]
     models = description.load_all(inputs.networks)
-    maps, pixel_arcmin = experiments.fiducial_maps(inputs.maps, data_set, spec, section["maps"])
+    maps, pixel_arcmin = prediction.fiducial_maps(inputs.maps, data_set, spec, section["maps"])
     curves, full = experiments.randomization_test(models, maps, data_set, section, seed)
     sensitivity = experiments.sensitivity_rows(models[0], maps, data_set, section, seed)
     agreement = experiments.agreement_rows(models, maps, data_set, section, seed)
     examples = experiments.example_maps(models[0], maps, pixel_arcmin, section, seed)
-    write_csv(outputs.curves, curves, tables.CURVE_COLUMNS)
-    write_csv(outputs.full, full, tables.TABLE2_MAP_COLUMNS)
-    write_csv(outputs.agreement, agreement, tables.AGREEMENT_COLUMNS)
-    write_csv(outputs.sensitivity, sensitivity, tables.SENSITIVITY_COLUMNS)
+    write_csv(outputs.curves, curves, table2.CURVE_COLUMNS)
+    write_csv(outputs.full, full, table2.TABLE2_MAP_COLUMNS)
+    write_csv(outputs.agreement, agreement, table2.AGREEMENT_COLUMNS)
+    write_csv(outputs.sensitivity, sensitivity, table2.SENSITIVITY_COLUMNS)
     write_arrays(outputs.examples, examples)
 
 

@@ -1,9 +1,9 @@
 """Sort the squared saliency of one data set by convergence, at every cosmology."""
 
-from kappascope.attribution import experiments, relevance
+from kappascope.chapters.matilla2020 import experiments, relevance
 from kappascope.files import write_csv
 from kappascope.networks import description
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

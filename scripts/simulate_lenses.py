@@ -2,7 +2,7 @@
 
 from kappascope.stronglens import images
 from kappascope.stronglens.populations import COMPOUND, LENSES, NON_LENSES
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def numbers(lenses, non_lenses, compound):

@@ -1,7 +1,7 @@
 """Simulate the boxes of one batch and write the maps seen through them."""
 
 from kappascope.simulation import campaign
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -1,8 +1,8 @@
 """Train a classifier of sounds and ask which frequencies it listens to."""
 
+from kappascope.chapters.singh2020 import sounds
 from kappascope.files import write_csv
-from kappascope.trim import sounds
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -1,8 +1,8 @@
 """How badly the best attribution of single features fails for products of features."""
 
+from kappascope.chapters.you2023 import theorem
 from kappascope.files import write_csv
-from kappascope.groups import theorem
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

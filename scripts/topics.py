@@ -1,8 +1,8 @@
 """Attribute a text network's output to topics."""
 
+from kappascope.chapters.singh2020 import topics
 from kappascope.files import write_csv
-from kappascope.trim import topics
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 from kappascope.networks import description
-from kappascope.stronglens import finder, images
-from kappascope.workflow_script import run
+from kappascope.stronglens import classifiers, images
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -13,7 +13,7 @@ def main(inputs, outputs, spec):
     learned = images.load(inputs.images, "training")
     if task == "sorter":
         learned = images.joined(learned, images.load(inputs.images, "compound_training"))
-    network, parameters = finder.train(
+    network, parameters = classifiers.train(
         task, learned, spec["lenses"], spec["seed"], spec["index"], scratch
     )
     description.save(Path(outputs.network).parent, network, parameters)

@@ -9,7 +9,7 @@ from kappascope.files import write_csv
 from kappascope.maps.dataset import SplitMaps
 from kappascope.maps.smoothing import remaining_smoothing
 from kappascope.networks import architectures, description, prediction, training
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
+from kappascope.chapters.you2023 import sum_of_parts
 from kappascope.files import write_csv
-from kappascope.groups import sum_of_parts
-from kappascope.maps import segments
 from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import description, prediction
-from kappascope.workflow_script import run
+from kappascope.transforms import segments
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -2,11 +2,11 @@
 
 import math
 
-from kappascope import validation
 from kappascope.errors import InputError
 from kappascope.files import write_arrays, write_csv
+from kappascope.maps import validation
 from kappascope.maps.dataset import read_maps
-from kappascope.workflow_script import run
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

@@ -6,8 +6,9 @@ By hand: ``python scripts/write_claims.py paper/claims.yaml results/default``.
 import sys
 from pathlib import Path
 
-from kappascope import claims, configuration
 from kappascope.errors import InputError
+from kappascope.reporting import claims
+from kappascope.workflow import configuration
 
 
 def main(inputs, outputs, spec):
@@ -24,7 +25,7 @@ def write(ledger: str, effective: Path, table: str) -> None:
 
 
 if "snakemake" in globals():
-    from kappascope.workflow_script import run
+    from kappascope.workflow.script import run
 
     run(main, snakemake)
 elif __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Write the effective config of a run beside its results."""
 
-from kappascope import configuration
-from kappascope.workflow_script import run
+from kappascope.workflow import configuration
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):

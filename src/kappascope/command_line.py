@@ -17,12 +17,12 @@ import numpy as np
 
 import kappascope
 from kappascope.attribution.command import add_parser as add_attribute
-from kappascope.doctor import add_parser as add_doctor
 from kappascope.errors import InputError
 from kappascope.files import check_output, write_json
 from kappascope.maps.reading import open_map, open_mask
 from kappascope.runtime import available_cores, configure
 from kappascope.statistics.settings import ESTIMATORS, Settings, check_pixel_arcmin
+from kappascope.workflow.doctor import add_parser as add_doctor
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kappascope import claims, configuration
 from kappascope.attribution.labels import LABELS
 from kappascope.files import write_csv
+from kappascope.reporting import claims
+from kappascope.workflow import configuration
 
 DATA_SETS = ("noiseless", "noisy")
 STATISTICS = ("PS", "PC", "V0", "V1", "V2")
@@ -453,7 +454,7 @@ def _accuracy() -> list[dict[str, Any]]:
 
 def you_tables() -> dict[str, list[dict[str, Any]]]:
     """Tables of you2023, the ones that the ledger and the paper read."""
-    from kappascope.groups import baselines, structures, theorem
+    from kappascope.chapters.you2023 import baselines, structures, theorem
 
     def filled(columns: tuple[str, ...], **values: Any) -> dict[str, Any]:
         return {**dict.fromkeys(columns, 0.1), **values}

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from kappascope.inference import credible, tables
+from kappascope.chapters.matilla2020 import table1
+from kappascope.inference import credible
 from kappascope.inference.emulator import Emulator
 from kappascope.inference.measurements import Measurements
 
@@ -67,9 +68,9 @@ COLUMNS = {"DNN": [3, 4], "PS": [0, 1, 2], "PS+DNN": [0, 1, 2, 3, 4]}
 def test_areas_of_a_gaussian_world(name):
     """With many covariance maps the area is the Fisher ellipse of the true covariance."""
     measured = world(1, covariance=200_000)
-    vectors = tables.DataVectors(measured, ["PS"])
+    vectors = table1.DataVectors(measured, ["PS"])
     emulator = Emulator(measured.parameters)
-    log_posterior = tables.posterior(vectors, tables.moments(vectors, tables.Settings()), name, 0)
+    log_posterior = table1.posterior(vectors, table1.moments(vectors, table1.Settings()), name, 0)
     cells = credible.refine(emulator, log_posterior, grid=200)
     np.testing.assert_allclose(
         credible.areas(cells, log_posterior), exact(COLUMNS[name]), rtol=0.02
@@ -78,21 +79,21 @@ def test_areas_of_a_gaussian_world(name):
 
 def test_change_in_area_of_a_gaussian_world():
     measured = world(2, covariance=200_000)
-    vectors = tables.DataVectors(measured, ["PS"])
-    settings = tables.Settings(grid=120, bootstrap=0, mcmc_steps=0)
-    found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+    vectors = table1.DataVectors(measured, ["PS"])
+    settings = table1.Settings(grid=120, bootstrap=0, mcmc_steps=0)
+    found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     expected = 100.0 * (exact(COLUMNS["PS+DNN"]) / exact(COLUMNS["PS"]) - 1.0)
-    changes = [row["area_change_percent"] for row in tables.change_rows("noiseless", found, ["PS"])]
+    changes = [row["area_change_percent"] for row in table1.change_rows("noiseless", found, ["PS"])]
     np.testing.assert_allclose(changes, expected, atol=1.5)
 
 
 def test_bootstrap_error_is_the_scatter_between_universes():
-    settings = tables.Settings(grid=50, bootstrap=40, mcmc_steps=0)
+    settings = table1.Settings(grid=50, bootstrap=40, mcmc_steps=0)
     areas, errors = [], []
     for seed in range(24):
         measured = world(100 + seed, testing=30, covariance=300)
-        vectors = tables.DataVectors(measured, ["PS"])
-        found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+        vectors = table1.DataVectors(measured, ["PS"])
+        found = table1.constrain(vectors, Emulator(measured.parameters), settings)
         areas.append(found["PS+DNN"].area[0])
         errors.append(found["PS+DNN"].error[0])
     # 24 universes fix their scatter to 15 percent.
@@ -104,9 +105,9 @@ def test_areas_do_not_depend_on_the_number_of_covariance_maps():
     areas = []
     for seed in range(12):
         measured = world(300 + seed, testing=30, covariance=60)
-        vectors = tables.DataVectors(measured, ["PS"])
-        settings = tables.Settings(grid=60)
-        log_posterior = tables.posterior(vectors, tables.moments(vectors, settings), "PS+DNN", 0)
+        vectors = table1.DataVectors(measured, ["PS"])
+        settings = table1.Settings(grid=60)
+        log_posterior = table1.posterior(vectors, table1.moments(vectors, settings), "PS+DNN", 0)
         cells = credible.refine(Emulator(measured.parameters), log_posterior, grid=60)
         areas.append(credible.areas(cells, log_posterior)[0])
     spread = np.std(areas) / np.sqrt(len(areas))

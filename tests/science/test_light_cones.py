@@ -7,8 +7,8 @@ import pytest
 
 from kappascope.cosmology.model import Cosmology, limber_power, matter_power
 from kappascope.maps.smoothing import smooth
+from kappascope.maps.validation import expected_sigma
 from kappascope.simulation import campaign, lightcone
-from kappascope.validation import expected_sigma
 
 PIXELS, PIXEL_ARCMIN, MAPS = 128, 0.8203125, 80
 SMALL = lightcone.Settings(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kappascope.inference import accuracy, checks, tables
+from kappascope.chapters.matilla2020 import accuracy, checks, table1
 from kappascope.inference.emulator import Emulator
 
 pytestmark = pytest.mark.realdata
@@ -34,9 +34,9 @@ def test_accuracy_and_scatter(measured):
 
 def test_contour_is_the_gaussian_one(measured):
     """A nearly unbiased output has the area of its own covariance's ellipse."""
-    vectors = tables.DataVectors(measured, [])
-    settings = tables.Settings(grid=120, bootstrap=0, mcmc_steps=1000, mcmc_walkers=128)
-    found = tables.constrain(vectors, Emulator(measured.parameters), settings)
+    vectors = table1.DataVectors(measured, [])
+    settings = table1.Settings(grid=120, bootstrap=0, mcmc_steps=1000, mcmc_walkers=128)
+    found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     assert list(found) == ["DNN"]
     covariance = np.cov(measured.network_covariance[0].T)
     expected = -2.0 * np.pi * np.log([0.32, 0.05]) * np.sqrt(np.linalg.det(covariance))
@@ -50,7 +50,7 @@ def test_leave_one_out_is_as_small_as_published(measured):
 
     The file lacks 22 of the paper's 101 cosmologies, so the emulator is a little coarser.
     """
-    rows = checks.leave_one_out_rows(tables.DataVectors(measured, []))
+    rows = checks.leave_one_out_rows(table1.DataVectors(measured, []))
     inner = [row for row in rows if not row["on_hull"]]
     errors = [
         abs(row["error_from_truth_percent"]) for row in inner if row["parameter"] == "sigma_8"
@@ -63,8 +63,8 @@ def test_leave_one_out_is_as_small_as_published(measured):
 
 def test_emulators_with_cosmologies_left_out_give_the_same_contour(measured):
     """matilla2020 Fig. 7: indistinguishable without the fiducial, slightly perturbed with half."""
-    vectors = tables.DataVectors(measured, [])
-    settings = tables.Settings(grid=120, bootstrap=0, mcmc_steps=0, seed=1)
+    vectors = table1.DataVectors(measured, [])
+    settings = table1.Settings(grid=120, bootstrap=0, mcmc_steps=0, seed=1)
     found = checks.emulator_checks(vectors, settings)
     whole = found["all"].areas
     np.testing.assert_allclose(found["without_fiducial"].areas, whole, rtol=0.01)

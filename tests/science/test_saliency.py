@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from kappascope.attribution import randomization, similarity
 from kappascope.attribution.methods import METHODS, Model, attribute
+from kappascope.faithfulness import randomization, similarity
 from kappascope.networks import architectures
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward

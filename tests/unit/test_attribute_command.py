@@ -14,11 +14,11 @@ import jax
 import numpy as np
 import pytest
 
-from kappascope import configuration
 from kappascope.attribution.methods import METHODS, PATTERNS, attribute, find
 from kappascope.command_line import main
 from kappascope.networks import description
 from kappascope.networks.description import Network, Parameters
+from kappascope.workflow import configuration
 
 COMMAND = [sys.executable, "-c", "from kappascope.command_line import main; exit(main())"]
 DOCS = configuration.ROOT / "docs"

@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_attribution_rules import Builder, chain, inputs
 
-from kappascope.attribution import contextual, transforms
+from kappascope.attribution import contextual, trim
 from kappascope.attribution.methods import attribute
 from kappascope.command_line import main
 from kappascope.errors import InputError
 from kappascope.networks import description
 from kappascope.networks.module import activations, apply_node, forward
+from kappascope.transforms import fourier, matrix, wavelets
 
 BANDS = ((0.0, 0.3), (0.3, 0.7), (0.7, 1.5))
 
@@ -165,31 +166,31 @@ def test_masks_and_filtered_maps_are_the_stored_ones(reference: Path) -> None:
     with jax.enable_x64(True):
         _, x, arrays = stored(reference, "residual", np.float64)
         bands = [(0.0, 0.3), (0.3, 0.6), (0.6, 2.0)]
-        masks = transforms.ring_masks(32, bands)
+        masks = fourier.ring_masks(32, bands)
         np.testing.assert_array_equal(masks, arrays["cd.ring_masks"].astype(bool))
         for mask, band in zip(masks, arrays["cd.band_inputs"], strict=True):
-            assert difference(transforms.filtered(x, mask), band) < 1e-12
+            assert difference(fourier.filtered(x, mask), band) < 1e-12
 
 
 def test_a_wave_lies_in_the_band_of_its_frequency() -> None:
     pixels, wave = 32, 8  # half of Nyquist
     x = np.cos(2 * np.pi * wave * np.arange(pixels) / pixels)
     map_ = np.broadcast_to(x, (1, pixels, pixels))[..., None].astype(np.float32)
-    masks = transforms.ring_masks(pixels, [(0, 0.45), (0.45, 0.55), (0.55, 1.5)])
-    kept = [np.abs(np.asarray(transforms.filtered(map_, mask))).max() for mask in masks]
+    masks = fourier.ring_masks(pixels, [(0, 0.45), (0.45, 0.55), (0.55, 1.5)])
+    kept = [np.abs(np.asarray(fourier.filtered(map_, mask))).max() for mask in masks]
     assert kept[1] == pytest.approx(1, abs=1e-5) and max(kept[0], kept[2]) < 1e-5
-    np.testing.assert_array_equal(transforms.ring_masks(pixels, BANDS).sum(0), 1)
+    np.testing.assert_array_equal(fourier.ring_masks(pixels, BANDS).sum(0), 1)
 
 
 def test_nyquist_is_13500_for_pixels_of_08_arcmin() -> None:
-    assert transforms.multipole_of_band(1.0, 0.8) == pytest.approx(13_500, rel=1e-15)
+    assert fourier.multipole_of_band(1.0, 0.8) == pytest.approx(13_500, rel=1e-15)
 
 
 @pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "deep_lift"])
 def test_attribution_to_coefficients_agrees_with_captum(reference: Path, method: str) -> None:
     with jax.enable_x64(True):
         model, x, arrays = stored(reference, "mlp", np.float64)
-        ours = transforms.transformed(method, model, x, transforms.RealFourier(100))
+        ours = trim.transformed(method, model, x, fourier.RealFourier(100))
         assert difference(ours, arrays[f"trim.{method}"]) < 1e-6
 
 
@@ -199,7 +200,7 @@ def test_attribution_to_coefficients_agrees_with_captum(reference: Path, method:
 def test_bands_that_share_out_all_frequencies_share_out_all_relevance(method: str) -> None:
     model = chain()
     x = inputs(model)
-    bands = transforms.band_relevance(method, model, x, BANDS, [0, 1])
+    bands = trim.band_relevance(method, model, x, BANDS, [0, 1])
     whole = np.asarray(attribute(method, model, x)).sum((2, 3, 4))
     np.testing.assert_allclose(np.asarray(bands).sum(-1), whole, rtol=2e-3, atol=1e-5)
 
@@ -209,13 +210,9 @@ def test_bands_are_sums_of_coefficients() -> None:
         network, parameters = chain()
         parameters = {name: value.astype(float) for name, value in parameters.items()}
         x = inputs((network, parameters)).astype(float)
-        each = transforms.transformed(
-            "input_x_gradient", (network, parameters), x, transforms.Fourier(), 0
-        )
-        masks = transforms.ring_masks(x.shape[1], BANDS)
-        bands = transforms.band_relevance("input_x_gradient", (network, parameters), x, BANDS, [0])[
-            0
-        ]
+        each = trim.transformed("input_x_gradient", (network, parameters), x, fourier.Fourier(), 0)
+        masks = fourier.ring_masks(x.shape[1], BANDS)
+        bands = trim.band_relevance("input_x_gradient", (network, parameters), x, BANDS, [0])[0]
         for k, mask in enumerate(masks):
             summed = np.asarray(each)[:, mask].sum((1, 2, 3))
             np.testing.assert_allclose(bands[:, k], summed, rtol=1e-9, atol=1e-14)
@@ -232,8 +229,8 @@ def test_an_orthogonal_basis_keeps_the_sum(seed: int) -> None:
     model = builder.model(np.float32)
     x = generator.normal(size=(3, 6)).astype(np.float32)
     basis = np.linalg.qr(generator.normal(size=(6, 6)))[0]
-    transform = transforms.Matrix(basis, (6,))
-    ours = transforms.transformed("input_x_gradient", model, x, transform, 0)
+    transform = matrix.Matrix(basis, (6,))
+    ours = trim.transformed("input_x_gradient", model, x, transform, 0)
     plain = attribute("input_x_gradient", model, x, 0)
     np.testing.assert_allclose(ours.sum(-1), plain.sum(-1), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(transform.inverse(transform.forward(x)), x, atol=1e-5)
@@ -241,9 +238,9 @@ def test_an_orthogonal_basis_keeps_the_sum(seed: int) -> None:
 
 def test_what_a_basis_cannot_hold_gets_nothing() -> None:
     model = chain_of_sums()
-    transform = transforms.Matrix(np.eye(4)[:2], (4,))
+    transform = matrix.Matrix(np.eye(4)[:2], (4,))
     x = np.array([[1.0, 2.0, 3.0, 4.0]], np.float32)
-    ours = transforms.transformed("input_x_gradient", model, x, transform, 0)
+    ours = trim.transformed("input_x_gradient", model, x, transform, 0)
     np.testing.assert_allclose(ours, [[1.0, 2.0]], rtol=1e-6)
 
 
@@ -255,7 +252,7 @@ def chain_of_sums() -> Any:
 @pytest.mark.parametrize("name", ["haar", "db2"])
 def test_wavelets_are_orthogonal_and_split_by_scale(name: str) -> None:
     generator = np.random.default_rng(4)
-    wavelet = transforms.Wavelet(name, 3)
+    wavelet = wavelets.Wavelet(name, 3)
     for x in (generator.normal(size=(3, 32)), generator.normal(size=(2, 16, 16, 1))):
         s = np.asarray(wavelet.forward(x.astype(np.float32)))
         assert s.shape == x.shape
@@ -268,16 +265,16 @@ def test_wavelets_are_orthogonal_and_split_by_scale(name: str) -> None:
 
 def test_db2_has_no_details_on_a_straight_line() -> None:
     line = np.arange(16, dtype=np.float32)[None]
-    details = np.asarray(transforms.Wavelet("db2", 1).forward(line))[0, 8:]
+    details = np.asarray(wavelets.Wavelet("db2", 1).forward(line))[0, 8:]
     np.testing.assert_allclose(details[:-1], 0, atol=1e-5)  # the last one joins the edges
     assert abs(details[-1]) > 1
 
 
 def test_wavelets_that_cannot_be_are_refused() -> None:
     with pytest.raises(InputError, match="wavelet: got 'db9'"):
-        transforms.Wavelet("db9")
+        wavelets.Wavelet("db9")
     with pytest.raises(InputError, match="12 is no multiple of 8"):
-        transforms.Wavelet("haar", 3).forward(np.zeros((1, 12), np.float32))
+        wavelets.Wavelet("haar", 3).forward(np.zeros((1, 12), np.float32))
 
 
 def test_starlet_scales_add_up_and_share_the_relevance() -> None:
@@ -288,11 +285,11 @@ def test_starlet_scales_add_up_and_share_the_relevance() -> None:
     builder.dense(2)
     model = builder.model(np.float32)
     x = inputs(model)
-    transform = transforms.Starlet(3)
+    transform = wavelets.Starlet(3)
     scales = transform.forward(x)
     assert scales.shape == (len(x), 4, 16, 16, 1)
     np.testing.assert_allclose(transform.inverse(scales), x, atol=1e-5)
-    ours = transforms.transformed("input_x_gradient", model, x, transform, 0)
+    ours = trim.transformed("input_x_gradient", model, x, transform, 0)
     plain = attribute("input_x_gradient", model, x, 0)
     np.testing.assert_allclose(ours.sum((1, 2, 3, 4)), plain.sum((1, 2, 3)), rtol=1e-4, atol=1e-5)
 
@@ -305,7 +302,7 @@ def test_parts_of_any_transform_are_followed() -> None:
     model = builder.model(np.float32)
     x = inputs(model)
     basis = np.eye(6)[[4, 1]]
-    relevant, irrelevant = transforms.decomposed(model, x, transforms.Matrix(basis, (6,)))
+    relevant, irrelevant = trim.decomposed(model, x, matrix.Matrix(basis, (6,)))
     assert relevant.shape == (2, len(x), 2)
     for k, place in enumerate((4, 1)):
         part = np.zeros_like(x)
@@ -314,26 +311,26 @@ def test_parts_of_any_transform_are_followed() -> None:
         last = model[0].nodes[-1]["name"]
         np.testing.assert_allclose(relevant[k], expected[last][0], atol=1e-5)
         np.testing.assert_allclose(irrelevant[k], expected[last][1], atol=1e-5)
-    fitted = transforms.Matrix(basis, (6,), fit=lambda x: np.full((len(x), 2), 2.0))
+    fitted = matrix.Matrix(basis, (6,), fit=lambda x: np.full((len(x), 2), 2.0))
     np.testing.assert_array_equal(fitted.forward(x), 2.0)
 
 
 def test_bands_of_series_and_by_multipole() -> None:
     series = np.cos(2 * np.pi * 0.25 * np.arange(64))[None, None, :, None].astype(np.float32)
-    masks = transforms.band_masks((1, 64, 1), [(0.0, 0.3), (0.4, 0.6)])
+    masks = fourier.band_masks((1, 64, 1), [(0.0, 0.3), (0.4, 0.6)])
     assert masks.shape == (2, 1, 64)
-    parts = [np.asarray(transforms.filtered(series, mask)) for mask in masks]
+    parts = [np.asarray(fourier.filtered(series, mask)) for mask in masks]
     np.testing.assert_allclose(parts[0], 0, atol=1e-6)
     np.testing.assert_allclose(parts[1], series, atol=1e-6)
-    ((low, high),) = transforms.parse_bands("1350:6750", 0.8)
+    ((low, high),) = fourier.parse_bands("1350:6750", 0.8)
     assert (low, high) == pytest.approx((0.1, 0.5))
-    assert transforms.bands_around([0.1, 0.5], 0.3) == ((0.0, 0.25), (0.35, 0.65))
+    assert fourier.bands_around([0.1, 0.5], 0.3) == ((0.0, 0.25), (0.35, 0.65))
 
 
 @pytest.mark.parametrize("text", ["", "0.1", "0.3:0.1", "-1:2", "a:b", "0:nan"])
 def test_bands_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="--bands: got"):
-        transforms.parse_bands(text)
+        fourier.parse_bands(text)
 
 
 # ---- from the shell ------------------------------------------------------------------------------
@@ -431,6 +428,6 @@ def test_bad_options_are_one_line(
 def test_a_wave_lies_at_its_multipole_whatever_the_number_of_pixels(pixels: int) -> None:
     pixel_arcmin, number = 0.8, 16
     ell = number * 360 * 60 / (pixels * pixel_arcmin)
-    (band,) = transforms.parse_bands(f"{ell - 10}:{ell + 10}", pixel_arcmin)
-    (mask,) = transforms.band_masks((pixels, pixels, 1), [band])
+    (band,) = fourier.parse_bands(f"{ell - 10}:{ell + 10}", pixel_arcmin)
+    (mask,) = fourier.band_masks((pixels, pixels, 1), [band])
     assert mask[0, number] and not mask[0, number - 1]

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kappascope import claims, configuration
 from kappascope.errors import InputError
 from kappascope.files import write_csv
+from kappascope.reporting import claims
+from kappascope.workflow import configuration
 
 CONFIG = configuration.load()
 

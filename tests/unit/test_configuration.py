@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 
-from kappascope import configuration
 from kappascope.errors import InputError
+from kappascope.workflow import configuration
 
 TIERS = ("default", "smoke", "desk", "paper")
 VARIANTS = ("initial_batch_norm", "noise_10_per_arcmin2", "smoothing_2arcmin")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from kappascope import command_line, configuration, doctor, integrity
+from kappascope import command_line
+from kappascope.workflow import configuration, doctor, integrity
 
 
 def test_it_prints_versions_devices_threads_disk_and_a_tiers_needs(

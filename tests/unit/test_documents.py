@@ -8,7 +8,8 @@ import subprocess
 import pytest
 import yaml
 
-from kappascope import __version__, configuration
+from kappascope import __version__
+from kappascope.workflow import configuration
 
 ROOT = configuration.ROOT
 DOCUMENTS = sorted(

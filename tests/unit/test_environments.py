@@ -10,7 +10,7 @@ import tomllib
 import pytest
 import yaml
 
-from kappascope import configuration, doctor
+from kappascope.workflow import configuration, doctor
 
 ENVS = configuration.ROOT / "envs"
 LOCK = (ENVS / "requirements.lock").read_text(encoding="utf-8")

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from kappascope.figures import contours, correlations, style
+from kappascope.chapters.matilla2020.figures import contours, correlations
+from kappascope.reporting import style
 
 FIDUCIAL = np.array([0.26, 0.8])
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kappascope import integrity
 from kappascope.errors import InputError
+from kappascope.workflow import integrity
 
 RESULT = Path("results/run/table.csv")
 

@@ -12,12 +12,7 @@ from astropy.io import fits
 
 from kappascope.cosmology.model import sigma_8_from_amplitude
 from kappascope.errors import InputError
-from kappascope.maps.archives import (
-    assign_splits,
-    import_maps,
-    list_source,
-    load_source,
-)
+from kappascope.maps.archives import assign_splits, import_maps, list_source, load_source
 from kappascope.maps.dataset import read_maps
 from kappascope.maps.reading import mean_pooled, open_map, open_mask
 

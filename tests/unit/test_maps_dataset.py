@@ -9,7 +9,14 @@ import numpy as np
 import pytest
 
 from kappascope.errors import InputError
-from kappascope.maps.dataset import COLUMNS, MapSet, MapWriter, iterate_maps, read_maps, write_maps
+from kappascope.maps.dataset import (
+    COLUMNS,
+    MapSet,
+    MapWriter,
+    iterate_maps,
+    read_maps,
+    write_maps,
+)
 
 
 def a_set(number: int = 6, pixels: int = 8, **changes: object) -> MapSet:

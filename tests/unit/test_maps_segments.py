@@ -6,7 +6,7 @@ import scipy.ndimage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kappascope.maps import segments
+from kappascope.transforms import segments
 
 
 def a_map(seed: int, sigma: float = 0.02, pixels: int = 48, blur: float = 2.0) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kappascope.configuration import ROOT
+from kappascope.workflow.configuration import ROOT
 
 PROFILE = ROOT / "profiles" / "cluster-generic"
 HANGS = "exit 124"  # what timeout makes of it

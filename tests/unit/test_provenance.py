@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from kappascope import provenance
 from kappascope.errors import InputError
+from kappascope.workflow import provenance
 
 OUTSIDE = ("script.py", "scripts/script.py")
 
@@ -58,7 +58,7 @@ def test_what_runs_scripts_is_no_part_of_their_results(package):
     write, digest = package
     write("workflow_script.py", "from kappascope import locks\n")
     write("locks.py", "wait = 1\n")
-    write("script.py", "from kappascope.workflow_script import run\nfrom kappascope import b\n")
+    write("script.py", "from kappascope.workflow.script import run\nfrom kappascope import b\n")
     before = digest("script.py")
     for name in ("workflow_script.py", "locks.py"):
         write(name, (provenance.SOURCE / name).read_text() + "new = 1\n")
@@ -145,11 +145,11 @@ def test_a_name_of_no_module_is_told(name):
 def test_the_hash_is_the_same_in_another_process_that_imports_nothing():
     code = (
         "import sys; from kappascope import provenance; "
-        "print(provenance.source_hash('kappascope.claims')); "
-        "sys.exit('kappascope.claims' in sys.modules)"
+        "print(provenance.source_hash('kappascope.reporting.claims')); "
+        "sys.exit('kappascope.reporting.claims' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == provenance.source_hash("kappascope.claims")
+    assert ran.stdout.strip() == provenance.source_hash("kappascope.reporting.claims")
 
 
 def test_what_is_remembered_gives_the_same_hash_and_damage_does_no_harm(package, monkeypatch):

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from kappascope import integrity, running
 from kappascope.errors import InputError
+from kappascope.workflow import integrity, running
 
 
 @pytest.fixture(autouse=True)

@@ -14,10 +14,7 @@ from kappascope.maps.archives import import_maps
 from kappascope.maps.dataset import MapSet, write_maps
 from kappascope.maps.noise import add_shape_noise
 from kappascope.maps.smoothing import smooth, smooth_masked
-from kappascope.statistics.measure import (
-    measure,
-    measure_dataset,
-)
+from kappascope.statistics.measure import measure, measure_dataset
 from kappascope.statistics.storage import read_statistics, write_statistics
 from kappascope.statistics.summary import COLUMNS, mean_rows
 

@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kappascope.errors import InputError
-from kappascope.maps.wavelets import starlet
 from kappascope.statistics.measure import measure
 from kappascope.statistics.registry import PAPER, check_names, names, statistic
 from kappascope.statistics.starlet import SCALES
+from kappascope.transforms.wavelets import starlet
 
 PIXELS = 32
 lawful = settings(deadline=None, max_examples=8, derandomize=True)

@@ -177,7 +177,7 @@ def test_own_images_of_galaxies_are_scored_or_refused(rerun: Checkout, tmp_path:
     chosen = ("--cores", "1", *SMOKE, f"lenses={{own_images: {path}}}")
     table = rerun.root / "results/smoke/wilde2022/real.csv"
     np.savez(path, **{**content, "bands": np.array(["VIS", "Y"])})
-    ended = rerun.run("lenses", *chosen)
+    ended = rerun.run("wilde2022", *chosen)
     assert_one_line(ended, "own.npz", "2 bands, called VIS, Y; the networks read VIS, H")
     np.savez(path, **content)
     ended = rerun.run(str(table.relative_to(rerun.root)), *chosen)

@@ -126,13 +126,13 @@ def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
 
 
 def test_transforms_rerun_what_uses_them(rerun: Checkout) -> None:
-    add(rerun, "src/kappascope/attribution/transforms.py", CODE)
+    add(rerun, "src/kappascope/transforms/fourier.py", CODE)
     assert set(rerun.planned(*SMOKE)) <= TRANSFORMATIONS | NONLINEAR | LAST
     assert {"band_curves", "topics", "digits"} <= set(rerun.planned(*SMOKE))
 
 
 def test_segments_rerun_what_divides_maps(rerun: Checkout) -> None:
-    add(rerun, "src/kappascope/groups/structures.py", CODE)
+    add(rerun, "src/kappascope/chapters/you2023/structures.py", CODE)
     planned = set(rerun.planned(*SMOKE))
     assert planned == {"explain_groups", "plot_groups", *COMPARED, *LAST}
 
@@ -151,7 +151,7 @@ def test_optics_rerun_all_of_strong_lenses(rerun: Checkout) -> None:
 
 
 def test_similarity_measures_rerun_what_compares(rerun: Checkout) -> None:
-    add(rerun, "src/kappascope/attribution/similarity.py", CODE)
+    add(rerun, "src/kappascope/faithfulness/similarity.py", CODE)
     planned = set(rerun.planned(*SMOKE))
     assert {"randomize", "judge_methods"} <= planned and "train_network" not in planned
 
@@ -179,7 +179,7 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
 
 
 def test_a_figure_reruns_itself_and_the_paper(rerun: Checkout) -> None:
-    add(rerun, "src/kappascope/figures/correlations.py", CODE)
+    add(rerun, "src/kappascope/chapters/matilla2020/figures/correlations.py", CODE)
     assert set(rerun.planned(*SMOKE)) == {"plot_fig3", "build_paper"}
 
 

@@ -10,7 +10,8 @@ from snakemake.cli import parse_args
 # This checkout's code, whatever is installed: jobs import the same, by PYTHONPATH below.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from kappascope import configuration, integrity, needs, provenance, running
+from kappascope.workflow import configuration, integrity, provenance, running
+from kappascope.workflow import resources as measured
 from kappascope.errors import InputError
 
 # One core a job, as for JAX: threads of two jobs that wait for each other's cores slow small matrix
@@ -94,15 +95,21 @@ def benchmark_of(name):
     return result(f"benchmarks/{name}.tsv")
 
 
-def figure(stem):
-    """Both files of a figure."""
-    return {"pdf": matilla(f"{stem}.pdf"), "png": matilla(f"{stem}.png")}
+def resources_of(rule):
+    """Time, memory and cores of a rule's job."""
+    return measured.resources(rule, config)
 
 
 def spec(script, sections, **more):
     """Config sections, further plain values and code: all that the outputs depend on."""
     chosen = {name: config[name] for name in sections}
     return {**chosen, **more, "code": provenance.source_hash(f"scripts/{script}.py")}
+
+
+def resumable(label, content):
+    """A spec with the folder of a long training's checkpoint, named after what it depends on."""
+    folder = f"results/.training/{label}-{provenance.digest(content)}"
+    return {**content, "scratch": folder}
 
 
 # Maps belong to what made them, not to a run: runs with the same simulation share them. Smoothing
@@ -185,111 +192,36 @@ onerror:
     integrity.remember([RESULTS, MAPS_FOLDER])
 
 
+# Chapter → names of its tables (.csv) and figures (.pdf, .png), from the chapters' rules.
+TABLES, FIGURES = {}, {}
+
+
+def targets():
+    """Names of targets and their files: each table and figure, each chapter as a whole.
+
+    ``matilla2020_table1`` is Table I, ``matilla2020_fig4`` Figure 4 for every data set.
+    """
+    named = {}
+    for chapter in TABLES:
+        made = [f"{name}.csv" for name in TABLES[chapter]]
+        made += [f"{name}.pdf" for name in FIGURES[chapter]]
+        for file in made:
+            stem = file.rpartition(".")[0]
+            if stem.rpartition("_")[2] in DATA_SETS:
+                stem = stem.rpartition("_")[0]
+            path = result(f"{chapter}/{file}")
+            named.setdefault(f"{chapter}_{stem}", []).append(path)
+            named.setdefault(chapter, []).append(path)
+    for table in ("table1", "table2", "linear_model"):
+        named[f"matilla2020_{table}"].append(matilla(f"{table}.tex"))
+    named["singh2020_table1"].append(singh("table1.tex"))
+    named["you2023_groups"] = [you("groups.csv")]
+    return named
+
+
 STATISTICS = result("statistics/{data_set}.nc")
 NETWORK = result("networks/{data_set}/{number}/network.npz")
 PREDICTIONS = result("networks/{data_set}/predictions.nc")
-
-
-def training_spec(wildcards):
-    """What one network depends on, and where its checkpoint lies, named after that."""
-    content = spec(
-        "train_network",
-        ["seed", "maps", "noise", "network"],
-        data_set=wildcards.data_set,
-        index=int(wildcards.number),
-        jax=True,
-    )
-    # The number of networks does not change what one learns.
-    content["network"] = {k: v for k, v in content["network"].items() if k != "seeds"}
-    name = f"{wildcards.data_set}-{wildcards.number}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
-def known_answers_spec(wildcards):
-    """What one control depends on, and where its checkpoint lies, named after that."""
-    content = spec(
-        "known_answers",
-        ["seed", "maps", "noise", "network", "known_answers"],
-        control=wildcards.control,
-        jax=True,
-    )
-    name = f"{wildcards.control}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
-def band_network_spec(wildcards):
-    """What a network that reads scales depends on: `network` with what `trim` says otherwise."""
-    content = spec(
-        "train_network",
-        ["seed", "noise"],
-        network=BAND_NETWORK,
-        maps=BAND_MAPS,
-        data_set="noiseless",
-        index=int(wildcards.number),
-        jax=True,
-    )
-    name = f"bands-{wildcards.number}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
-def group_network_spec(wildcards):
-    """What a network whose groups are sought depends on."""
-    content = spec(
-        "train_network",
-        ["seed", "maps", "noise"],
-        network=GROUP_NETWORK,
-        data_set=GROUPS["data_set"],
-        index=int(wildcards.number),
-        jax=True,
-    )
-    name = f"groups-{wildcards.number}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
-def group_model_spec(wildcards):
-    """What a sum-of-parts model depends on besides its network."""
-    content = spec(
-        "train_sum_of_parts",
-        ["seed", "maps", "noise"],
-        groups={k: GROUPS[k] for k in ("data_set", "rebin", "segments", "model")},
-        checkpoints={
-            "checkpoint_every_seconds": config["network"]["checkpoint_every_seconds"]
-        },
-        index=int(wildcards.number),
-        jax=True,
-    )
-    name = f"parts-{wildcards.number}-{provenance.digest(content)}"
-    return {**content, "scratch": f"results/.training/{name}"}
-
-
-# What images depend on; the rest of the section is for networks and what is made of them.
-LENS_IMAGE_KEYS = (
-    *("pixels", "pixel_arcsec", "bands", "oversampling", "training", "testing"),
-    *(
-        "compound",
-        "compound_training",
-        "reach_arcsec",
-        "source_magnitudes",
-        "red_sources",
-    ),
-)
-
-
-def lens_network_spec(wildcards):
-    """What a network of galaxies' images depends on besides these."""
-    content = spec(
-        "train_lens_network",
-        ["seed"],
-        lenses={
-            k: LENS_SECTION[k] for k in ("width", "epochs", "batch", "learning_rate")
-        },
-        task=wildcards.task,
-        index=int(wildcards.number),
-        jax=True,
-    )
-    images = provenance.digest({k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS})
-    name = f"{wildcards.task}-{wildcards.number}-{provenance.digest(content)}-{images}"
-    return {**content, "scratch": f"results/.training/{name}"}
 
 
 def real_files(**names):

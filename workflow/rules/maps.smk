@@ -1,8 +1,8 @@
-"""Convergence maps: simulated light cones, or an archive; then the maps against theory.
+"""Convergence maps: simulated light cones, or an archive; their statistics; the maps against theory.
 
 needs   config/cosmologies.csv, or the archive at maps.path
 makes   results/maps/{digest}/batch_{k}.h5, matilla2020/{validation,gallery}.{pdf,png},
-        map_properties.csv, validation_{moments,power}.csv
+        statistics/{data_set}.nc, map_properties.csv, validation_{moments,power}.csv
 """
 
 
@@ -31,7 +31,7 @@ if SIMULATED:
         conda:
             "../../envs/environment.yaml"
         resources:
-            **needs.resources("simulate_maps", config),
+            **resources_of("simulate_maps"),
         params:
             spec=lambda wildcards: spec(
                 "simulate_maps",
@@ -59,7 +59,7 @@ else:
         conda:
             "../../envs/environment.yaml"
         resources:
-            **needs.resources("import_maps", config),
+            **resources_of("import_maps"),
         params:
             spec=lambda wildcards: spec(
                 "import_maps",
@@ -90,7 +90,7 @@ rule validate_maps:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("validate_maps", config),
+        **resources_of("validate_maps"),
     params:
         spec=spec(
             "validate_maps",
@@ -124,8 +124,32 @@ rule plot_maps:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("plot_maps", config),
+        **resources_of("plot_maps"),
     params:
         spec=spec("plot_maps", [], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_maps.py"
+
+
+rule measure_statistics:
+    input:
+        MAPS,
+    output:
+        STATISTICS,
+    log:
+        log_of("measure_statistics_{data_set}"),
+    benchmark:
+        benchmark_of("measure_statistics_{data_set}")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("measure_statistics"),
+    params:
+        spec=lambda wildcards: spec(
+            "measure_statistics",
+            ["seed", "maps", "noise", "statistics"],
+            data_set=wildcards.data_set,
+            jax=True,
+        ),
+    script:
+        "../../scripts/measure_statistics.py"

@@ -27,9 +27,20 @@ rule train_network:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("train_network", config),
+        **resources_of("train_network"),
     params:
-        spec=training_spec,
+        spec=lambda wildcards: resumable(
+            f"{wildcards.data_set}-{wildcards.number}",
+            spec(
+                "train_network",
+                ["seed", "maps", "noise"],
+                # The number of networks does not change what one learns.
+                network={k: v for k, v in config["network"].items() if k != "seeds"},
+                data_set=wildcards.data_set,
+                index=int(wildcards.number),
+                jax=True,
+            ),
+        ),
     script:
         "../../scripts/train_network.py"
 
@@ -47,7 +58,7 @@ rule predict:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("predict", config),
+        **resources_of("predict"),
     params:
         spec=lambda wildcards: spec(
             "predict",
@@ -85,7 +96,7 @@ rule plot_networks:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("plot_networks", config),
+        **resources_of("plot_networks"),
     params:
         spec=spec("plot_networks", ["network"], data_sets=DATA_SETS),
     script:
@@ -107,7 +118,7 @@ rule network_accuracy:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("network_accuracy", config),
+        **resources_of("network_accuracy"),
     params:
         spec=spec(
             "network_accuracy",

@@ -11,58 +11,12 @@ localrules:
     build_paper,
 
 
-TABLES = (
-    [
-        matilla(f"{name}.csv")
-        for name in (
-            "table1",
-            "areas",
-            "correlations",
-            "linear_model",
-            "leave_one_out",
-            "emulator_check",
-            "covariance_convergence",
-            "network_accuracy",
-            "map_properties",
-            *SALIENCY_TABLES,
-        )
-    ]
-    + (
-        [
-            matilla("published_network_accuracy.csv"),
-            matilla("published_network_leave_one_out.csv"),
-        ]
-        if PUBLISHED_NETWORK.exists()
-        else []
-    )
-    + [singh(f"{name}.csv") for name in TRIM_TABLES]
-    + [you(f"{name}.csv") for name in GROUP_TABLES if name != "groups"]
-    + [wilde(f"{name}.csv") for name in LENS_TABLES]
-    + [rosenzweig(f"{name}.csv") for name in NONLINEAR_TABLES]
-)
-FIGURES = (
-    [
-        matilla(f"{name}.png")
-        for name in [
-            figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS
-        ]
-        + [
-            "fig3",
-            "fig7",
-            "validation",
-            "gallery",
-            "statistics",
-            "learning_curve",
-            "predicted_against_true",
-        ]
-        + SALIENCY_FIGURES
-        + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
-    ]
-    + [singh(f"{name}.png") for name in TRIM_FIGURES]
-    + [you(f"{name}.png") for name in GROUP_FIGURES]
-    + [wilde(f"{name}.png") for name in LENS_FIGURES]
-    + [rosenzweig(f"{name}.png") for name in NONLINEAR_FIGURES]
-)
+ALL_TABLES = [
+    result(f"{chapter}/{name}.csv") for chapter in TABLES for name in TABLES[chapter]
+]
+ALL_FIGURES = [
+    result(f"{chapter}/{name}.png") for chapter in FIGURES for name in FIGURES[chapter]
+]
 
 
 rule effective_config:
@@ -73,7 +27,7 @@ rule effective_config:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("effective_config", config),
+        **resources_of("effective_config"),
     params:
         spec=spec("write_config", [], effective=config),
     script:
@@ -82,7 +36,7 @@ rule effective_config:
 
 rule write_claims:
     input:
-        TABLES,
+        ALL_TABLES,
         claims="paper/claims.yaml",
         config=result("config.yaml"),
     output:
@@ -96,7 +50,7 @@ rule write_claims:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("write_claims", config),
+        **resources_of("write_claims"),
     params:
         spec=spec("write_claims", []),
     script:
@@ -105,8 +59,8 @@ rule write_claims:
 
 rule build_paper:
     input:
-        TABLES,
-        FIGURES,
+        ALL_TABLES,
+        ALL_FIGURES,
         collect("paper/{name}", name=glob_wildcards("paper/{name,.+[.]typ}").name),
         collect(
             "paper/published/{name}",
@@ -122,7 +76,7 @@ rule build_paper:
     conda:
         "../../envs/environment.yaml"
     resources:
-        **needs.resources("build_paper", config),
+        **resources_of("build_paper"),
     params:
         spec=spec("build_paper", []),
     script:

@@ -139,7 +139,7 @@ def _write(output: Path, method: Any, relevance: np.ndarray) -> None:
 
 def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np.ndarray) -> None:
     """Follow a part of the inputs, or each band of them, through the network."""
-    from kappascope.attribution import contextual, methods, transforms
+    from kappascope.attribution import contextual, methods, trim
 
     methods.check_inputs(network, parameters, x)
     if (options.relevant is None) == (options.transform is None):
@@ -157,7 +157,7 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
         values = contextual.evaluated(network, parameters, x)
         scores = contextual.scores(network, parameters, values, relevant)
     else:
-        scores = transforms.decomposed_bands((network, parameters), x, _bands(options))
+        scores = trim.decomposed_bands((network, parameters), x, _bands(options))
     outputs = range(network.outputs) if options.outputs is None else options.outputs
     for k in outputs:
         if not 0 <= k < network.outputs:
@@ -169,7 +169,7 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
 
 
 def _bands(options: argparse.Namespace) -> tuple[tuple[float, float], ...]:
-    from kappascope.attribution.transforms import parse_bands
+    from kappascope.transforms.fourier import parse_bands
 
     if options.bands is None:
         raise InputError("--bands: missing; write LO:HI,... in units of the Nyquist frequency")
@@ -181,17 +181,16 @@ def _bands(options: argparse.Namespace) -> tuple[tuple[float, float], ...]:
 def _transformed(
     options: argparse.Namespace, method: Any, network: Any, parameters: Any, x: np.ndarray
 ) -> np.ndarray:
-    from kappascope.attribution import transforms
+    from kappascope.attribution import trim
+    from kappascope.transforms import fourier
 
     outputs = list(range(network.outputs)) if options.outputs is None else options.outputs
     model = (network, parameters)
     if options.bands is None and len(network.input_shape) == 1:
-        transform = transforms.RealFourier(network.input_shape[0])
-        found = transforms.transformed(method, model, x, transform, outputs, options.seed)
+        transform = fourier.RealFourier(network.input_shape[0])
+        found = trim.transformed(method, model, x, transform, outputs, options.seed)
         return np.asarray(found)
-    return np.asarray(
-        transforms.band_relevance(method, model, x, _bands(options), outputs, options.seed)
-    )
+    return np.asarray(trim.band_relevance(method, model, x, _bands(options), outputs, options.seed))
 
 
 def _loaded(path: Path) -> np.ndarray:

@@ -20,7 +20,12 @@ import numpy as np
 from kappascope import randomness
 from kappascope.attribution import rules
 from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
-from kappascope.attribution.gradients import GradCam, GradientShap, IntegratedGradients, SmoothGrad
+from kappascope.attribution.gradients import (
+    GradCam,
+    GradientShap,
+    IntegratedGradients,
+    SmoothGrad,
+)
 from kappascope.attribution.propagation import GRADIENT, GUIDED, Propagation, compiled
 from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Occlusion, Rise
 from kappascope.errors import InputError

@@ -1,9 +1,9 @@
 """Methods that ask a network about altered inputs: LIME, kernel SHAP, RISE, and FRESH's extractor.
 
 All are for images, hide what they hide with zero, and give every pixel a value. LIME and kernel
-SHAP explain segments: those of the watershed (`kappascope.maps.segments`), or square tiles. A pixel
-gets the value of its segment over the segment's size, so that values add up over pixels as they do
-over segments.
+SHAP explain segments: those of the watershed (`kappascope.transforms.segments`), or square tiles.
+A pixel gets the value of its segment over the segment's size, so that values add up over pixels as
+they do over segments.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ import numpy as np
 
 from kappascope.attribution.propagation import GRADIENT, compiled
 from kappascope.errors import InputError
-from kappascope.maps import segments
 from kappascope.networks.description import Network
 from kappascope.networks.evaluate import BATCH, in_batches
 from kappascope.networks.module import outputs_of
+from kappascope.transforms import segments
 
 Array = Any
 

@@ -11,7 +11,8 @@ import xarray
 
 from kappascope import progress
 from kappascope.cosmology.parameters import PARAMETERS
-from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
+from kappascope.errors import InputError
+from kappascope.maps.dataset import COLUMNS, MapSet, SplitMaps, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import remaining_smoothing, smooth_map
 from kappascope.networks.description import Network, Parameters
@@ -153,3 +154,26 @@ def predict_dataset(
         {**coordinates, "parameter": list(PARAMETERS)},
         {"data_set": data_set},
     )
+
+
+def fiducial_maps(
+    paths: Sequence[str | Path], data_set: str, spec: Mapping[str, Any], count: int
+) -> tuple[np.ndarray, float]:
+    """Return testing maps of the cosmology nearest to the fiducial, as the network sees them.
+
+    Returns
+    -------
+    (map, y, x, 1) and the side of a pixel [arcmin].
+
+    """
+    maps = SplitMaps(paths, "testing")
+    if not len(maps):
+        raise InputError("saliency: there are no testing maps")
+    fiducial = spec["cosmology"]["fiducial"]
+    away = np.hypot(
+        maps.columns.omega_matter - fiducial["omega_matter"],
+        maps.columns.sigma_8 - fiducial["sigma_8"],
+    )
+    rows = np.flatnonzero(away <= away.min() + 1e-9)[:count]
+    seen = observed(maps.select(rows), data_set, spec)
+    return seen[..., None], float(maps.columns.pixel_arcmin)

@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kappascope.maps.wavelets import starlet
 from kappascope.statistics.field import Field
 from kappascope.statistics.kernels import binned_sum, masked
 from kappascope.statistics.registry import register
 from kappascope.statistics.settings import Settings
+from kappascope.transforms.wavelets import starlet
 
 SCALES = 4
 """Number of detail scales; what is left is one coarse map."""

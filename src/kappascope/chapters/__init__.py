@@ -1,0 +1,1 @@
+"""One package a paper: its experiments, tables and figures. No chapter imports another."""

@@ -1,0 +1,283 @@
+"""Whether the constraints can be trusted: interpolation and convergence (matilla2020 App. A).
+
+Leave-one-out errors of the network's emulator, contours from emulators with cosmologies left out
+(Fig. 7) and from three disjoint thirds of the covariance maps (§III).
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kappascope import randomness
+from kappascope.chapters.matilla2020.table1 import (
+    COMBINED,
+    NETWORK,
+    DataVectors,
+    Moments,
+    Settings,
+    combined_error,
+    moments,
+)
+from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.errors import InputError
+from kappascope.inference import credible
+from kappascope.inference.credible import CREDIBILITIES
+from kappascope.inference.emulator import Emulator
+from kappascope.inference.likelihood import likelihood, weighted_covariance
+
+logger = logging.getLogger(__name__)
+
+EMULATORS = ("all", "without_fiducial", "half")
+LEAVE_ONE_OUT_COLUMNS = (
+    "data_set",
+    "cosmology",
+    "omega_matter",
+    "sigma_8",
+    "parameter",
+    "error_percent",
+    "error_from_truth_percent",
+    "on_hull",
+    "distance_to_fiducial",
+)
+EMULATOR_CHECK_COLUMNS = ("data_set", "emulator", "credibility", "area", "error")
+THIRD_COLUMNS = ("data_set", "third", "credibility", "area")
+
+_TRIES = 1000
+
+
+def leave_one_out(parameters: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Interpolate at each cosmology from all the others.
+
+    Parameters
+    ----------
+    parameters : (cosmology, 2).
+    values : (cosmology, value) at the cosmologies.
+
+    Returns
+    -------
+    (cosmology, value); NaN on the hull, where nothing can be interpolated without the node itself.
+
+    """
+    found = np.full(values.shape, np.nan)
+    for index in np.setdiff1d(np.arange(len(parameters)), Emulator(parameters).hull):
+        others = np.delete(np.arange(len(parameters)), index)
+        found[index] = Emulator(parameters[others]).predict(values[others], *parameters[index])
+    return found
+
+
+def leave_one_out_rows(vectors: DataVectors) -> list[dict[str, Any]]:
+    """Interpolate the networks' mean outputs at each cosmology from all others.
+
+    Returns
+    -------
+    Rows of ``leave_one_out.csv``, averaged over networks. ``error_percent`` compares the
+    interpolated output with the network's own there: the error of the interpolation.
+    ``error_from_truth_percent`` compares it with the true parameter, as matilla2020 Appendix A
+    does, so it holds the network's bias too. Both are NaN on the hull. ``distance_to_fiducial`` is
+    that of the parameters in units of the fiducial ones.
+
+    """
+    measurements = vectors.measurements
+    parameters, outputs = measurements.parameters, measurements.network_testing
+    means = [measurements.averaging() @ each for each in outputs]
+    predicted = [leave_one_out(parameters, mean) for mean in means]
+    ratios = zip(predicted, means, strict=True)
+    from_network = 100.0 * np.mean([each / mean - 1.0 for each, mean in ratios], axis=0)
+    from_truth = 100.0 * (np.mean(predicted, axis=0) / parameters - 1.0)
+    fiducial = parameters[measurements.fiducial]
+    return [
+        {
+            "data_set": measurements.data_set,
+            "cosmology": int(measurements.cosmology[index]),
+            "omega_matter": point[0],
+            "sigma_8": point[1],
+            "parameter": name,
+            "error_percent": from_network[index, axis],
+            "error_from_truth_percent": from_truth[index, axis],
+            "on_hull": bool(np.isnan(from_network[index, axis])),
+            "distance_to_fiducial": float(np.hypot(*(point / fiducial - 1.0))),
+        }
+        for index, point in enumerate(parameters)
+        for axis, name in enumerate(PARAMETERS)
+    ]
+
+
+def half_of(parameters: np.ndarray, fiducial: int, seed: int) -> np.ndarray:
+    """Choose half the cosmologies at random, such that the fiducial one lies inside their hull.
+
+    Parameters
+    ----------
+    parameters : (cosmology, 2).
+    fiducial : index of the fiducial cosmology.
+    seed : ``seed`` of the config.
+
+    Returns
+    -------
+    (cosmology // 2,) sorted indices.
+
+    """
+    number = len(parameters) // 2
+    for attempt in range(_TRIES):
+        draws = randomness.generator(seed, "half of the cosmologies", attempt)
+        chosen = np.sort(draws.choice(len(parameters), number, replace=False))
+        if number >= 4 and Emulator(parameters[chosen]).contains(parameters[[fiducial]])[0]:
+            return chosen
+    raise InputError(
+        f"cosmology.number: no half of the {len(parameters)} cosmologies surrounds the fiducial "
+        "one, so the emulator cannot be checked; simulate more"
+    )
+
+
+@dataclass(frozen=True)
+class EmulatorCheck:
+    """Contours of the network from one choice of cosmologies.
+
+    Attributes
+    ----------
+    kept : (kept cosmology,) indices.
+    areas : (seed, credibility).
+    resampled : (bootstrap, seed, credibility).
+    picture : as in :class:`kappascope.chapters.matilla2020.table1.Constraint`.
+
+    """
+
+    kept: np.ndarray
+    areas: np.ndarray
+    resampled: np.ndarray
+    picture: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def emulator_checks(vectors: DataVectors, settings: Settings) -> dict[str, EmulatorCheck]:
+    """Measure the network's contours with every, all but the fiducial and half the cosmologies."""
+    network = DataVectors(vectors.measurements.select([]), ())
+    parameters = network.measurements.parameters
+    fiducial = network.measurements.fiducial
+    everything = np.arange(len(parameters))
+    choices = {
+        "all": everything,
+        "without_fiducial": np.delete(everything, fiducial),
+        "half": half_of(parameters, fiducial, settings.seed),
+    }
+    drawn = [moments(network, settings, number) for number in range(settings.bootstrap)]
+    nominal = moments(network, settings)
+    return {name: _check(network, kept, nominal, drawn, settings) for name, kept in choices.items()}
+
+
+def _check(
+    vectors: DataVectors,
+    kept: np.ndarray,
+    nominal: Moments,
+    drawn: Sequence[Moments],
+    settings: Settings,
+) -> EmulatorCheck:
+    emulator = Emulator(vectors.measurements.parameters[kept])
+    areas, resampled, pictures = [], [], []
+    for seed in vectors.seeds(NETWORK):
+        columns = vectors.select(NETWORK, seed)
+
+        def of(found: Moments, columns: np.ndarray = columns) -> credible.LogPosterior:
+            return likelihood(
+                found.means[np.ix_(kept, columns)],
+                found.means[vectors.measurements.fiducial, columns],
+                found.covariance[np.ix_(columns, columns)],
+                maps=len(vectors.covariance),
+                kind=settings.likelihood,
+            )
+
+        log_posterior = of(nominal)
+        cells = credible.refine(emulator, log_posterior, grid=settings.grid)
+        regions = credible.regions(emulator, cells, log_posterior)
+        areas.append([region.area for region in regions])
+        resampled.append([credible.areas(cells, of(found)) for found in drawn])
+        peak = log_posterior(cells.weights).max()
+        borders = np.round([region.threshold - peak for region in regions], 5)
+        pictures.append((*credible.picture(emulator, cells, log_posterior), borders))
+    shape = (len(areas), len(drawn), len(CREDIBILITIES))
+    return EmulatorCheck(
+        kept,
+        np.array(areas),
+        np.array(resampled).reshape(shape).transpose(1, 0, 2),
+        pictures[0],
+    )
+
+
+def emulator_check_rows(data_set: str, found: Mapping[str, EmulatorCheck]) -> list[dict[str, Any]]:
+    """Rows of ``emulator_check.csv``."""
+    return [
+        {
+            "data_set": data_set,
+            "emulator": name,
+            "credibility": credibility,
+            "area": check.areas[:, index].mean(),
+            "error": combined_error(check.areas, check.resampled)[index],
+        }
+        for name, check in found.items()
+        for index, credibility in enumerate(CREDIBILITIES)
+    ]
+
+
+def emulator_check_pictures(
+    vectors: DataVectors, found: Mapping[str, EmulatorCheck]
+) -> dict[str, np.ndarray]:
+    """Arrays for Fig. 7, named as in :func:`kappascope.chapters.matilla2020.table1.pictures`.
+
+    Each emulator also has ``{emulator}/kept``, indices into ``parameters``.
+    """
+    measurements = vectors.measurements
+    arrays = {
+        "parameters": measurements.parameters,
+        "fiducial": measurements.parameters[measurements.fiducial],
+        "credibilities": np.array(CREDIBILITIES),
+    }
+    for name, check in found.items():
+        parts = ("omega_matter", "sigma_8", "log_posterior", "borders")
+        arrays[f"{name}/kept"] = check.kept
+        for part, value in zip(parts, check.picture, strict=True):
+            arrays[f"{name}/{part}"] = value
+    return arrays
+
+
+def covariance_convergence(
+    vectors: DataVectors, emulator: Emulator, settings: Settings
+) -> list[dict[str, Any]]:
+    """Constrain with ``All`` from each of three disjoint thirds of the covariance maps.
+
+    Maps are cut by number, so that thirds share as few simulations as possible.
+
+    Returns
+    -------
+    Rows of ``covariance_convergence.csv``; the areas are NaN where a third holds too few maps for
+    the length of the data vector.
+
+    """
+    data_set = vectors.measurements.data_set
+    nominal = moments(vectors, settings)
+    columns = vectors.select(COMBINED, 0)
+    means = nominal.means[:, columns]
+    rows = []
+    for third, maps in enumerate(np.array_split(vectors.covariance[:, columns], 3), start=1):
+        areas = np.full(len(CREDIBILITIES), np.nan)
+        varies = maps.std(axis=0) > 0
+        if len(maps) > varies.sum() + 2:
+            log_posterior = likelihood(
+                means[:, varies],
+                means[vectors.measurements.fiducial, varies],
+                weighted_covariance(maps[:, varies]),
+                maps=len(maps),
+                kind=settings.likelihood,
+            )
+            cells = credible.refine(emulator, log_posterior, grid=settings.grid)
+            areas = credible.areas(cells, log_posterior)
+        else:
+            logger.warning(
+                "%s: a third of the covariance maps is %d maps, too few for %d bins: convergence "
+                "is not tested; raise maps.covariance", data_set, len(maps), len(columns),
+            )  # fmt: skip
+        rows += [
+            {"data_set": data_set, "third": third, "credibility": credibility, "area": area}
+            for credibility, area in zip(CREDIBILITIES, areas, strict=True)
+        ]
+    return rows

@@ -1,0 +1,1 @@
+"""Figures of Matilla et al. (2020)."""

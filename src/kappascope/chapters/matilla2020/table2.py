@@ -1,0 +1,186 @@
+"""The randomization test in numbers: Table II with its scatter, and shares of relevance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kappascope.attribution.labels import label
+from kappascope.faithfulness.similarity import CORRELATIONS
+from kappascope.reporting.errorbars import error_of_mean, scatter
+
+Rows = Sequence[Mapping[str, Any]]
+SIGNIFICANCE = 0.05
+CURVE_COLUMNS = (
+    "data_set",
+    "method",
+    "mode",
+    "stage",
+    "layer",
+    "network",
+    "realization",
+    "repeat",
+    *CORRELATIONS,
+    "ssim",
+    "output",
+    "empty",
+)
+TABLE2_MAP_COLUMNS = (
+    "data_set",
+    "method",
+    "network",
+    "realization",
+    "repeat",
+    "output_trained",
+    "output_randomized",
+    "empty",
+    *(f"{name}{end}" for name in CORRELATIONS for end in ("", "_p", "_shift_p")),
+    "ssim",
+    "pearson_input",
+)
+TABLE2_COLUMNS = (
+    "data_set",
+    "method",
+    "label",
+    "coefficient",
+    "mean",
+    "scatter",
+    "error",
+    "mean_positive",
+    "scatter_positive",
+    "positive",
+    "p_paper",
+    "p_shift",
+    "rejected_paper",
+    "rejected_shift",
+    "comparisons",
+    "empty",
+    "input_correlation",
+)
+
+
+def table2(rows: Rows) -> list[dict[str, Any]]:
+    """Summarise comparisons with fully randomized networks (matilla2020 Table II).
+
+    Parameters
+    ----------
+    rows : of ``table2_maps.csv``; empty cells are maps without a coefficient.
+
+    Returns
+    -------
+    A row for each data set, method and coefficient: mean and standard deviation over maps and
+    draws; standard error of the mean from the draws (maps share the weights of a draw, so they are
+    not independent); the same mean and scatter where the randomized network's output is positive,
+    which that of the paper's one draw was (its deep Taylor map is not empty, and maps that start
+    from the output change sign with it), and how many there are; median p-values and fractions
+    below 0.05, as in the paper and against shifted maps; how many comparisons are defined and how
+    many maps were zero everywhere.
+
+    """
+    out = []
+    for data_set in dict.fromkeys(row["data_set"] for row in rows):
+        inside = [row for row in rows if row["data_set"] == data_set]
+        for method in dict.fromkeys(row["method"] for row in inside):
+            mine = [row for row in inside if row["method"] == method]
+            seen = _numbers(mine, "pearson_input")
+            for name in (*CORRELATIONS, "ssim"):
+                values = _numbers(mine, name)
+                positive = _numbers([r for r in mine if float(r["output_randomized"]) > 0], name)
+                paper, shift = _numbers(mine, f"{name}_p"), _numbers(mine, f"{name}_shift_p")
+                out.append(
+                    {
+                        "data_set": data_set,
+                        "method": method,
+                        "label": label(method),
+                        "coefficient": name,
+                        "mean": _or_none(values.mean() if len(values) else None),
+                        "scatter": _or_none(scatter(values)),
+                        "error": _error_of_draws(mine, name),
+                        "mean_positive": _or_none(positive.mean() if len(positive) else None),
+                        "scatter_positive": _or_none(scatter(positive)),
+                        "positive": len(positive),
+                        "p_paper": _or_none(np.median(paper) if len(paper) else None),
+                        "p_shift": _or_none(np.median(shift) if len(shift) else None),
+                        "rejected_paper": _rejected(paper),
+                        "rejected_shift": _rejected(shift),
+                        "comparisons": len(values),
+                        "empty": sum(int(row["empty"]) for row in mine),
+                        "input_correlation": _or_none(seen.mean() if len(seen) else None),
+                    }
+                )
+    return out
+
+
+def _numbers(rows: Rows, column: str) -> np.ndarray:
+    cells = [row.get(column) for row in rows]
+    return np.array([float(cell) for cell in cells if cell not in (None, "")])
+
+
+def _or_none(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _rejected(p: np.ndarray) -> float | None:
+    return float((p < SIGNIFICANCE).mean()) if len(p) else None
+
+
+def _error_of_draws(rows: Rows, column: str) -> float | None:
+    draws = dict.fromkeys((row["network"], row["repeat"]) for row in rows)
+    means = [
+        values.mean()
+        for draw in draws
+        if len(values := _numbers([r for r in rows if (r["network"], r["repeat"]) == draw], column))
+    ]
+    return error_of_mean(means)
+
+
+NULL_TEST_COLUMNS = ("data_set", "method", "label", "passes_paper", "passes_shift")
+
+
+def null_test(rows: Rows) -> list[dict[str, Any]]:
+    """Say which methods pass: no coefficient's median p-value is below 0.05.
+
+    Parameters
+    ----------
+    rows : of :func:`table2`.
+
+    Returns
+    -------
+    A row for each data set and method; 1 for a pass, 0 for a failure, None where no map of a
+    randomized network had a coefficient.
+
+    """
+    out = []
+    for data_set, method in dict.fromkeys((row["data_set"], row["method"]) for row in rows):
+        mine = [
+            row
+            for row in rows
+            if (row["data_set"], row["method"]) == (data_set, method)
+            and row["coefficient"] in CORRELATIONS
+        ]
+        verdict: dict[str, Any] = {
+            "data_set": data_set,
+            "method": method,
+            "label": label(method),
+        }
+        for name in ("paper", "shift"):
+            medians = _numbers(mine, f"p_{name}")
+            verdict[f"passes_{name}"] = (
+                int((medians >= SIGNIFICANCE).all()) if len(medians) else None
+            )
+        out.append(verdict)
+    return out
+
+
+AGREEMENT_COLUMNS = ("data_set", "method", "other", "pearson", "scatter")
+
+
+SENSITIVITY_COLUMNS = (
+    "data_set",
+    "rule",
+    "value",
+    "similarity",
+    "similarity_scatter",
+    "randomized",
+    "randomized_scatter",
+)

@@ -1,0 +1,1 @@
+"""Rosenzweig et al. (2021): nonlinear saliency."""

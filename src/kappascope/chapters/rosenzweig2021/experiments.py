@@ -1,0 +1,441 @@
+"""What nonlinear saliency maps show: the experiments of Rosenzweig et al. (2021).
+
+For each example the classes with the highest and the second highest probability are driven up,
+along the gradient at the present image (nonlinear) and along that at the example (linear).
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+
+from kappascope import progress, randomness
+from kappascope.attribution.ascent import NonlinearSaliency, Trajectory, blurred
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
+from kappascope.reporting.errorbars import bootstrap_error, error_of_mean, proportion_error
+
+Model = tuple[Network, Parameters]
+
+SURE_PERCENT = 95.0
+"""A class above this counts as pure (the text on Figure 1)."""
+UNLIKELY_PERCENT = 1.0
+"""A class below this counts as hardly there."""
+METHODS = ("nonlinear", "linear")
+RANKS = ("first", "second")
+BATCH = 16
+
+TRAJECTORY_COLUMNS = ("subject", "example", "rank", "class", "method", "level_percent", "percent")
+EXAMPLE_COLUMNS = (
+    *("subject", "example", "true_class", "rank", "class", "method", "start_percent"),
+    *("best_percent", "best_level_percent", "threshold_percent", "rises", "at_limits_percent"),
+    "overlap",
+)
+BLURRING_COLUMNS = (
+    *("subject", "example", "rank", "class", "method", "percent", "blurred_percent"),
+    *("change", "log_odds_change"),
+)
+SUMMARY_COLUMNS = ("subject", "rank", "method", "statement", "value", "error", "unit", "examples")
+KAPPA_COLUMNS = (
+    *("parameter", "direction", "method", "realization", "start", "end", "best", "change"),
+    *("rises", "at_limits_percent", "overlap"),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """Images of some kind, and the classifier that reads them.
+
+    Attributes
+    ----------
+    name : as tables say it.
+    model : the classifier.
+    x : (example, y, x, channel).
+    true : (example,) class numbers.
+    classes : names of the classes.
+    low, high : (channel,) range of the data.
+
+    """
+
+    name: str
+    model: Model
+    x: np.ndarray
+    true: np.ndarray
+    classes: Sequence[str]
+    low: np.ndarray
+    high: np.ndarray
+
+    def probabilities(self, x: np.ndarray | None = None) -> np.ndarray:
+        """Return (example, class) of the examples or of other images."""
+        outputs = evaluate(*self.model, self.x if x is None else x)
+        return softmax(outputs.astype(float), 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Followed:
+    """One subject's trajectories.
+
+    Attributes
+    ----------
+    classes : (rank, example) class numbers driven up.
+    start : (rank, example) their probabilities.
+    curves : (rank, method, level, example) probability at the end of each level.
+    best : (rank, method, example) largest probability on the way.
+    best_level : (rank, method, example) share of blurred pixels where that was; NaN for the input.
+    images : (rank, method, level, example, y, x, channel).
+    kept : (rank, method, level, example, y, x) pixels kept at the end of each level.
+    rises : (rank, method, example).
+    at_limits : (rank, method, example) share of kept values at the range's ends.
+    levels : shares of blurred pixels.
+
+    """
+
+    classes: np.ndarray
+    start: np.ndarray
+    curves: np.ndarray
+    best: np.ndarray
+    best_level: np.ndarray
+    images: np.ndarray
+    kept: np.ndarray
+    rises: np.ndarray
+    at_limits: np.ndarray
+    levels: np.ndarray
+
+
+def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
+    """Drive the first and second class of every example up, in both ways."""
+    probabilities = subject.probabilities()
+    order = np.argsort(-probabilities, 1, kind="stable")
+    classes = order[:, :2].T
+    number, levels = len(subject.x), settings.levels
+    shape = (len(RANKS), len(METHODS))
+    curves = np.zeros((*shape, len(levels), number))
+    best, best_level, at_limits = (np.zeros((*shape, number)) for _ in range(3))
+    rises = np.zeros((*shape, number), bool)
+    images = np.zeros((*shape, len(levels), *subject.x.shape), np.float32)
+    kept = np.zeros((*shape, len(levels), *subject.x.shape[:3]), bool)
+    total = number * len(RANKS) * len(METHODS)
+    with progress.bar(total, f"trajectories, {subject.name}", unit="trajectory") as shown:
+        for rank in range(len(RANKS)):
+            for rows, output in _by_class(classes[rank]):
+                for way, method in enumerate(METHODS):
+                    chosen = dataclasses.replace(
+                        settings, linear=method == "linear", objective="log_odds"
+                    )
+                    found = _padded(chosen, subject, rows, output)
+                    here = len(rows)
+                    curves[rank, way][:, rows] = expit(found.values_by_level()[:, :here])
+                    top = np.maximum(found.values.max((0, 1)), found.start)
+                    best[rank, way, rows] = expit(top[:here])
+                    where = found.best_level[:here]
+                    reached = np.where(where < 0, np.nan, found.levels[where])
+                    best_level[rank, way, rows] = reached
+                    rises[rank, way, rows] = found.rises[:here]
+                    at_limits[rank, way, rows] = found.at_limits()[:here]
+                    images[rank, way][:, rows] = found.images[:, :here]
+                    kept[rank, way][:, rows] = found.kept[:, :here]
+                    shown.update(here)
+    return Followed(
+        classes,
+        np.take_along_axis(probabilities, classes.T, 1).T,
+        curves,
+        best,
+        best_level,
+        images,
+        kept,
+        rises,
+        at_limits,
+        np.asarray(levels),
+    )
+
+
+def _by_class(classes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield (rows, class), a batch of examples that drive the same class at a time."""
+    for output in np.unique(classes):
+        rows = np.flatnonzero(classes == output)
+        for start in range(0, len(rows), BATCH):
+            yield rows[start : start + BATCH], int(output)
+
+
+def _padded(
+    settings: NonlinearSaliency, subject: Subject, rows: np.ndarray, output: int
+) -> Trajectory:
+    """Follow a batch, filled up to the usual size: one shape, compiled once."""
+    filled = np.resize(rows, BATCH)
+    network, parameters = subject.model
+    return settings.trajectory(
+        network, parameters, subject.x[filled], output, subject.low, subject.high
+    )
+
+
+def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Return intersection over union of masks (..., y, x)."""
+    both = (one & other).sum((-2, -1))
+    return both / np.maximum((one | other).sum((-2, -1)), 1)
+
+
+def thresholds(followed: Followed) -> np.ndarray:
+    """Return the blurred share [%] at which a class first is pure, (rank, method, example).
+
+    NaN where it never is at the end of a level.
+    """
+    sure = followed.curves >= SURE_PERCENT / 100
+    first = np.argmax(sure, 2)
+    return np.where(sure.any(2), 100 * followed.levels[first], np.nan)
+
+
+def trajectory_rows(subject: Subject, followed: Followed) -> list[dict[str, Any]]:
+    """Return rows of ``trajectories.csv``."""
+    return [
+        {
+            "subject": subject.name,
+            "example": example,
+            "rank": rank,
+            "class": subject.classes[followed.classes[r, example]],
+            "method": method,
+            "level_percent": 100 * level,
+            "percent": 100 * followed.curves[r, m, k, example],
+        }
+        for r, rank in enumerate(RANKS)
+        for m, method in enumerate(METHODS)
+        for example in range(len(subject.x))
+        for k, level in enumerate(followed.levels)
+    ]
+
+
+def example_rows(subject: Subject, followed: Followed) -> list[dict[str, Any]]:
+    """Return rows of ``examples.csv``; overlap is that of both methods' masks at the last level."""
+    overlap = overlaps(followed.kept[:, 0, -1], followed.kept[:, 1, -1])
+    reached = thresholds(followed)
+    return [
+        {
+            "subject": subject.name,
+            "example": example,
+            "true_class": subject.classes[subject.true[example]],
+            "rank": rank,
+            "class": subject.classes[followed.classes[r, example]],
+            "method": method,
+            "start_percent": 100 * followed.start[r, example],
+            "best_percent": 100 * followed.best[r, m, example],
+            "best_level_percent": _cell(100 * followed.best_level[r, m, example]),
+            "threshold_percent": _cell(reached[r, m, example]),
+            "rises": int(followed.rises[r, m, example]),
+            "at_limits_percent": 100 * followed.at_limits[r, m, example],
+            "overlap": overlap[r, example],
+        }
+        for r, rank in enumerate(RANKS)
+        for m, method in enumerate(METHODS)
+        for example in range(len(subject.x))
+    ]
+
+
+def blurring_rows(
+    subject: Subject, followed: Followed, sigma: float, seed: int
+) -> list[dict[str, Any]]:
+    """Blur the pixels that a class's map keeps at the last level: rows of ``blurring.csv``.
+
+    As many pixels drawn at random are blurred for comparison, method ``random``.
+    """
+    soft = np.asarray(blurred(np.asarray(subject.x, np.float32), sigma))
+    examples = np.arange(len(subject.x))
+    rows = []
+    for r, rank in enumerate(RANKS):
+        masks = {method: followed.kept[r, m, -1] for m, method in enumerate(METHODS)}
+        drawn = [
+            randomness.generator(seed, f"blurred at random: {subject.name}", r, int(k)).permutation(
+                mask.size
+            )
+            for k, mask in enumerate(masks["nonlinear"])
+        ]
+        masks["random"] = np.stack(
+            [
+                mask.ravel()[order].reshape(mask.shape)
+                for mask, order in zip(masks["nonlinear"], drawn, strict=True)
+            ]
+        )
+        for method, mask in masks.items():
+            changed = np.where(mask[..., None], soft, subject.x)
+            after = subject.probabilities(changed)[examples, followed.classes[r]]
+            before = followed.start[r]
+            rows += [
+                {
+                    "subject": subject.name,
+                    "example": int(k),
+                    "rank": rank,
+                    "class": subject.classes[followed.classes[r, k]],
+                    "method": method,
+                    "percent": 100 * before[k],
+                    "blurred_percent": 100 * after[k],
+                    "change": 100 * (after[k] - before[k]),
+                    "log_odds_change": _log_odds(after[k]) - _log_odds(before[k]),
+                }
+                for k in examples
+            ]
+    return rows
+
+
+def _log_odds(p: float) -> float:
+    return float(np.log(max(p, 1e-12)) - np.log(max(1 - p, 1e-12)))
+
+
+def summary_rows(
+    subject: Subject, followed: Followed, blurring: Sequence[Mapping[str, Any]], seed: int
+) -> list[dict[str, Any]]:
+    """Return rows of ``summary.csv``: what the text says, over all examples.
+
+    Errors of shares are those of proportions, of medians from a bootstrap, else of means; extremes
+    have none.
+    """
+    rows: list[dict[str, Any]] = []
+
+    def add(rank: str, method: str, statement: str, values: Any, unit: str) -> None:
+        found = np.asarray(values, float)
+        found = found[np.isfinite(found)]
+        value: float | None = None
+        error: float | None = None
+        if len(found) and statement == "threshold":
+            value = float(np.median(found))
+            purpose = f"{subject.name}, {rank}, {method}, {statement}"
+            error = bootstrap_error(
+                lambda pick: float(np.median(found[pick])), len(found), seed, purpose
+            )
+        elif len(found):
+            value = float(found.mean())
+            share = unit == "% of examples"
+            error = 100 * proportion_error(value / 100, len(found)) if share else None
+            if not share:
+                error = error_of_mean(found)
+        rows.append(
+            {
+                "subject": subject.name,
+                "rank": rank,
+                "method": method,
+                "statement": statement,
+                "value": value,
+                "error": error,
+                "unit": unit,
+                "examples": len(found),
+            }
+        )
+
+    reached = thresholds(followed)
+    unlikely = followed.start <= UNLIKELY_PERCENT / 100
+    for r, rank in enumerate(RANKS):
+        for m, method in enumerate(METHODS):
+            sure = followed.best[r, m] >= SURE_PERCENT / 100
+            add(rank, method, "best probability", 100 * followed.best[r, m], "%")
+            add(rank, method, "driven above 95 %", 100.0 * sure, "% of examples")
+            add(rank, method, "never rises", 100.0 * ~followed.rises[r, m], "% of examples")
+            add(rank, method, "values at the range's ends", 100 * followed.at_limits[r, m], "%")
+            rare = unlikely[r]
+            add(rank, method, "driven from 1 % above 95 %", 100.0 * sure[rare], "% of examples")
+            add(rank, method, "threshold", reached[r, m], "% blurred")
+            spread = reached[r, m][np.isfinite(reached[r, m])]
+            if len(spread):
+                add(rank, method, "smallest threshold", [spread.min()], "% blurred")
+                add(rank, method, "largest threshold", [spread.max()], "% blurred")
+        overlap = overlaps(followed.kept[r, 0, -1], followed.kept[r, 1, -1])
+        add(rank, "both", "overlap of the last masks", overlap, "of their union")
+        for method in (*METHODS, "random"):
+            mine = [b for b in blurring if (b["rank"], b["method"]) == (rank, method)]
+            change = np.array([b["change"] for b in mine])
+            odds = np.array([b["log_odds_change"] for b in mine])
+            add(rank, method, "lowered by blurring", 100.0 * (odds < 0), "% of examples")
+            add(rank, method, "change by blurring", change, "points of probability")
+            add(rank, method, "change of log-odds by blurring", odds, "")
+    return rows
+
+
+def _cell(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def chosen_examples(followed: Followed, true: np.ndarray, number: int) -> np.ndarray:
+    """Return examples to draw: the classes in turn, unlikely second classes first."""
+    rare = followed.start[1] <= UNLIKELY_PERCENT / 100
+    queues = [
+        sorted(np.flatnonzero(true == name), key=lambda k: (not rare[k], k))
+        for name in np.unique(true)
+    ]
+    turn = [
+        k for place in range(max(map(len, queues))) for q in queues for k in q[place : place + 1]
+    ]
+    return np.asarray(turn[:number], int)
+
+
+def packed(subject: Subject, followed: Followed, number: int) -> dict[str, np.ndarray]:
+    """Return what the figures draw of some examples, as arrays by name."""
+    chosen = chosen_examples(followed, subject.true, number)
+    return {
+        f"{subject.name}.examples": chosen,
+        f"{subject.name}.x": subject.x[chosen],
+        f"{subject.name}.images": followed.images[:, 0][:, :, chosen],
+        f"{subject.name}.kept": followed.kept[:, :, :, chosen],
+        f"{subject.name}.low": np.atleast_1d(subject.low),
+        f"{subject.name}.high": np.atleast_1d(subject.high),
+    }
+
+
+# ---- regressors ----------------------------------------------------------------------------------
+
+
+def kappa_rows(
+    model: Model,
+    maps: np.ndarray,
+    scale: np.ndarray,
+    parameters: Sequence[str],
+    settings: NonlinearSaliency,
+    low: float,
+    high: float,
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Move a regressor's outputs up and down: rows of ``kappa.csv`` and arrays to draw.
+
+    Parameters
+    ----------
+    maps : (map, y, x, 1) as the network sees them.
+    scale : (output,) units of the outputs.
+    low, high : range of the data, which maps keep to.
+
+    """
+    rows, arrays = [], {"kappa.x": maps, "kappa.levels": np.asarray(settings.levels)}
+    with progress.bar(2 * len(parameters), "trajectories, kappa", unit="output") as shown:
+        for output, parameter in enumerate(parameters):
+            for direction, objective in (("up", "output"), ("down", "minus_output")):
+                sign = 1 if direction == "up" else -1
+                found = {
+                    method: dataclasses.replace(
+                        settings, linear=method == "linear", objective=objective
+                    ).trajectory(*model, maps, output, np.float32(low), np.float32(high))
+                    for method in METHODS
+                }
+                overlap = overlaps(*(each.kept[-1] for each in found.values()))
+                for method, each in found.items():
+                    start = sign * each.start * scale[output]
+                    end = sign * each.values_by_level()[-1] * scale[output]
+                    top = np.maximum(each.values.max((0, 1)), each.start)
+                    best = sign * top * scale[output]
+                    rows += [
+                        {
+                            "parameter": parameter,
+                            "direction": direction,
+                            "method": method,
+                            "realization": k,
+                            "start": start[k],
+                            "end": end[k],
+                            "best": best[k],
+                            "change": best[k] - start[k],
+                            "rises": int(each.rises[k]),
+                            "at_limits_percent": 100 * each.at_limits()[k],
+                            "overlap": overlap[k],
+                        }
+                        for k in range(len(maps))
+                    ]
+                name = f"kappa.{parameter}.{direction}"
+                arrays[f"{name}.best"] = found["nonlinear"].best[:1]
+                arrays[f"{name}.values"] = (
+                    sign * scale[output] * np.stack([e.values_by_level() for e in found.values()])
+                )
+                shown.update()
+    return rows, arrays

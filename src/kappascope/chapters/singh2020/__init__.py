@@ -1,0 +1,1 @@
+"""Singh et al. (2020): attribution after a transformation (TRIM)."""

@@ -1,0 +1,1 @@
+"""Figures of Singh et al. (2020)."""

@@ -1,0 +1,1 @@
+"""Wilde et al. (2022): what finders of strong lenses look at."""

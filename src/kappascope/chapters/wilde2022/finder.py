@@ -1,0 +1,270 @@
+"""How well networks find lenses: accuracy, recall by kind, completeness, places."""
+
+import functools
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
+from kappascope.reporting.errorbars import (
+    bootstrap_error,
+    combined,
+    error_of_mean,
+    proportion_error,
+)
+from kappascope.stronglens.classifiers import CLASSES, targets_of
+from kappascope.stronglens.images import Images
+from kappascope.stronglens.populations import COLOURS, COMPOUND, KINDS, LENSES
+
+Array = Any
+
+
+# ---- how well ------------------------------------------------------------------------------------
+
+
+def precision(called: np.ndarray, true: np.ndarray) -> float:
+    """Return the share of lenses among what is called one."""
+    return float((called & true).sum() / max(called.sum(), 1))
+
+
+def recall(called: np.ndarray, true: np.ndarray) -> float:
+    """Return the share of lenses that are called one."""
+    return float((called & true).sum() / max(true.sum(), 1))
+
+
+def f1(called: np.ndarray, true: np.ndarray) -> float:
+    """Return the harmonic mean of precision and recall."""
+    return float(2 * (called & true).sum() / max(called.sum() + true.sum(), 1))
+
+
+def area_under_curve(score: np.ndarray, true: np.ndarray) -> float:
+    """Return the probability that a lens scores higher than another image; ties count half."""
+    ordered = np.sort(score[~true])
+    low = np.searchsorted(ordered, score[true], "left")
+    high = np.searchsorted(ordered, score[true], "right")
+    return float((low + high).mean() / (2 * len(ordered)))
+
+
+def roc(score: np.ndarray, true: np.ndarray, points: int = 100) -> list[tuple[float, float]]:
+    """Return (false positive rate, true positive rate) for thresholds from high to low."""
+    thresholds = np.quantile(score, np.linspace(1, 0, points))
+    called = score[None, :] >= thresholds[:, None]
+    return [(float(c[~true].mean()), float(c[true].mean())) for c in called]
+
+
+MEASURES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "precision": lambda score, true: precision(score > 0.5, true),
+    "recall": lambda score, true: recall(score > 0.5, true),
+    "f1": lambda score, true: f1(score > 0.5, true),
+    "auc": area_under_curve,
+}
+"""(probabilities, which are lenses) → a number; what is called a lens is above one half."""
+
+
+def _measured(name: str, score: np.ndarray, true: np.ndarray, pick: np.ndarray) -> float:
+    return MEASURES[name](score[pick], true[pick])
+
+
+def accuracy_rows(scores: np.ndarray, images: Images, seed: int) -> list[dict[str, Any]]:
+    """Return rows of ``finder.csv``: every network's measures at the threshold of one half.
+
+    Parameters
+    ----------
+    scores : (network, image) probabilities.
+    images : lenses and non-lenses, no compound ones.
+
+    """
+    rows: list[dict[str, Any]] = []
+    true = images.lenses
+    everything = np.arange(len(true))
+    for number, score in enumerate(scores):
+        for name in MEASURES:
+            measure = functools.partial(_measured, name, score, true)
+            error = bootstrap_error(measure, len(true), seed, f"{name} {number}")
+            rows.append(
+                {
+                    "network": str(number),
+                    "measure": name,
+                    "value": measure(everything),
+                    "error": error,
+                    "images": len(true),
+                }
+            )
+    for name in MEASURES:
+        mine = [row for row in rows if row["measure"] == name]
+        values = [row["value"] for row in mine]
+        error = combined(float(np.mean([row["error"] for row in mine])), error_of_mean(values))
+        rows.append(
+            {
+                "network": "mean",
+                "measure": name,
+                "value": float(np.mean(values)),
+                "error": error,
+                "images": len(true),
+            }
+        )
+    return rows
+
+
+def share(called: np.ndarray) -> tuple[float, float]:
+    """Return percent of images called lenses and its error.
+
+    Binomial over images and spread over networks.
+
+    Parameters
+    ----------
+    called : (network, image).
+
+    """
+    each = called.mean(1)
+    mean = float(each.mean())
+    over_images = proportion_error(mean, called.shape[1])
+    return 100 * mean, 100 * combined(over_images, error_of_mean(each))
+
+
+def recall_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
+    """Return rows of ``recall.csv``: how many of each kind and colour are called lenses."""
+    groups = [(kind, "", images.kind == kind) for kind in KINDS]
+    for kind in (*LENSES, *COMPOUND):
+        for colour in COLOURS:
+            mine = (images.kind == kind) & (images.colour == colour)
+            groups.append((kind, colour, mine))
+    rows = []
+    for kind, colour, mine in groups:
+        if not mine.any():
+            continue
+        percent, error = share(scores[:, mine] > 0.5)
+        rows.append(
+            {
+                "kind": kind,
+                "colour": colour,
+                "called_lens_percent": percent,
+                "error": error,
+                "images": int(mine.sum()),
+            }
+        )
+    return rows
+
+
+def completeness_rows(
+    scores: np.ndarray, images: Images, edges: Mapping[str, Sequence[float]]
+) -> list[dict[str, Any]]:
+    """Return rows of ``completeness.csv``: recall by θ_E and by the source's magnitude.
+
+    Parameters
+    ----------
+    edges : field of :class:`Images` → edges of bins.
+
+    """
+    rows = []
+    for kind in (*LENSES, *COMPOUND):
+        for quantity, limits in edges.items():
+            values = getattr(images, quantity)
+            for low, high in itertools.pairwise(limits):
+                mine = (images.kind == kind) & (values >= low) & (values < high)
+                if not mine.any():
+                    continue
+                percent, error = share(scores[:, mine] > 0.5)
+                rows.append(
+                    {
+                        "kind": kind,
+                        "quantity": quantity,
+                        "low": low,
+                        "high": high,
+                        "recall_percent": percent,
+                        "error": error,
+                        "images": int(mine.sum()),
+                    }
+                )
+    return rows
+
+
+def roc_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
+    """Return rows of ``roc.csv``."""
+    return [
+        {"network": number, "false_positive": false, "true_positive": true}
+        for number, score in enumerate(scores)
+        for false, true in roc(score, images.lenses)
+    ]
+
+
+def edges_of(source_magnitudes: Sequence[float]) -> dict[str, list[float]]:
+    """Return edges of the bins of ``completeness.csv``, over all that is drawn."""
+    return {
+        # Of compound lenses it belongs to a farther source than it was drawn for.
+        "einstein_radius": [0.5, 0.7, 0.9, 1.1, 1.3, 1.6, 2.0, 2.5],
+        "source_magnitude": [
+            float(m) for m in np.linspace(source_magnitudes[0], source_magnitudes[-1], 6)
+        ],
+    }
+
+
+def position_rows(
+    told: np.ndarray, score: np.ndarray, images: Images, pixel_arcsec: float, seed: int
+) -> list[dict[str, Any]]:
+    """Return rows of ``position.csv``: how far off the locator is.
+
+    Parameters
+    ----------
+    told : (image, 3) column, row, θ_E.
+    score : (image,) the locator's probability of a lens.
+
+    """
+    rows = []
+    groups = {"lens": images.kind == "lens", "lens called lens": None}
+    groups["lens called lens"] = groups["lens"] & (score > 0.5)
+    groups |= {kind: images.kind == kind for kind in COMPOUND}
+    for name, mine in groups.items():
+        if not mine.any():
+            continue
+        place, radius = images.place[mine], images.einstein_radius[mine]
+        distance = np.hypot(*(told[mine, :2] - place).T)
+        rows.append(median_row(f"{name}: place", distance, "pixel", seed))
+        middle = np.hypot(*place.T)
+        rows.append(median_row(f"{name}: the image's middle", middle, "pixel", seed))
+        off = np.abs(told[mine, 2] - radius)
+        rows.append(median_row(f"{name}: Einstein radius", off, "arcsec", seed))
+        rows.append(
+            median_row(f"{name}: Einstein radius in pixels", off / pixel_arcsec, "pixel", seed)
+        )
+    return rows
+
+
+def sorter_rows(model: tuple[Network, Parameters], images: Images) -> list[dict[str, Any]]:
+    """Return rows of ``sorter.csv``: what images of three classes are taken for."""
+    called = evaluate(*model, images.x).argmax(1)
+    true, names = targets_of("sorter", images), CLASSES["sorter"]
+    rows = []
+    for k, name in enumerate(names):
+        mine = called[true == k]
+        for other, told in enumerate(names):
+            percent, error = share((mine == other)[None, :])
+            rows.append(
+                {
+                    "class": name,
+                    "called": told,
+                    "percent": percent,
+                    "error": error,
+                    "images": len(mine),
+                }
+            )
+    return rows
+
+
+def median_row(name: str, distances: np.ndarray, unit: str, seed: int) -> dict[str, Any]:
+    """Return a row of ``position.csv``: a median with its bootstrap error."""
+    sound = np.asarray(distances, float)
+
+    def median(pick: np.ndarray) -> float:
+        return float(np.median(sound[pick]))
+
+    return {
+        "what": name,
+        "median": median(np.arange(len(sound))),
+        "error": bootstrap_error(median, len(sound), seed, f"median of {name}"),
+        "unit": unit,
+        "images": len(sound),
+    }

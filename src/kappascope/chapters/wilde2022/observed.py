@@ -1,0 +1,333 @@
+"""Real lenses, brought to the pixels, bands and depth of the simulated survey.
+
+What is done to an observation, each step kept in the table beside its score:
+
+1. every native pixel's light is spread to the network's pixels, through the Gaussian that brings
+the
+   observation's point-spread function to that of the band (none where it is wider already);
+2. bands that were not observed are made up from those that were, by named assumptions on colour;
+3. the whole is multiplied by one number, so that its light in the first band is the median of the
+   simulated lenses', and noise is added where the observation's own is less than the survey's.
+"""
+
+import dataclasses
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from scipy.special import softmax
+
+from kappascope import randomness
+from kappascope.errors import InputError
+from kappascope.maps.reading import without_data
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.evaluate import evaluate
+from kappascope.reporting.errorbars import scatter
+from kappascope.stronglens import classifiers, imaging, populations
+from kappascope.stronglens.images import Images, Own
+from kappascope.stronglens.populations import BANDS
+
+Model = tuple[Network, Parameters]
+
+LARGEST = 1e10
+"""Of the units of an observation; larger ones, as HEALPix's -1.6e30, mark pixels without data."""
+
+EARLY_COLOURS = populations.early_colours(0.25)
+"""VIS - Y, Y - J, J - H of an early-type galaxy at redshift 0.25 in the simulations."""
+BLUE_COLOURS = populations.COLOUR_MEANS["blue"][0]
+"""The same for the blue sources."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Exposure:
+    """One band of a real observation.
+
+    Attributes
+    ----------
+    data : (y, x), north up or not.
+    pixel_arcsec : side of a pixel.
+    psf_fwhm : of the point-spread function [arcsec].
+
+    """
+
+    data: np.ndarray
+    pixel_arcsec: float
+    psf_fwhm: float
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """A real lens as networks see it, under one assumption.
+
+    Attributes
+    ----------
+    name, treatment : what it is and what was assumed.
+    x : (y, x, band).
+    own_noise : noise of the observation, after all steps, over the survey's, in the first band.
+
+    """
+
+    name: str
+    treatment: str
+    x: np.ndarray
+    own_noise: float
+
+
+def read_exposure(folder: Path, prefix: str = "") -> Exposure:
+    """Read ``data.fits``, ``psf.fits`` and ``info.json`` of a folder.
+
+    Parameters
+    ----------
+    prefix : of the files' names, for example ``F277W_``.
+
+    Raises
+    ------
+    InputError
+        When a file is missing or no image.
+
+    """
+    found = {}
+    for name in ("data", "psf"):
+        path = folder / f"{prefix}{name}.fits"
+        try:
+            found[name] = np.asarray(fits.getdata(path), np.float64)
+        except (OSError, ValueError, TypeError) as error:
+            raise InputError(f"{path}: no image to read ({error})") from None
+        image = found[name]
+        if image.ndim != 2 or not image.size or without_data(image, LARGEST).any():
+            raise InputError(f"{path}: not an image of finite numbers; fetch the file again")
+        if image.min() == image.max():
+            raise InputError(f"{path}: the same number everywhere; fetch the file again")
+    if found["psf"].max() <= 0:
+        raise InputError(f"{path}: a point-spread function without light; fetch the file again")
+    path = folder / f"{prefix}info.json"
+    try:
+        pixel = json.loads(path.read_text(encoding="utf-8"))["pixel_scale"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: says no pixel_scale ({error}); fetch the file again") from None
+    if isinstance(pixel, bool) or not isinstance(pixel, int | float) or not 0 < pixel < math.inf:
+        raise InputError(f"{path}: pixel_scale is {pixel!r}; give one number of arcsec")
+    return Exposure(found["data"], pixel, psf_width(found["psf"], pixel))
+
+
+def psf_width(psf: np.ndarray, pixel_arcsec: float) -> float:
+    """Return the diameter [arcsec] of the disc as large as the part above half of the maximum."""
+    above = (psf >= psf.max() / 2).sum()
+    return float(2 * math.sqrt(above / math.pi) * pixel_arcsec)
+
+
+def resampled(
+    exposure: Exposure, image: np.ndarray, camera: imaging.Camera, band: str
+) -> np.ndarray:
+    """Bring an image to the camera's pixels and to a band's point-spread function: (y, x)."""
+    rows, columns = _matrices(exposure, camera, band)
+    return rows @ image @ columns.T
+
+
+def _matrices(
+    exposure: Exposure, camera: imaging.Camera, band: str
+) -> tuple[np.ndarray, np.ndarray]:
+    wider = imaging.SURVEY[band].psf_fwhm ** 2 - exposure.psf_fwhm**2
+    # A native pixel is not a point: it is spread over its own side at least.
+    fwhm = math.sqrt(max(wider, (0.5 * exposure.pixel_arcsec) ** 2))
+
+    def matrix(side: int) -> np.ndarray:
+        points = (np.arange(side) - (side - 1) / 2) * exposure.pixel_arcsec
+        return imaging.spreading(points, camera.pixel_centres(), camera.pixel_arcsec, fwhm)
+
+    height, width = exposure.data.shape
+    return matrix(height), matrix(width)
+
+
+def corner_noise(image: np.ndarray) -> np.ndarray:
+    """Return the noise of an image (y, x, band), (band,): the spread within its four corners.
+
+    1.4826 times the median distance from each corner's median, mean over corners: neighbours' noise
+    may be correlated, and noise maps of pipelines may be floors.
+    """
+    side = max(image.shape[0] // 6, 2)
+    cut = slice(None, side), slice(-side, None)
+    corners = [image[rows, columns].reshape(-1, image.shape[-1]) for rows in cut for columns in cut]
+    spread = [np.median(np.abs(c - np.median(c, 0)), 0) for c in corners]
+    return np.asarray(1.4826 * np.mean(spread, 0))
+
+
+def smooth_galaxy(image: np.ndarray) -> np.ndarray:
+    """Return the light of the galaxy in the middle without its arcs.
+
+    At each radius the lower quartile around the centre, never rising outwards.
+    """
+    side = np.indices(image.shape) - np.array([(n - 1) / 2 for n in image.shape])[:, None, None]
+    radii, ring = np.unique(np.rint(np.hypot(*side)).astype(int), return_inverse=True)
+    ring = ring.reshape(image.shape)
+    profile = [float(np.quantile(image[ring == k], 0.25)) for k in range(len(radii))]
+    return np.maximum(np.minimum.accumulate(profile), 0.0)[ring]
+
+
+def _relative_flux(colours: Sequence[float], bands: Sequence[str]) -> np.ndarray:
+    """Return the flux in each band over that in the first band of :data:`BANDS`."""
+    below = np.concatenate([[0.0], np.cumsum(colours)])
+    return np.array([10 ** (0.4 * below[BANDS.index(name)]) for name in bands])
+
+
+def assumed(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
+    """Return images (y, x, band) of a lens seen in one band, by assumption on its colours."""
+    galaxy = smooth_galaxy(exposure.data)
+    arcs = exposure.data - galaxy
+
+    def coloured(of_arcs: Sequence[float]) -> np.ndarray:
+        one = _relative_flux(EARLY_COLOURS, camera.bands)
+        other = _relative_flux(of_arcs, camera.bands)
+        return np.stack(
+            [
+                resampled(exposure, galaxy * a + arcs * b, camera, band)
+                for band, a, b in zip(camera.bands, one, other, strict=True)
+            ],
+            -1,
+        )
+
+    return {
+        "arcs as red as the galaxy": coloured(EARLY_COLOURS),
+        "arcs blue": coloured(BLUE_COLOURS),
+    }
+
+
+def between(short: Exposure, long: Exposure, camera: imaging.Camera) -> np.ndarray:
+    """Return an image (y, x, band) of a lens seen in two bands, put in place of the survey's ends.
+
+    Bands between them are geometric means where both are positive, else linear ones.
+    """
+    last, found = len(BANDS) - 1, []
+    for band in camera.bands:
+        part = BANDS.index(band) / last
+        one, other = (resampled(e, e.data, camera, band) for e in (short, long))
+        floor = 1e-3 * max(one.max(), other.max())
+        mixed = np.exp(
+            (1 - part) * np.log(np.maximum(one, floor)) + part * np.log(np.maximum(other, floor))
+        )
+        linear = (1 - part) * one + part * other
+        found.append(np.where((one > floor) & (other > floor), mixed, linear))
+    return np.stack(found, -1)
+
+
+def brought(
+    name: str,
+    images: dict[str, np.ndarray],
+    camera: imaging.Camera,
+    light: float,
+    seed: int,
+) -> list[System]:
+    """Scale images to a total light in the first band and bring them to the survey's noise.
+
+    Parameters
+    ----------
+    light : median of the simulated lenses [electrons/s].
+
+    """
+    sky, found = camera.sky_noise(), []
+    for treatment, image in images.items():
+        factor = light / image[..., 0].sum()
+        scaled = image * factor
+        draw = randomness.generator(seed, f"survey noise on {name}")
+        own = corner_noise(scaled)
+        missing = np.sqrt(np.maximum(camera.noise_level(scaled) ** 2 - own**2, 0))
+        noisy = scaled + missing * draw.standard_normal(scaled.shape)
+        x = imaging.stretched(noisy, sky)
+        found.append(System(name, treatment, x, float(own[0] / sky[0])))
+    return found
+
+
+def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> list[System]:
+    """Return all real lenses below a folder, under each assumption.
+
+    Raises
+    ------
+    InputError
+        When files are missing.
+
+    """
+    first = read_exposure(folder / "jackpot")
+    short, long = (
+        read_exposure(folder / "cosmos_web_ring", prefix) for prefix in ("F277W_", "F444W_")
+    )
+    return [
+        *brought(
+            "SLACS J0946+1006 (Jackpot)",
+            {f"F814W, {name}": image for name, image in assumed(first, camera).items()},
+            camera,
+            light,
+            seed,
+        ),
+        *brought(
+            "COSMOS-Web ring",
+            {
+                "F277W and F444W for the ends of the survey's bands": between(short, long, camera),
+                **{f"F277W, {name}": image for name, image in assumed(short, camera).items()},
+            },
+            camera,
+            light,
+            seed,
+        ),
+    ]
+
+
+def typical_light(images: Images, camera: imaging.Camera) -> float:
+    """Return the median light of images in the first band [electrons/s]."""
+    flux = imaging.unstretched(images.x[..., 0], camera.sky_noise()[0])
+    return float(np.median(flux.sum((1, 2))))
+
+
+def own_systems(own: Own) -> list[System]:
+    """Return a user's images, nothing done to them."""
+    return [System(name, "as given", x, math.nan) for name, x in zip(own.names, own.x, strict=True)]
+
+
+REAL_COLUMNS = (
+    *("system", "treatment", "lens_percent", "error", "column_pixels", "row_pixels"),
+    *("einstein_radius_arcsec", "compound_percent", "own_noise"),
+)
+
+
+def real_rows(
+    found: Sequence[System], finders: Sequence[Model], locator: Model, sorter: Model
+) -> list[dict[str, Any]]:
+    """Return rows of ``real.csv``: the finders' scores, the locator's place, the sorter's class."""
+    if not found:
+        return []
+    x = np.stack([system.x for system in found])
+    scores = np.stack([classifiers.probability(model, x) for model in finders])
+    where = classifiers.places(locator, x)
+    sorted_ = softmax(evaluate(*sorter, x).astype(float), 1)
+    rows = []
+    for number, system in enumerate(found):
+        each = scores[:, number]
+        rows.append(
+            {
+                "system": system.name,
+                "treatment": system.treatment,
+                "lens_percent": 100 * float(each.mean()),
+                "error": scatter(100 * each),
+                "column_pixels": float(where[number, 0]),
+                "row_pixels": float(where[number, 1]),
+                "einstein_radius_arcsec": float(where[number, 2]),
+                "compound_percent": 100 * float(sorted_[number, 2]),
+                "own_noise": None if math.isnan(system.own_noise) else system.own_noise,
+            }
+        )
+    return rows
+
+
+def packed(found: Sequence[System], camera: imaging.Camera) -> dict[str, np.ndarray]:
+    """Return real images for figures, as arrays by name."""
+    side = camera.pixels
+    return {
+        "x": np.array([s.x for s in found], np.float32).reshape(-1, side, side, len(camera.bands)),
+        "system": np.array([s.name for s in found], "U"),
+        "treatment": np.array([s.treatment for s in found], "U"),
+        "pixel_arcsec": np.array(camera.pixel_arcsec),
+        "bands": np.array(camera.bands),
+    }

@@ -1,0 +1,336 @@
+"""Sum-of-parts beside post-hoc attributions on the same maps (you2023, table for CosmoGrid).
+
+Every attribution is turned into groups in the same way: its sums over square cells are ranked, and
+fifths of the cells are groups (``perturbation.top_cells``). What is compared:
+
+- the error of predicting from the most important group alone, hidden pixels being zero;
+  sum-of-parts predicts by its own rule, and FRESH by a last layer fitted anew to what its extractor
+  hands on;
+- purity: the share of groups that are one kind of structure (``perturbation.purity``);
+- insertion and deletion, pixel by pixel and group by group.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kappascope import progress, randomness
+from kappascope.attribution import labels, methods
+from kappascope.attribution.methods import Method, Model
+from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise
+from kappascope.chapters.you2023 import structures
+from kappascope.chapters.you2023.explaining import Explained
+from kappascope.chapters.you2023.sum_of_parts import Parts, attribution, features_of
+from kappascope.faithfulness import perturbation
+from kappascope.networks.evaluate import evaluate, in_batches
+from kappascope.reporting.errorbars import error_of_mean
+
+RANDOM = "random"
+SUM_OF_PARTS = "sum_of_parts"
+SCORES = ("insertion", "deletion", "grouped_insertion", "grouped_deletion")
+ROW_COLUMNS = (
+    *("network", "method", "map", "cosmology", "parameter", "squared_error", "purity", "alignment"),
+    *SCORES,
+    "groups",
+)
+MEASURES = ("purity", "alignment", *SCORES)
+COLUMNS = (
+    "method",
+    "label",
+    "mse",
+    "mse_error",
+    "error_ratio",
+    *(f"{name}{end}" for name in MEASURES for end in ("", "_error")),
+    "groups",
+    "maps",
+    "networks",
+)
+
+BEST_COLUMNS = ("measure", "best", "value", "error", "sum_of_parts", "best_post_hoc", "its_value")
+
+
+def configured(name: str, section: Mapping[str, Any]) -> Method:
+    """Return a method with the numbers of samples that the config asks for."""
+    found = methods.find(name)
+    procedure = found.procedure
+    if isinstance(procedure, Lime | KernelShap | Rise):
+        procedure = dataclasses.replace(procedure, samples=section["samples"])
+    elif isinstance(procedure, methods.IntegratedGradients):
+        procedure = dataclasses.replace(procedure, nodes=section["path_nodes"])
+    elif isinstance(procedure, Fresh):
+        procedure = dataclasses.replace(procedure, tile=section["tile_pixels"])
+    return dataclasses.replace(found, procedure=procedure)
+
+
+def attributed(
+    name: str, model: Model, maps: np.ndarray, section: Mapping[str, Any], seed: int
+) -> np.ndarray:
+    """Attribute maps (map, y, x) for all outputs: (output, map, y, x), of the maps' size."""
+    if name == RANDOM:
+        generator = randomness.generator(seed, "random attribution")
+        return generator.random((model[0].outputs, *maps.shape))
+    found = np.zeros((model[0].outputs, *maps.shape))
+    method = configured(name, section)
+    with progress.bar(len(maps), f"attribute, {name}", unit="map") as shown:
+        for rows, relevance in methods.in_batches(method, model, maps[..., None], None, seed):
+            # Grad-CAM comes in the size of its node, without channels.
+            plain = relevance.sum(-1) if relevance.ndim == 5 else relevance
+            shape = (*plain.shape[:2], *maps.shape[1:])
+            found[:, rows] = np.asarray(jax.image.resize(jnp.asarray(plain), shape, "linear"))
+            shown.update(rows.stop - rows.start)
+    return found
+
+
+def fitted_readout(
+    model: Model, maps: np.ndarray, kept: np.ndarray, targets: np.ndarray, ridge: float = 1e-3
+) -> np.ndarray:
+    """Fit a last layer to maps of which only the rationale is left: (feature + 1).
+
+    Parameters
+    ----------
+    maps : (map, y, x) training maps.
+    kept : (map, y, x) bool.
+    targets : (map) in units of the output.
+
+    """
+    known = _features(model, maps * kept)
+    centred, mean = known - known.mean(0), targets.mean()
+    normal = centred.T @ centred + ridge * len(known) * np.eye(known.shape[1])
+    weights = np.linalg.solve(normal, centred.T @ (targets - mean))
+    return np.append(weights, mean - known.mean(0) @ weights)
+
+
+def _features(model: Model, maps: np.ndarray) -> np.ndarray:
+    """Return what the last layer reads of maps (map, y, x): (map, feature)."""
+    network, parameters = model
+    # One map alone is a size of its own.
+    found = [
+        np.asarray(features_of(network, dict(parameters), piece))[: rows.stop - rows.start]
+        for rows, piece in in_batches(maps[..., None].astype(np.float32), min(len(maps), 128))
+    ]
+    return np.concatenate(found).astype(float)
+
+
+def rows(
+    number: int,
+    model: Model,
+    parts: Parts,
+    explained: Explained,
+    training: tuple[np.ndarray, np.ndarray],
+    section: Mapping[str, Any],
+    seed: int,
+) -> Iterator[dict[str, Any]]:
+    """Yield what each method gets on each map for each output of one network.
+
+    Parameters
+    ----------
+    parts : of the sum-of-parts model on the explained maps.
+    training : maps (map, y, x) and targets (map, output) in units of the outputs, for FRESH.
+    section : the config's ``groups.baselines``.
+
+    """
+    maps = explained.maps
+    names = [RANDOM, *section["methods"]]
+    found = {name: attributed(name, model, maps, section, seed) for name in names}
+    outputs = range(model[0].outputs)
+    found[SUM_OF_PARTS] = np.stack([attribution(parts, output) for output in outputs])
+    rewritten: dict[int, np.ndarray] = {}
+    if "fresh" in names:
+        kept = attributed("fresh", model, training[0], section, seed) > 0
+        for output in outputs:
+            rewritten[output] = fitted_readout(
+                model, training[0], kept[output], training[1][:, output]
+            )
+    with progress.bar(len(maps), f"insert and delete, network {number}", unit="map") as shown:
+        for row, map_ in enumerate(maps):
+            tests = [
+                _Test.of(name, found[name][output, row], output, row, parts, section)
+                for name in found
+                for output in outputs
+            ]
+            seen = [map_[None], *(part for test in tests for part in test.seen(map_))]
+            answers = evaluate(*model, np.concatenate(seen))
+            whole, place = answers[0], 1
+            for test in tests:
+                here = {
+                    "network": number,
+                    "map": row,
+                    "cosmology": int(explained.cosmology[row]),
+                }
+                told = answers[place : place + test.length, test.output]
+                place += test.length
+                told_alone = test.alone(told, parts, row)
+                if test.name == "fresh":
+                    shown_part = map_ * test.groups[0]
+                    known = np.append(_features(model, shown_part[None])[0], 1.0)
+                    told_alone = float(known @ rewritten[test.output])
+                miss = (
+                    told_alone * explained.scale[test.output]
+                    - (explained.targets[row, test.output])
+                )
+                yield {
+                    **here,
+                    "method": test.name,
+                    "parameter": structures.PARAMETERS[test.output],
+                    "squared_error": float(miss) ** 2,
+                    **test.measured(map_, float(whole[test.output]), told, parts, row),
+                }
+            shown.update()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Test:
+    """One method on one map for one output: what is shown to the network, and what follows."""
+
+    name: str
+    output: int
+    groups: np.ndarray
+    scores: np.ndarray
+    by_pixel: np.ndarray
+    by_group: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        attribution: np.ndarray,
+        output: int,
+        row: int,
+        parts: Parts,
+        section: Mapping[str, Any],
+    ) -> "_Test":
+        if name == SUM_OF_PARTS:
+            mine = np.flatnonzero(parts.scores[row, :, output] > 0)
+            groups = parts.masks[row, mine] > structures.REGION
+            scores = parts.scores[row, mine, output]
+            # What no group shows comes last, so that every curve ends with the whole map.
+            rest = ~groups.any(0)[None]
+            ordered = perturbation.group_steps(
+                np.concatenate([groups, rest]), np.append(scores, -1.0)
+            )
+        else:
+            groups = perturbation.top_cells(attribution, section["tile_pixels"], section["groups"])
+            scores = -np.arange(len(groups), dtype=float)
+            ordered = perturbation.group_steps(groups, scores)
+        return cls(
+            name,
+            output,
+            groups,
+            scores,
+            perturbation.pixel_steps(attribution, section["steps"]),
+            ordered,
+        )
+
+    def seen(self, map_: np.ndarray) -> list[np.ndarray]:
+        pieces = [perturbation.altered(map_, steps) for steps in (self.by_pixel, self.by_group)]
+        return [(map_ * self.groups[0])[None], *pieces]
+
+    @property
+    def length(self) -> int:
+        return 1 + 2 * len(self.by_pixel) + 2 * len(self.by_group)
+
+    def alone(self, told: np.ndarray, parts: Parts, row: int) -> float:
+        """Return the prediction from the groups, in units of the output."""
+        own = self.name == SUM_OF_PARTS
+        return float(parts.prediction[row, self.output] if own else told[0])
+
+    def measured(
+        self, map_: np.ndarray, whole: float, told: np.ndarray, parts: Parts, row: int
+    ) -> dict[str, Any]:
+        pixels = told[1 : 1 + 2 * len(self.by_pixel)]
+        groups = told[1 + 2 * len(self.by_pixel) :]
+        insertion, deletion = perturbation.curves(whole, pixels)
+        grouped = perturbation.curves(whole, groups)
+        covered = np.diff(self.by_group.sum((1, 2)))
+        own = self.name == SUM_OF_PARTS
+        judged = (
+            list(zip(self.groups, self.scores, strict=True)) if own else [(self.groups[0], 1.0)]
+        )
+        verdicts = [perturbation.purity(region, map_) for region, _ in judged]
+        weights = np.array([weight for _, weight in judged])
+        weights = weights / weights.sum()
+        return {
+            "purity": float(sum(w * pure for w, (pure, _) in zip(weights, verdicts, strict=True))),
+            "alignment": float(sum(w * a for w, (_, a) in zip(weights, verdicts, strict=True))),
+            "insertion": float(perturbation.area(insertion)),
+            "deletion": float(perturbation.area(deletion)),
+            "grouped_insertion": perturbation.grouped_area(grouped[0], covered),
+            "grouped_deletion": perturbation.grouped_area(grouped[1], covered),
+            "groups": len(self.groups),
+        }
+
+
+def summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[str, Any]]:
+    """Average over maps, outputs and networks, with standard errors over maps.
+
+    Parameters
+    ----------
+    listed : rows of :func:`rows`, numbers as text or not.
+    backbone : mean squared error of the networks on whole maps, for the ratio.
+
+    """
+    table = []
+    for name in dict.fromkeys(str(row["method"]) for row in listed):
+        mine = [row for row in listed if row["method"] == name]
+        number = np.array([int(row["map"]) for row in mine])
+        places = [number == one for one in np.unique(number)]
+
+        def averaged(
+            column: str, mine: Any = mine, places: Any = places
+        ) -> tuple[float, float | None]:
+            values = np.array([float(row[column]) for row in mine])
+            of_maps = [values[place].mean() for place in places]
+            return float(np.mean(of_maps)), error_of_mean(of_maps)
+
+        error, error_error = averaged("squared_error")
+        measures: dict[str, float | None] = {}
+        for column in MEASURES:
+            measures[column], measures[f"{column}_error"] = averaged(column)
+        table.append(
+            {
+                "method": name,
+                "label": _label(name),
+                "mse": error,
+                "mse_error": error_error,
+                "error_ratio": error / backbone,
+                **measures,
+                "groups": averaged("groups")[0],
+                "maps": len(places),
+                "networks": len({row["network"] for row in mine}),
+            }
+        )
+    return table
+
+
+def best_rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Say for each measure which method does best, and which of the others than sum-of-parts."""
+    rows = []
+    for measure in ("mse", *MEASURES):
+        sign = 1 if measure in ("mse", "insertion", "grouped_insertion") else -1
+        judged = [(sign * row[measure], place) for place, row in enumerate(table)]
+        order = [table[place] for _, place in sorted(judged)]
+        order = [row for row in order if row["method"] != RANDOM]
+        own = next((row for row in order if row["method"] == SUM_OF_PARTS), None)
+        post_hoc = [row for row in order if row["method"] not in (SUM_OF_PARTS, "fresh")]
+        rows.append(
+            {
+                "measure": measure,
+                "best": order[0]["method"],
+                "value": order[0][measure],
+                "error": order[0][f"{measure}_error"],
+                "sum_of_parts": own[measure] if own else "",
+                "best_post_hoc": post_hoc[0]["method"] if post_hoc else "",
+                "its_value": post_hoc[0][measure] if post_hoc else "",
+            }
+        )
+    return rows
+
+
+def _label(name: str) -> str:
+    if name == RANDOM:
+        return "Random cells"
+    return "Grad-CAM" if name.startswith("grad_cam") else labels.label(name)

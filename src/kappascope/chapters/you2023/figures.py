@@ -1,0 +1,336 @@
+"""Figures of grouped attributions: theorem, weights, example maps, methods compared (you2023)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.reporting.style import (
+    BLUE,
+    COLOURS,
+    DOUBLE_COLUMN_INCHES,
+    GREEN,
+    LABELS,
+    ORANGE,
+    SKY_BLUE,
+    VERMILION,
+    figure_style,
+)
+
+Rows = Sequence[Mapping[str, str]]
+STRUCTURES = {"void": "Voids", "cluster": "Clusters"}
+_STYLES = {
+    ("monomial", "deletion"): (r"$\prod_i x_i$, deletion", BLUE, "o", "-"),
+    ("monomial", "insertion"): (r"$\prod_i x_i$, insertion", SKY_BLUE, "s", "--"),
+    ("binomial", "deletion"): (
+        r"$\prod_{i\leq d/2} x_i+\prod_{i>d/2} x_i$, deletion",
+        VERMILION,
+        "^",
+        "-",
+    ),
+    ("binomial", "insertion"): (r"the same, insertion", ORANGE, "v", "--"),
+}
+
+
+def theorem(rows: Rows) -> Figure:
+    """Total error of the best attribution of single features against their number."""
+    with figure_style():
+        figure, axis = plt.subplots(figsize=(0.7 * DOUBLE_COLUMN_INCHES, 3.2))
+        most = max(int(row["features"]) for row in rows)
+        for (function, error), (label, colour, marker, line) in _STYLES.items():
+            mine = [row for row in rows if (row["function"], row["error"]) == (function, error)]
+            mine = [row for row in mine if float(row["total_error"]) > 0]
+            d = [int(row["features"]) for row in mine]
+            axis.plot(
+                d,
+                [float(row["total_error"]) for row in mine],
+                line,
+                marker=marker,
+                ms=4,
+                color=colour,
+                label=label,
+            )
+            checked = [row for row in mine if row["linear_program"]]
+            axis.plot(
+                [int(row["features"]) for row in checked],
+                [float(row["linear_program"]) for row in checked],
+                "o",
+                ms=8,
+                mfc="none",
+                mew=0.7,
+                color="0.3",
+                zorder=1,
+            )
+        axis.plot([], [], "o", ms=8, mfc="none", mew=0.7, color="0.3", label="linear program")
+        size = np.arange(2, most + 1)
+        axis.plot(size, 2.0**size, ":", color="0.5", lw=1.0, label=r"number of subsets, $2^d$")
+        axis.set_yscale("log")
+        axis.set_xlabel(r"features $d$")
+        axis.set_ylabel("least total error")
+        axis.set_title("Groups of features: no error at all")
+        axis.legend(loc="upper left")
+        axis.set_ylim(0.5, 2.0 ** (most + 3))
+    return figure
+
+
+def weight_histograms(
+    histogram: Rows, weights: Rows, published: Mapping[tuple[str, str], float]
+) -> Figure:
+    """Distribution of the scores of void and cluster groups, for both parameters.
+
+    Parameters
+    ----------
+    histogram, weights : rows of ``weight_histogram.csv`` and ``weights.csv``.
+    published : (structure, parameter) → mean weight [%].
+
+    """
+    with figure_style():
+        figure, axes = plt.subplots(1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.1))
+        for axis, (structure, title) in zip(axes, STRUCTURES.items(), strict=True):
+            for shift, parameter in zip((-0.021, 0.021), PARAMETERS, strict=True):
+                mine = [
+                    row
+                    for row in histogram
+                    if (row["structure"], row["parameter"]) == (structure, parameter)
+                ]
+                centre = [(float(row["low"]) + float(row["high"])) / 2 + shift for row in mine]
+                axis.bar(
+                    centre,
+                    [float(row["percent"]) for row in mine],
+                    0.04,
+                    yerr=[float(row["error"]) for row in mine],
+                    error_kw={"lw": 0.8},
+                    color=COLOURS[parameter],
+                    hatch="" if parameter == "omega_matter" else "///",
+                    edgecolor="white",
+                    linewidth=0.4,
+                    label=_told(weights, structure, parameter, published),
+                )
+            axis.set_xlim(0, 1)
+            axis.set_xlabel("weight of a group")
+            axis.set_title(title)
+            axis.set_ylim(top=1.7 * axis.get_ylim()[1])
+            axis.legend(loc="upper left")
+        axes[0].set_ylabel("groups [%]")
+    return figure
+
+
+def _told(
+    weights: Rows, structure: str, parameter: str, published: Mapping[tuple[str, str], float]
+) -> str:
+    mine = [
+        row
+        for row in weights
+        if (row["structure"], row["parameter"], row["weighting"])
+        == (structure, parameter, "per_group")
+    ]
+    if not mine or not mine[0]["weight_percent"]:
+        return f"{LABELS[parameter]}: none"
+    error = mine[0]["error"]
+    spread = f" ± {float(error):.1f}" if error else ""
+    text = f"{LABELS[parameter]}: mean {float(mine[0]['weight_percent']):.1f}{spread} %"
+    known = published.get((structure, parameter))
+    return text if known is None else f"{text}\n(published {known:g} %)"
+
+
+def threshold_sweep(rows: Rows, usual: Mapping[str, float]) -> Figure:
+    """Mean weight and share of all weight of voids and clusters against their threshold."""
+    with figure_style():
+        figure, axes = plt.subplots(
+            2, 2, figsize=(DOUBLE_COLUMN_INCHES, 4.4), sharex="col", squeeze=False
+        )
+        for column, (structure, title) in enumerate(STRUCTURES.items()):
+            sign = "<" if structure == "void" else ">"
+            for line, (value, error, label) in enumerate(
+                (
+                    ("weight_percent", "error", "mean weight of a group [%]"),
+                    ("share_percent", "share_error", "share of all weight [%]"),
+                )
+            ):
+                axis = axes[line, column]
+                for parameter, marker in zip(PARAMETERS, "os", strict=True):
+                    _sweep_line(axis, rows, structure, parameter, value, error, marker)
+                axis.axvline(usual[structure], color="0.6", lw=0.8, ls=":")
+                axis.set_ylim(bottom=0)
+                if not column:
+                    axis.set_ylabel(label)
+            axes[0, column].set_title(title)
+            axes[1, column].set_xlabel(rf"threshold $t$: mean $\kappa$ {sign} $t\,\sigma$")
+        axes[0, 0].legend(loc="best")
+    return figure
+
+
+def _sweep_line(
+    axis: Axes, rows: Rows, structure: str, parameter: str, value: str, error: str, marker: str
+) -> None:
+    mine = [
+        row
+        for row in rows
+        if (row["structure"], row["parameter"], row["weighting"])
+        == (structure, parameter, "per_group")
+        and row[value]
+    ]
+    axis.errorbar(
+        [float(row["threshold"]) for row in mine],
+        [float(row[value]) for row in mine],
+        [float(row[error] or 0) for row in mine],
+        marker=marker,
+        ms=4,
+        capsize=2,
+        color=COLOURS[parameter],
+        label=LABELS[parameter],
+    )
+
+
+def _image(axis: Axes, map_: np.ndarray, limits: tuple[float, float], side: float) -> Any:
+    extent = (0.0, side, 0.0, side)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    return axis.imshow(map_, extent=extent, vmin=limits[0], vmax=limits[1])
+
+
+def _limits(map_: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(map_, [1, 99.5])
+    return float(low), float(max(high, low + 1e-6))
+
+
+def gallery(examples: Mapping[str, np.ndarray], field_arcmin: float, most: int = 4) -> Figure:
+    """Draw maps and their three groups of largest score: what is kept in colour, the rest grey.
+
+    Parameters
+    ----------
+    examples : arrays of ``explaining.examples``.
+
+    """
+    count = min(most, len(examples["maps"]))
+    with figure_style():
+        figure, axes = plt.subplots(
+            count,
+            4,
+            figsize=(DOUBLE_COLUMN_INCHES, 1.95 * count + 0.3),
+            squeeze=False,
+        )
+        for row in range(count):
+            map_ = examples["maps"][row]
+            limits = _limits(map_)
+            picture = _image(axes[row, 0], map_, limits, field_arcmin)
+            true, ours = examples["truth"][row], examples["prediction"][row]
+            axes[row, 0].set_title(
+                rf"true $({true[0]:.2f},\,{true[1]:.2f})$"
+                "\n"
+                rf"predicted $({ours[0]:.2f},\,{ours[1]:.2f})$",
+                fontsize=7,
+            )
+            for number in range(3):
+                axis = axes[row, 1 + number]
+                scores = examples["scores"][row, number]
+                if not scores.any():
+                    axis.axis("off")
+                    continue
+                _image(axis, map_, limits, field_arcmin)
+                veil = np.ones((*map_.shape, 4)) * 0.85
+                veil[..., 3] = 1.0 - examples["masks"][row, number]
+                axis.imshow(veil, extent=(0.0, field_arcmin, 0.0, field_arcmin))
+                axis.set_title(
+                    rf"{100 * scores[0]:.0f} % for $\Omega_\mathrm{{m}}$,"
+                    "\n"
+                    rf"{100 * scores[1]:.0f} % for $\sigma_8$",
+                    fontsize=7,
+                )
+            figure.colorbar(picture, ax=axes[row].tolist(), label=r"$\kappa$", pad=0.01, aspect=12)
+        axes[0, 0].annotate(
+            f"{field_arcmin:.0f} arcmin a side",
+            (0.03, 0.04),
+            xycoords="axes fraction",
+            color="white",
+            fontsize=8,
+        )
+    return figure
+
+
+def structures(examples: Mapping[str, np.ndarray], field_arcmin: float, most: int = 6) -> Figure:
+    """Draw maps with the outlines of their heaviest void and cluster groups."""
+    count = min(most, len(examples["maps"]))
+    columns = min(3, count)
+    lines = -(-count // columns)
+    with figure_style():
+        figure, axes = plt.subplots(
+            lines,
+            columns,
+            figsize=(DOUBLE_COLUMN_INCHES, 2.5 * lines + 0.35),
+            squeeze=False,
+        )
+        for axis in axes.ravel()[count:]:
+            axis.axis("off")
+        for row, axis in enumerate(axes.ravel()[:count]):
+            map_ = examples["maps"][row]
+            picture = _image(axis, map_, _limits(map_), field_arcmin)
+            figure.colorbar(picture, ax=axis, label=r"$\kappa$", pad=0.01, shrink=0.9)
+            side = (np.arange(len(map_)) + 0.5) * field_arcmin / len(map_)
+            told = []
+            for kind, colour, line in (("void", SKY_BLUE, "solid"), ("cluster", GREEN, "dashed")):
+                mask = examples[kind][row]
+                if not mask.any():
+                    told.append(f"no {kind}")
+                    continue
+                axis.contour(
+                    side, side, mask > 1e-4, [0.5], colors=[colour], linewidths=1.3, linestyles=line
+                )
+                score = 100 * examples[f"{kind}_score"][row]
+                told.append(f"{kind} {score[0]:.0f} %, {score[1]:.0f} %")
+            axis.set_title("; ".join(told), fontsize=7.5)
+        handles = [
+            plt.Line2D([], [], color=SKY_BLUE, label="void group"),
+            plt.Line2D([], [], color=GREEN, ls="dashed", label="cluster group"),
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=2, frameon=False)
+        figure.suptitle(
+            r"Weights for $\Omega_\mathrm{m}$ and $\sigma_8$; fields of "
+            f"{field_arcmin:.0f} arcmin a side",
+            fontsize=9,
+        )
+    return figure
+
+
+_MEASURES = (
+    ("mse", r"error of the groups' prediction, MSE", "low"),
+    ("purity", "purity", "high"),
+    ("insertion", "insertion error", "low"),
+    ("deletion", "deletion change", "high"),
+    ("grouped_insertion", "grouped insertion error", "low"),
+    ("grouped_deletion", "grouped deletion change", "high"),
+)
+
+
+def compared(rows: Rows) -> Figure:
+    """Draw what each method gets in each test, with standard errors over maps."""
+    labels = [row["label"] for row in rows]
+    with figure_style():
+        figure, axes = plt.subplots(
+            2, 3, figsize=(DOUBLE_COLUMN_INCHES, 4.8), sharey=True, squeeze=False
+        )
+        for axis, (measure, title, good) in zip(axes.ravel(), _MEASURES, strict=True):
+            for place, row in enumerate(rows):
+                own = row["method"] == "sum_of_parts"
+                axis.errorbar(
+                    float(row[measure]),
+                    place,
+                    xerr=float(row[f"{measure}_error"] or "nan"),
+                    fmt="D" if own else "o",
+                    ms=5 if own else 4,
+                    capsize=2,
+                    color=VERMILION if own else BLUE,
+                )
+            axis.set_xlabel(f"{title} ({good} is good)", fontsize=8.5)
+            axis.set_xlim(left=0)
+            axis.tick_params(axis="y", which="both", left=False, right=False)
+            for place in range(1, len(labels)):
+                axis.axhline(place - 0.5, color="0.9", lw=0.6, zorder=0)
+        for axis in axes[:, 0]:
+            axis.set_yticks(range(len(labels)), labels)
+        axes[0, 0].invert_yaxis()
+    return figure

@@ -1,0 +1,338 @@
+"""Voids and clusters among the groups of a sum-of-parts model (you2023), and what they weigh.
+
+A group's region is where its mask is above 10⁻⁴; groups with the same region are one, with the sum
+of their scores. With σ the r.m.s. of the map and m the mean convergence of the region, a group is a
+void for m < 0 and a cluster for m > 2σ, thresholds of the config. Scores of a map add up to one
+for each output, so that the mean score of a void group falls with the number of groups; the share
+of a map's score that lies in voids does not. The published numbers are means over groups.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from kappascope import randomness
+from kappascope.chapters.you2023.sum_of_parts import Parts
+from kappascope.cosmology.parameters import PARAMETERS
+
+REGION = 1e-4
+STRUCTURES = ("void", "cluster")
+WEIGHTINGS = ("per_group", "per_map", "released")
+"""One entry a group; one a map, its groups' mean; each map's groups once for each of its groups, as
+a loop of the released notebooks has it."""
+
+GROUP_COLUMNS = (
+    "network",
+    "map",
+    "cosmology",
+    "parameter",
+    "group",
+    "score",
+    "mean_kappa",
+    "significance",
+    "area_percent",
+    "merged",
+    "bright_percent",
+    "dark_percent",
+)
+WEIGHT_COLUMNS = (
+    "structure",
+    "threshold",
+    "parameter",
+    "weighting",
+    "weight_percent",
+    "error",
+    "scatter_networks",
+    "share_percent",
+    "share_error",
+    "groups",
+    "maps_with",
+    "maps",
+    "networks",
+)
+HISTOGRAM_COLUMNS = ("structure", "parameter", "low", "high", "percent", "error", "groups")
+ORDER_COLUMNS = (
+    "structure",
+    "threshold",
+    "weighting",
+    "heavier_for",
+    "difference_percent",
+    "error",
+    "share_difference_percent",
+    "share_error",
+)
+
+
+def group_rows(
+    parts: Parts, maps: np.ndarray, cosmology: np.ndarray, network: int
+) -> Iterator[dict[str, Any]]:
+    """Yield the groups with a score, merged where they cover the same region.
+
+    Parameters
+    ----------
+    maps : (map, y, x).
+    cosmology : (map) which each map is of.
+    network : number of the network explained.
+
+    """
+    for row, map_ in enumerate(maps):
+        sigma = float(map_.std(ddof=1))
+        for output, parameter in enumerate(PARAMETERS):
+            merged = distinct(parts, row, parts.scores[row, :, output])
+            for number, (members, score) in enumerate(merged):
+                region = parts.masks[row, members[0]] > REGION
+                inside = map_[region]
+                yield {
+                    "network": network,
+                    "map": row,
+                    "cosmology": int(cosmology[row]),
+                    "parameter": parameter,
+                    "group": number,
+                    "score": score,
+                    "mean_kappa": float(inside.mean()),
+                    "significance": float(inside.mean()) / sigma if sigma else 0.0,
+                    "area_percent": 100.0 * region.mean(),
+                    "merged": len(members),
+                    "bright_percent": 100.0 * float((inside > 3 * sigma).mean()),
+                    "dark_percent": 100.0 * float((inside < 0).mean()),
+                }
+
+
+def distinct(parts: Parts, row: int, scores: np.ndarray) -> list[tuple[list[int], float]]:
+    """Merge a map's groups that cover the same region.
+
+    Parameters
+    ----------
+    scores : (group); groups of score 0 and empty masks are left out.
+
+    Returns
+    -------
+    Members of each merged group, the one of largest score first, and the sum of their scores, the
+    heaviest group first.
+
+    """
+    found: dict[bytes, list[int]] = {}
+    for group in np.argsort(-scores, kind="stable"):
+        region = parts.masks[row, group] > REGION
+        if scores[group] > 0 and region.any():
+            found.setdefault(region.tobytes(), []).append(int(group))
+    merged = [(members, float(scores[members].sum())) for members in found.values()]
+    return sorted(merged, key=lambda one: -one[1])
+
+
+@dataclasses.dataclass(frozen=True)
+class Groups:
+    """Groups as columns.
+
+    Attributes
+    ----------
+    network, map, output : (group) of which network, map and output.
+    score : (group) c.
+    significance : (group) mean convergence over the map's r.m.s.
+    maps, networks : how many were explained, with or without groups of a kind.
+
+    """
+
+    network: np.ndarray
+    map: np.ndarray
+    output: np.ndarray
+    score: np.ndarray
+    significance: np.ndarray
+    maps: int
+    networks: int
+
+    @classmethod
+    def of(cls, rows: Sequence[Mapping[str, Any]], maps: int, networks: int) -> "Groups":
+        """Collect rows of :func:`group_rows`."""
+        return cls(
+            np.array([row["network"] for row in rows], int),
+            np.array([row["map"] for row in rows], int),
+            np.array([PARAMETERS.index(row["parameter"]) for row in rows], int),
+            np.array([row["score"] for row in rows], float),
+            np.array([row["significance"] for row in rows], float),
+            maps,
+            networks,
+        )
+
+    def chosen(self, structure: str, threshold: float) -> np.ndarray:
+        """Return which groups (group) are voids below, or clusters above, a threshold [σ]."""
+        if structure == "void":
+            return self.significance < threshold
+        return self.significance > threshold
+
+
+def _sums(groups: Groups, structure: str, threshold: float) -> np.ndarray:
+    """Return number of groups and sum of scores: (2, network, output, map)."""
+    mine = groups.chosen(structure, threshold)
+    place = (groups.network[mine], groups.output[mine], groups.map[mine])
+    sums = np.zeros((2, groups.networks, len(PARAMETERS), groups.maps))
+    np.add.at(sums[0], place, 1.0)
+    np.add.at(sums[1], place, groups.score[mine])
+    return sums
+
+
+def _all_counts(groups: Groups) -> np.ndarray:
+    counts = np.zeros((groups.networks, len(PARAMETERS), groups.maps))
+    np.add.at(counts, (groups.network, groups.output, groups.map), 1.0)
+    return counts
+
+
+def _mean(sums: np.ndarray, counts: np.ndarray, weighting: str, maps: np.ndarray) -> np.ndarray:
+    """Mean score in per cent for chosen maps: (network, output), NaN where there is no group."""
+    number, score, every = sums[0][..., maps], sums[1][..., maps], counts[..., maps]
+    if weighting == "released":
+        number, score = number * every, score * every
+    if weighting == "per_map":
+        there = number > 0
+        score = np.divide(score, number, out=np.zeros_like(score), where=there)
+        number = there
+    total = number.sum(-1)
+    mean = np.full(total.shape, np.nan)
+    np.divide(score.sum(-1), total, out=mean, where=total > 0)
+    return 100.0 * mean
+
+
+def _over_networks(values: np.ndarray) -> np.ndarray:
+    """Mean over networks (first axis) that have a value; NaN where none has."""
+    there = np.isfinite(values)
+    number = there.sum(0)
+    total = np.where(there, values, 0.0).sum(0)
+    out = np.full(total.shape, np.nan)
+    return np.divide(total, number, out=out, where=number > 0)
+
+
+def _cell(value: float) -> float | str:
+    """Return a number for a table; nothing where there was nothing to average."""
+    return float(value) if np.isfinite(value) else ""
+
+
+def weight_rows(
+    groups: Groups,
+    thresholds: Mapping[str, Sequence[float]],
+    seed: int,
+    draws: int = 300,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return mean weights of voids and clusters, and for which parameter they are larger.
+
+    Parameters
+    ----------
+    thresholds : for ``void`` and ``cluster``, in units of each map's r.m.s.
+    draws : bootstrap samples of maps; networks are drawn along.
+
+    """
+    generator = randomness.generator(seed, "bootstrap of explained maps")
+    everything = np.arange(groups.maps)
+    samples = [
+        (
+            generator.integers(groups.maps, size=groups.maps),
+            generator.integers(groups.networks, size=groups.networks),
+        )
+        for _ in range(draws)
+    ]
+    counts = _all_counts(groups)
+    weights, orders = [], []
+    for structure in STRUCTURES:
+        for threshold in thresholds[structure]:
+            sums = _sums(groups, structure, threshold)
+            shares = 100.0 * sums[1].mean(-1)
+            share = shares.mean(0)
+            share_again = np.array(
+                [100.0 * sums[1][drawn][..., maps].mean((0, -1)) for maps, drawn in samples]
+            )
+            for weighting in WEIGHTINGS:
+                each = _mean(sums, counts, weighting, everything)
+                mean = _over_networks(each)
+                again = np.array(
+                    [
+                        _over_networks(_mean(sums, counts, weighting, maps)[drawn])
+                        for maps, drawn in samples
+                    ]
+                )
+                named = {"structure": structure, "threshold": threshold, "weighting": weighting}
+                many = sums[0].sum((0, 2)) > 1
+                for output, parameter in enumerate(PARAMETERS):
+                    weights.append(
+                        {
+                            **named,
+                            "parameter": parameter,
+                            "weight_percent": _cell(mean[output]),
+                            # One group has no scatter to tell.
+                            "error": _cell(_spread(again[:, output]) if many[output] else np.nan),
+                            "scatter_networks": _cell(_spread(each[:, output])),
+                            "share_percent": share[output],
+                            "share_error": _spread(share_again[:, output]),
+                            "groups": int(sums[0][:, output].sum()),
+                            "maps_with": int((sums[0][:, output] > 0).any(0).sum()),
+                            "maps": groups.maps,
+                            "networks": groups.networks,
+                        }
+                    )
+                difference = mean[0] - mean[1]
+                heavier = PARAMETERS[int(difference < 0)] if np.isfinite(difference) else ""
+                orders.append(
+                    {
+                        **named,
+                        "heavier_for": heavier,
+                        "difference_percent": _cell(difference),
+                        "error": _cell(
+                            _spread(again[:, 0] - again[:, 1]) if many.all() else np.nan
+                        ),
+                        "share_difference_percent": share[0] - share[1],
+                        "share_error": _spread(share_again[:, 0] - share_again[:, 1]),
+                    }
+                )
+    return weights, orders
+
+
+def _spread(values: np.ndarray) -> float:
+    """Return the standard deviation of what is a number; NaN for fewer than two."""
+    there = values[np.isfinite(values)]
+    return float(there.std(ddof=1)) if len(there) > 1 else np.nan
+
+
+def histogram_rows(
+    groups: Groups, thresholds: Mapping[str, float], bins: int = 10
+) -> list[dict[str, Any]]:
+    """Return how the scores of voids and clusters are distributed on [0, 1], in per cent."""
+    edges = np.linspace(0, 1, bins + 1)
+    rows = []
+    for structure, threshold in thresholds.items():
+        mine = groups.chosen(structure, threshold)
+        for output, parameter in enumerate(PARAMETERS):
+            scores = groups.score[mine & (groups.output == output)]
+            # Sums of scores can exceed one by rounding.
+            counts = np.histogram(np.clip(scores, 0, 1), edges)[0]
+            total = max(int(counts.sum()), 1)
+            for low, high, count in zip(edges, edges[1:], counts, strict=False):
+                share = count / total
+                rows.append(
+                    {
+                        "structure": structure,
+                        "parameter": parameter,
+                        "low": low,
+                        "high": high,
+                        "percent": 100 * share,
+                        "error": 100 * np.sqrt(share * (1 - share) / total),
+                        "groups": int(counts.sum()),
+                    }
+                )
+    return rows
+
+
+def kinds(parts: Parts, maps: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """Return the heaviest void and the heaviest cluster group of each map (map), -1 for none."""
+    found = {structure: np.full(len(maps), -1) for structure in STRUCTURES}
+    for row, map_ in enumerate(maps):
+        sigma = float(map_.std(ddof=1))
+        for members, _ in distinct(parts, row, parts.scores[row].sum(-1)):
+            mean = float(map_[parts.masks[row, members[0]] > REGION].mean())
+            is_kind = {
+                "void": mean < thresholds["void"] * sigma,
+                "cluster": mean > thresholds["cluster"] * sigma,
+            }
+            for structure, yes in is_kind.items():
+                if yes and found[structure][row] < 0:
+                    found[structure][row] = members[0]
+    return found

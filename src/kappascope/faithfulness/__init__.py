@@ -1,0 +1,1 @@
+"""Whether an explanation can be trusted: tests that take a network, a method and inputs."""

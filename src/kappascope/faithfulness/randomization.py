@@ -1,0 +1,319 @@
+"""Does a map depend on what the network learned? Weights drawn anew, layer by layer.
+
+The test of Adebayo et al. (2018), as Matilla et al. (2020, §IV A) use it: compare the map of the
+trained network with maps of the same input from networks whose layers have been re-initialised,
+*cascading* from the output to the first convolution or one layer at a time (*independent*). A
+method whose maps survive shows the input, not the network.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kappascope import progress, randomness
+from kappascope.attribution.methods import (
+    GradCam,
+    IntegratedGradients,
+    Method,
+    Model,
+    SmoothGrad,
+    find,
+    in_batches,
+)
+from kappascope.errors import InputError
+from kappascope.faithfulness import similarity
+from kappascope.networks.description import Network, Parameters
+from kappascope.networks.module import apply_node, forward
+
+Array = Any
+EXPLAINED = 0
+"""The output that the test explains: Ω_m, as in Table II."""
+MODES = ("cascading", "independent")
+
+
+def configured(name: str, section: Mapping[str, Any], network: Network | None = None) -> Method:
+    """Return a method with the path nodes and samples of the config's ``saliency`` section."""
+    method = find(name, network)
+    if isinstance(method.procedure, GradCam) and not method.procedure.guided:
+        raise InputError(
+            f"saliency.methods: {name} has no value for every pixel; take guided_{name} instead"
+        )
+    if isinstance(method.procedure, IntegratedGradients):
+        return dataclasses.replace(method, procedure=IntegratedGradients(section["path_nodes"]))
+    if isinstance(method.procedure, SmoothGrad):
+        return dataclasses.replace(method, procedure=SmoothGrad(section["smoothgrad_samples"]))
+    return method
+
+
+# ---- weights drawn anew --------------------------------------------------------------------------
+
+
+def layers(network: Network) -> list[tuple[Mapping[str, Any], ...]]:
+    """Return the layers from the output inwards: a conv or dense node and its normalizations.
+
+    A normalization belongs to the node it reads, or else to the last conv or dense node before it.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for node in network.nodes:
+        if node["kind"] in ("conv", "dense"):
+            found[node["name"]] = [node]
+        elif node["kind"] == "batch_norm" and found:
+            source = node["inputs"][0]
+            found[source if source in found else list(found)[-1]].append(node)
+    return [tuple(nodes) for nodes in reversed(found.values())]
+
+
+def chosen_layers(mode: str, stage: int) -> range:
+    """Return which layers a stage draws anew: all up to it, or it alone (stages count from 1)."""
+    return range(stage) if mode == "cascading" else range(stage - 1, stage)
+
+
+def reinitialized(
+    network: Network, parameters: Parameters, chosen: Iterable[int], seed: int, repeat: int
+) -> Parameters:
+    """Return parameters with some layers as before training.
+
+    Kernels are drawn from Glorot's uniform distribution, biases are zero, batch normalization has
+    scale 1, shift 0, mean 0 and variance 1. A layer's draw depends on (seed, layer, repeat) only.
+
+    Parameters
+    ----------
+    chosen : indices of :func:`layers`.
+    repeat : which draw.
+
+    """
+    out = dict(parameters)
+    found = layers(network)
+    for index in chosen:
+        generator = randomness.generator(seed, "re-initialised weights", index, repeat)
+        for node in found[index]:
+            for field, name in node["params"].items():
+                old = np.asarray(parameters[name])
+                if field == "kernel":
+                    *window, inside, outside = old.shape
+                    limit = math.sqrt(6.0 / (math.prod(window) * (inside + outside)))
+                    out[name] = generator.uniform(-limit, limit, old.shape).astype(old.dtype)
+                else:
+                    out[name] = np.full_like(old, 1.0 if field in ("scale", "var") else 0.0)
+    return out
+
+
+def with_estimated_statistics(
+    network: Network, parameters: Parameters, x: Array, chosen: Iterable[int] | None = None
+) -> Parameters:
+    """Return parameters whose batch normalizations have the means and variances of ``x``.
+
+    Parameters
+    ----------
+    x : (batch, *input_shape) what to average over.
+    chosen : indices of :func:`layers` to do this for; None for all.
+
+    """
+    found = layers(network)
+    indices = range(len(found)) if chosen is None else chosen
+    names = {node["name"] for index in indices for node in found[index]}
+    flags = {
+        node["name"]: node["name"] in names
+        for node in network.nodes
+        if node["kind"] == "batch_norm"
+    }
+    estimated = _estimated(network, parameters, x, flags)
+    return {**parameters, **{name: np.asarray(value) for name, value in estimated.items()}}
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _estimated(
+    network: Network, parameters: Any, x: Array, flags: dict[str, bool]
+) -> dict[str, Array]:
+    values, out = {"x": x}, {}
+    for node in network.nodes:
+        inputs = [values[name] for name in node["inputs"]]
+        if node["kind"] == "batch_norm":
+            axes = tuple(range(inputs[0].ndim - 1))
+            for field, moment in (("mean", jnp.mean), ("var", jnp.var)):
+                name = node["params"][field]
+                here = moment(inputs[0], axes)
+                out[name] = jnp.where(flags[node["name"]], here, parameters[name])
+        values[node["name"]] = apply_node(node, {**parameters, **out}, *inputs)
+    return out
+
+
+# ---- the test ------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One map of a trained network beside that of a network drawn anew.
+
+    Attributes
+    ----------
+    method, mode, stage, layer : what was drawn anew; ``layer`` names the last or only node.
+    realization, repeat : which map, which draw.
+    trained, randomized : (y, x) relevance.
+    output_trained, output_randomized : value of the explained output.
+
+    """
+
+    method: str
+    mode: str
+    stage: int
+    layer: str
+    realization: int
+    repeat: int
+    trained: np.ndarray
+    randomized: np.ndarray
+    output_trained: float
+    output_randomized: float
+
+    @property
+    def empty(self) -> bool:
+        """Whether one of the maps is zero everywhere."""
+        return not (self.randomized.any() and self.trained.any())
+
+
+def explained(
+    method: Method,
+    model: Model,
+    maps: np.ndarray,
+    seed: int,
+    batch: int,
+    output: int = EXPLAINED,
+) -> np.ndarray:
+    """Explain an output for maps (map, y, x, channel): (map, y, x), added up over channels."""
+    pieces = in_batches(method, model, maps, output, seed, batch)
+    return np.concatenate([found for _, found in pieces]).sum(-1)
+
+
+@functools.partial(jax.jit, static_argnames=("network", "output"))
+def _compiled_outputs(network: Network, parameters: Any, maps: Array, output: int) -> Array:
+    return forward(network, parameters, maps)[:, output]
+
+
+def _on_device(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    # Once, and not for every method.
+    return {name: jnp.asarray(value) for name, value in parameters.items()}
+
+
+def _outputs(
+    network: Network, parameters: Mapping[str, Any], maps: np.ndarray, output: int
+) -> np.ndarray:
+    return np.asarray(_compiled_outputs(network, parameters, maps, output))
+
+
+def compare(
+    model: Model,
+    maps: np.ndarray,
+    methods: Sequence[Method],
+    stages: Sequence[tuple[str, int]],
+    repeats: int,
+    seed: int,
+    statistics: str,
+    label: str,
+    batch: int,
+    seen: np.ndarray | None = None,
+    output: int = EXPLAINED,
+) -> Iterator[Comparison]:
+    """Attribute maps with the trained and with re-initialised networks.
+
+    Parameters
+    ----------
+    maps : (map, y, x, channel) as the network sees them.
+    stages : (mode, stage) pairs; see :func:`chosen_layers`.
+    statistics : of batch normalization in layers drawn anew: ``initial`` (mean 0, variance 1) or
+        ``estimated`` from ``seen``, the maps themselves unless given.
+    label : of the progress bar.
+    batch : maps at a time; the same everywhere saves compilation.
+    output : which one to explain.
+
+    """
+    network, parameters = model
+    model = network, _on_device(parameters)
+    names = [nodes[0]["name"] for nodes in layers(network)]
+    trained = {
+        method.name: explained(method, model, maps, seed, batch, output) for method in methods
+    }
+    before = _outputs(network, dict(parameters), maps, output)
+    total = repeats * len(stages) * len(methods)
+    with progress.bar(total, label, unit="map set") as shown:
+        for repeat in range(repeats):
+            for mode, stage in stages:
+                chosen = chosen_layers(mode, stage)
+                weights = reinitialized(network, dict(parameters), chosen, seed, repeat)
+                if statistics == "estimated":
+                    examples = maps if seen is None else seen
+                    weights = with_estimated_statistics(network, weights, examples, chosen)
+                weights = _on_device(weights)
+                after = _outputs(network, weights, maps, output)
+                for method in methods:
+                    found = explained(method, (network, weights), maps, seed, batch, output)
+                    for number, relevance in enumerate(found):
+                        yield Comparison(
+                            method.name,
+                            mode,
+                            stage,
+                            names[stage - 1],
+                            number,
+                            repeat,
+                            trained[method.name][number],
+                            relevance,
+                            float(before[number]),
+                            float(after[number]),
+                        )
+                    shown.update()
+
+
+def curve_row(comparison: Comparison) -> dict[str, Any]:
+    """Return the similarity of one comparison, a row of ``randomization.csv``."""
+    found = similarity.correlations(comparison.trained, comparison.randomized)
+    return {
+        **{key: getattr(comparison, key) for key in ("method", "mode", "stage", "layer")},
+        "realization": comparison.realization,
+        "repeat": comparison.repeat,
+        **{name: _cell(getattr(found, name)) for name in similarity.CORRELATIONS},
+        "ssim": _cell(similarity.structural_similarity(comparison.trained, comparison.randomized)),
+        "output": comparison.output_randomized,
+        "empty": int(comparison.empty),
+    }
+
+
+def table2_row(
+    comparison: Comparison, kappa: np.ndarray, seed: int, kendall_shifts: int
+) -> dict[str, Any]:
+    """Return coefficients and p-values of one comparison, a row of ``table2_maps.csv``.
+
+    Parameters
+    ----------
+    kappa : (y, x) the input, whose own correlation with the trained map is kept beside.
+
+    """
+    one, other = comparison.trained, comparison.randomized
+    found = similarity.correlations(one, other)
+    generator = randomness.generator(
+        seed, "circular shifts", comparison.realization, comparison.repeat
+    )
+    shifted = similarity.shift_p_values(one, other, generator, kendall_shifts)
+    row: dict[str, Any] = {
+        "method": comparison.method,
+        "realization": comparison.realization,
+        "repeat": comparison.repeat,
+        "output_trained": comparison.output_trained,
+        "output_randomized": comparison.output_randomized,
+        "empty": int(comparison.empty),
+    }
+    for name in similarity.CORRELATIONS:
+        row[name] = _cell(getattr(found, name))
+        row[f"{name}_p"] = _cell(getattr(found, f"{name}_p"))
+        row[f"{name}_shift_p"] = _cell(getattr(shifted, name))
+    row["ssim"] = _cell(similarity.structural_similarity(one, other))
+    row["pearson_input"] = _cell(similarity.pearson(one, kappa))
+    return row
+
+
+def _cell(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None

@@ -1,1 +1,0 @@
-"""One function a figure, one house style; nothing here imports JAX."""

@@ -1,1 +1,0 @@
-"""Groups of features: which structures of a map a network reads (you2023)."""

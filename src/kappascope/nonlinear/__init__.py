@@ -1,1 +1,0 @@
-"""Nonlinear saliency maps: what they show of classifiers and regressors (rosenzweig2021)."""

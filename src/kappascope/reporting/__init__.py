@@ -1,0 +1,1 @@
+"""The ledger of claims, error bars, and the style of figures."""

@@ -1,1 +1,0 @@
-"""Can an explanation be trusted? Tests that take a network, an attribution and maps."""

@@ -1,0 +1,1 @@
+"""Configuration, fingerprints, integrity, resources, and what runs the scripts."""

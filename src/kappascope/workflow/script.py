@@ -1,0 +1,171 @@
+"""What every script of the workflow shares: JAX set-up, log file, one-line errors."""
+
+import contextlib
+import gc
+import io
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+import psutil
+
+from kappascope.errors import InputError
+from kappascope.files import failure_told, write_json
+from kappascope.workflow import integrity, running
+
+Main = Callable[[Any, Any, dict[str, Any]], None]
+"""(inputs, outputs, spec) → None: the work of one script."""
+
+
+class _Tee(io.TextIOBase):
+    """Write to the terminal and to the rule's log."""
+
+    def __init__(self, terminal: TextIO, log: TextIO) -> None:
+        self._terminal, self._log = terminal, log
+
+    def write(self, text: str) -> int:
+        self._terminal.write(text)
+        # A full disk must not keep its own message from the terminal.
+        with contextlib.suppress(OSError):
+            self._log.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._terminal.flush()
+        with contextlib.suppress(OSError):
+            self._log.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+
+def run(main: Main, snakemake: Any) -> None:
+    """Run ``main`` for a rule; a user's mistake ends in one line and exit status 1.
+
+    Beside the log a ``.timing.json`` says how long the job took to start, to compile and to work.
+
+    Parameters
+    ----------
+    main : the script's work; gets ``snakemake.input``, ``snakemake.output`` and ``params.spec``.
+    snakemake : the object Snakemake gives to scripts.
+
+    """
+    spec = dict(snakemake.params.spec)
+    log = Path(snakemake.log[0])
+    with _told(snakemake.rule):
+        sys.stderr = _Tee(sys.stderr, _opened(log))
+        note = running.note_job(log, snakemake.rule, snakemake.resources.get("mem_mb"))
+    compiling: Spans = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _interrupt)
+    try:
+        with _told(snakemake.rule):
+            if spec.get("jax"):
+                from kappascope import runtime
+
+                cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")
+                runtime.configure(threads=snakemake.threads, cache=cache)
+                compiling = _watch_compilation()
+            started = time.time()
+            running.settle_times(snakemake.input)
+            integrity.check(snakemake.input)
+            integrity.forget(snakemake.output)
+            main(snakemake.input, snakemake.output, spec)
+            integrity.record(snakemake.output)
+            running.settle_times()
+    finally:
+        note.unlink(missing_ok=True)
+        sys.stderr.flush()
+    compiled = covered(compiling)
+    timing = {
+        "rule": snakemake.rule,
+        "start_up_seconds": started - psutil.Process().create_time(),
+        "compilation_seconds": compiled,
+        "work_seconds": time.time() - started - compiled,
+    }
+    # Good to know, and not worth a job that has done its work.
+    with contextlib.suppress(InputError):
+        write_json(log.with_suffix(".timing.json"), timing)
+
+
+@contextlib.contextmanager
+def _told(rule: str) -> Iterator[None]:
+    """Turn what users can do something about into one line and an exit status."""
+    try:
+        yield
+    except InputError as error:
+        print(f"kappascope: error in rule {rule}: {error}", file=sys.stderr, flush=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print(f"kappascope: rule {rule} was interrupted", file=sys.stderr, flush=True)
+        sys.exit(130)
+    except Exception as error:
+        if not _memory_ran_out(error):
+            raise
+        free = psutil.virtual_memory().available >> 20
+        what = (str(error).splitlines() or [type(error).__name__])[0]
+        print(
+            f"kappascope: error in rule {rule}: memory ran out ({what}); "
+            f"{free} MB are free now; use fewer --cores, or --resources mem_mb=MB, or on a cluster "
+            "a larger cluster.memory_factor, and give the same command again",
+            file=sys.stderr,
+            flush=True,
+        )
+        sys.exit(1)
+
+
+def _memory_ran_out(error: Exception) -> bool:
+    wanting = ("RESOURCE_EXHAUSTED", "Out of memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in wanting)
+
+
+def _opened(log: Path) -> TextIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return open(log, "w", encoding="utf-8")
+    except OSError as error:
+        raise failure_told(error, log) from error
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Stop the work in such a way that scratch files are removed.
+
+    Python drops what is raised inside callbacks of its garbage collector, and signals that arrive
+    during a long computation often meet the one of JAX: come again until the work has stopped.
+    """
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    if not any(getattr(call, "__code__", None) is frame.f_code for call in gc.callbacks if frame):
+        raise KeyboardInterrupt
+
+
+Spans = list[tuple[float, float]]
+
+
+def _watch_compilation() -> Spans:
+    """Collect when JAX traces, lowers and compiles from now on."""
+    import jax
+
+    spans: Spans = []
+
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        if event.startswith("/jax/core/compile/"):
+            now = time.time()
+            spans.append((now - duration_secs, now))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return spans
+
+
+def covered(spans: Spans) -> float:
+    """Seconds covered by spans; tracing a function traces those it calls, within its own time."""
+    total, reached = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(end - max(start, reached), 0.0)
+        reached = max(reached, end)
+    return total

@@ -1,0 +1,285 @@
+"""Scores of finders against scikit-learn and known answers; what locators learn."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics
+
+from kappascope.chapters.wilde2022 import explaining, finder
+from kappascope.errors import InputError
+from kappascope.stronglens import classifiers, images
+from kappascope.stronglens.imaging import Camera
+from kappascope.stronglens.populations import KINDS, MAIN, REFERENCE, Population
+
+CAMERA = Camera(32, 0.2, ("VIS", "H"), 2)
+POPULATION = Population(0.8, (21.5, 23.5), 0.5)
+SECTION = {"width": 4, "epochs": 2, "batch": 8, "learning_rate": 0.003}
+
+
+@pytest.fixture(scope="module")
+def simulated() -> images.Images:
+    return images.simulate(POPULATION, CAMERA, 5, "testing", {kind: 8 for kind in KINDS})
+
+
+@pytest.fixture(scope="module")
+def usual(simulated) -> images.Images:
+    return simulated.select(~np.isin(simulated.kind, finder.COMPOUND))
+
+
+@pytest.fixture(scope="module")
+def model(usual):
+    return classifiers.train("finder", usual, SECTION, 1, 0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_measures_are_scikit_learns(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    true = draw.uniform(size=60) < 0.4
+    true[:2] = True, False
+    # Few values: many ties.
+    score = np.round(draw.uniform(size=60), 1) * 0.98 + 0.01
+    called = score > 0.5
+    called[0] = True
+    told = {
+        "precision": (finder.precision, metrics.precision_score),
+        "recall": (finder.recall, metrics.recall_score),
+        "f1": (finder.f1, metrics.f1_score),
+    }
+    for ours, theirs in told.values():
+        assert ours(called, true) == pytest.approx(theirs(true, called))
+    area = finder.area_under_curve(score, true)
+    assert area == pytest.approx(metrics.roc_auc_score(true, score))
+
+
+def test_accuracy_rows_have_a_mean_over_networks(usual) -> None:
+    draw = np.random.default_rng(0)
+    scores = draw.uniform(size=(3, len(usual)))
+    rows = finder.accuracy_rows(scores, usual, 1)
+    assert len(rows) == 4 * 4
+    for name in ("precision", "recall", "f1", "auc"):
+        each = [r["value"] for r in rows if r["measure"] == name and r["network"] != "mean"]
+        mean = next(r for r in rows if r["measure"] == name and r["network"] == "mean")
+        assert mean["value"] == pytest.approx(np.mean(each))
+        assert mean["error"] >= np.std(each, ddof=1) / np.sqrt(3)
+
+
+def test_a_perfect_score_is_told_as_one_with_a_small_error(usual) -> None:
+    scores = usual.lenses.astype(float)[None, :] * 0.98 + 0.01
+    rows = {r["measure"]: r for r in finder.accuracy_rows(scores, usual, 1) if r["network"] == "0"}
+    assert all(row["value"] == 1 for row in rows.values())
+    recalled = finder.recall_rows(scores, usual)
+    by_kind = {(r["kind"], r["colour"]): r for r in recalled}
+    assert by_kind["lens", ""]["called_lens_percent"] == 100
+    assert by_kind["isolated", ""]["called_lens_percent"] == 0
+    assert by_kind["isolated", ""]["error"] > 0
+    curve = finder.roc_rows(scores, usual)
+    assert {row["true_positive"] for row in curve if row["false_positive"] == 0} >= {1.0}
+
+
+def test_completeness_counts_every_lens_once(simulated) -> None:
+    scores = np.full((1, len(simulated)), 0.9)
+    edges = finder.edges_of(POPULATION.source_magnitudes)
+    rows = finder.completeness_rows(scores, simulated, edges)
+    mine = [r for r in rows if (r["kind"], r["quantity"]) == ("lens", "source_magnitude")]
+    assert sum(r["images"] for r in mine) == (simulated.kind == "lens").sum()
+    assert {r["recall_percent"] for r in mine} == {100.0}
+
+
+def test_the_locators_loss_counts_places_of_lenses_only() -> None:
+    outputs = np.array([[0.0, 20.0, 1.0, 0.5, 1.0], [20.0, 0.0, 9.0, 9.0, 9.0]], np.float32)
+    targets = np.array([[1.0, 4.0, 2.0, 1.0], [0.0, 0.0, 0.0, 0.0]], np.float32)
+    assert float(classifiers.located(outputs, targets)) == pytest.approx(0.0, abs=1e-6)
+    off = outputs + np.array([[0, 0, 0.3, 0, 0], [0, 0, 5, 5, 5]], np.float32)
+    assert float(classifiers.located(off, targets)) == pytest.approx(
+        classifiers.PLACE_WEIGHT * 0.1, rel=1e-4
+    )
+    none = np.array([[0.0, 1.0, 1.0, 1.0]] * 2) * 0
+    assert np.isfinite(float(classifiers.located(outputs, none)))
+
+
+def test_training_is_resumed_to_the_same_weights(usual, tmp_path, monkeypatch) -> None:
+    whole = classifiers.train("locator", usual, SECTION, 1, 0)[1]
+    calls = {"n": 0}
+    real = images.turned
+
+    def interrupted(x, targets, draw):
+        calls["n"] += 1
+        if calls["n"] == 7:
+            raise KeyboardInterrupt
+        return real(x, targets, draw)
+
+    monkeypatch.setattr(finder, "turned", interrupted)
+    every_step = {"checkpoint_every_seconds": 0.0}
+    train = finder.classification.train
+    monkeypatch.setattr(
+        finder.classification, "train", lambda *a, **k: train(*a, **{**k, **every_step})
+    )
+    with pytest.raises(KeyboardInterrupt):
+        classifiers.train("locator", usual, SECTION, 1, 0, tmp_path)
+    assert (tmp_path / "checkpoint.msgpack").is_file()
+    resumed = classifiers.train("locator", usual, SECTION, 1, 0, tmp_path)[1]
+    assert 7 < calls["n"] < 7 + 2 * (len(usual) // 8)
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, resumed[name])
+
+
+def test_finders_never_see_compound_lenses(simulated) -> None:
+    with pytest.raises(InputError, match="finder: compound lenses are for testing"):
+        classifiers.train("finder", simulated, SECTION, 1, 0)
+    targets = classifiers.targets_of("sorter", simulated)
+    assert set(targets[np.isin(simulated.kind, finder.COMPOUND)]) == {2}
+    with pytest.raises(InputError, match="task 'seeker'"):
+        classifiers.network_for("seeker", 32, 2, 4)
+
+
+# ---- what it looks at ----------------------------------------------------------------------------
+
+
+def test_relevance_has_the_images_size_for_every_method(model, usual) -> None:
+    x = usual.x[:3].astype(np.float32)
+    for name in ("gradient", "grad_cam.relu4", "guided_grad_cam.relu4", "occlusion_w8s8"):
+        assert explaining.relevance(name, model, x, 1, 0).shape == (3, 32, 32)
+    coarse = explaining.relevance("grad_cam.relu4", model, x, 1, 0)
+    np.testing.assert_array_equal(coarse[:, ::4, ::4].repeat(4, 1).repeat(4, 2), coarse)
+
+
+def test_shares_of_a_map_on_the_arcs_alone(simulated) -> None:
+    core = explaining.core_mask(simulated, 0.2)
+    only = (simulated.arc_mask & ~core).astype(float)
+    even = np.ones_like(only)
+    rows = explaining.share_rows({"only": only, "even": even}, simulated, 0.2, 1)
+    for row in rows:
+        if row["method"] == "only":
+            assert row["percent"] == pytest.approx(100 if row["region"] == "arcs" else 0)
+        else:
+            assert row["percent"] == pytest.approx(row["area_percent"])
+
+
+def test_maxima_are_where_maps_are_largest_and_agree_with_whom_they_should(simulated) -> None:
+    maps = np.zeros((len(simulated), 32, 32))
+    column, row = np.rint(simulated.place + 15.5).astype(int).T
+    maps[np.arange(len(maps)), row, column] = 1
+    found = explaining.peaks(maps)
+    assert np.abs(found - simulated.place).max() <= 0.5 + 1e-6
+    rows = explaining.agreement_rows({"m": maps}, simulated.place, simulated, 1)
+    by_reference = {r["reference"]: r for r in rows}
+    assert by_reference["locator"]["median_pixels"] < 0.75
+    assert by_reference["locator"]["within_percent"] == 100
+    assert by_reference["chance"]["median_pixels"] > 1
+
+
+def test_changed_scenes_change_what_they_say(simulated) -> None:
+    lenses = simulated.of("lens")
+    drawn = explaining.scenes_again(POPULATION, lenses, 5, "testing")
+    probes = dict(explaining.probes(drawn, CAMERA))
+    same = explaining.seen(probes["none"], lenses, 5, "testing")
+    # Kept in half precision: eleven bits.
+    np.testing.assert_allclose(same, lenses.x.astype(np.float32), rtol=1e-3, atol=1e-4)
+    for name, probe in probes.items():
+        if name != "none":
+            assert (explaining.seen(probe, lenses, 5, "testing") != same).any()
+    covered = explaining.seen(probes["arcs_covered"], lenses, 5, "testing")
+    assert not covered[lenses.arc_mask].any()
+    np.testing.assert_array_equal(covered[~lenses.arc_mask], same[~lenses.arc_mask])
+
+
+def test_swapped_colours_keep_brightness_in_the_reference_band() -> None:
+    each = POPULATION.draw(2, "testing", "lens", 0, 0)
+    galaxy, source = each.scene.foreground_flux[MAIN], each.scene.background_flux[1]
+    both = explaining.recoloured(each, "both").scene
+    np.testing.assert_allclose(both.background_flux[1][REFERENCE], source[REFERENCE], rtol=1e-5)
+    ratio = both.background_flux[1] / galaxy
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
+    ratio = both.foreground_flux[MAIN] / source
+    np.testing.assert_allclose(ratio, ratio[0], rtol=1e-5)
+    arcs = explaining.recoloured(each, "arcs").scene
+    np.testing.assert_array_equal(arcs.foreground_flux, each.scene.foreground_flux)
+    assert (each.scene.background_flux[1] == source).all()
+
+
+def test_probe_rows_start_from_no_change(model, simulated) -> None:
+    lenses = simulated.of("lens")
+    rows = explaining.probe_rows([model], POPULATION, CAMERA, lenses, 5, "testing")
+    none = next(r for r in rows if r["probe"] == "none" and not r["colour"])
+    assert none["drop_percent"] == 0
+    score = 100 * classifiers.probability(model, lenses.x).mean()
+    assert none["score_percent"] == pytest.approx(score, abs=0.5)
+    for row in rows:
+        assert row["score_percent"] + row["drop_percent"] == pytest.approx(
+            next(
+                r["score_percent"]
+                for r in rows
+                if r["probe"] == "none" and r["colour"] == row["colour"]
+            )
+        )
+
+
+def test_dreams_drive_their_class_up(model, simulated) -> None:
+    arrays, rows = explaining.all_dreams(model, simulated, 6, 1)
+    assert {name.split("/")[1] for name in arrays} == {"noise", "isolated galaxy", "lens"}
+    for start in ("noise", "isolated galaxy", "lens"):
+        for name in ("non-lens", "lens"):
+            before, after = (
+                next(
+                    r["output"]
+                    for r in rows
+                    if (r["start"], r["class"], r["when"]) == (start, name, when)
+                )
+                for when in ("before", "after")
+            )
+            assert after > before
+
+
+def test_randomization_knows_every_method(model, simulated) -> None:
+    x = simulated.of("lens").x[:2].astype(np.float32)
+    names = ["gradient", "guided_grad_cam.relu4", "deep_dream"]
+    rows = explaining.randomization_rows(model, x, names, 2, 1)
+    assert [row["method"] for row in rows] == names
+    for row in rows:
+        assert row["maps"] == 4
+        assert row["spearman"] is None or -1 <= row["spearman"] <= 1
+    jax.clear_caches()
+
+
+def test_maps_that_are_zero_everywhere_point_nowhere(simulated) -> None:
+    maps = np.zeros((len(simulated), 32, 32))
+    lenses = np.flatnonzero(simulated.lenses)
+    maps[lenses[:5], 3, 4] = 1
+    rows = explaining.agreement_rows({"m": maps}, simulated.place, simulated, 1)
+    assert {row["images"] for row in rows} == {5}
+    assert explaining.agreement_rows({"m": 0 * maps}, simulated.place, simulated, 1) == []
+
+
+def test_completeness_reaches_the_largest_einstein_radii(simulated) -> None:
+    radii = np.linspace(0.5, 2.45, len(simulated))
+    wide = dataclasses.replace(simulated, einstein_radius=radii)
+    edges = finder.edges_of(POPULATION.source_magnitudes)
+    rows = finder.completeness_rows(np.full((1, len(wide)), 0.9), wide, edges)
+    for kind in ("lens", *finder.COMPOUND):
+        mine = [r for r in rows if (r["kind"], r["quantity"]) == (kind, "einstein_radius")]
+        assert sum(r["images"] for r in mine) == (wide.kind == kind).sum()
+
+
+def test_the_randomization_tests_error_is_that_over_draws(model, simulated, monkeypatch) -> None:
+    # Two draws of two maps: equal within a draw, far apart between them.
+    draw = np.random.default_rng(0)
+    one = draw.normal(size=(8, 8))
+    pairs = [(one, one), (one, one), (one, -np.abs(one) + 9), (one, -np.abs(one) + 9)]
+    comparisons = [
+        SimpleNamespace(method="gradient", repeat=k // 2, trained=a, randomized=b, empty=False)
+        for k, (a, b) in enumerate(pairs)
+    ]
+    monkeypatch.setattr(
+        explaining.randomization, "compare", lambda *given, **more: iter(comparisons)
+    )
+    x = simulated.x[:2].astype(np.float32)
+    (row,) = explaining.randomization_rows(model, x, ["gradient"], 2, 1)
+    assert row["spearman"] == pytest.approx(0, abs=1e-6)
+    # Means of the draws are 1 and -1: their scatter √2 over √2 draws.
+    assert row["error"] == pytest.approx(1)

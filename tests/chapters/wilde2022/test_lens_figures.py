@@ -1,0 +1,284 @@
+"""Figures of strong lenses and of nonlinear saliency draw what they are given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from kappascope.chapters.rosenzweig2021 import figures as nonlinear
+from kappascope.chapters.wilde2022 import figures as lenses
+from kappascope.reporting import style
+
+SIDE, BANDS = 16, 4
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def as_text(rows):
+    return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+
+
+def written(figure) -> str:
+    """All that is written on a figure."""
+    found = [figure.get_supxlabel()]
+    for axis in figure.axes:
+        found += [axis.get_title(), axis.get_xlabel(), axis.get_ylabel()]
+        found += [text.get_text() for text in axis.texts]
+        found += [text.get_text() for text in axis.get_yticklabels()]
+        legend = axis.get_legend()
+        found += [text.get_text() for text in legend.get_texts()] if legend else []
+    return "\n".join(found)
+
+
+def pictures(number: int, bands: int = BANDS) -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 1.5, (number, SIDE, SIDE, bands))
+
+
+@pytest.mark.parametrize("bands", [2, 3, 4])
+def test_composites_are_colours_with_the_reddest_band_red(bands: int) -> None:
+    x = np.zeros((4, 4, bands))
+    x[..., -1] = 1.0
+    red = style.composite(x)
+    assert red.shape == (4, 4, 3)
+    assert (red[..., 0] > red[..., 2]).all()
+    assert red.min() >= 0 and red.max() <= 1
+
+
+def test_the_gallery_has_a_row_for_each_kind_there_is() -> None:
+    arrays = {f"gallery/{kind}": pictures(3) for kind in ("isolated", "lens", "double_rings")}
+    figure = lenses.gallery(
+        {**arrays, "pixel_arcsec": np.array(0.2), "bands": np.array(["VIS", "Y", "J", "H"])}
+    )
+    assert len(figure.axes) == 9
+    text = written(figure)
+    assert "Isolated" in text and "Double rings" in text and "Spiral" not in text
+    assert "3.2 arcsec a side; red H, blue VIS" in text
+
+
+def test_performance_shows_curve_bars_and_completeness() -> None:
+    roc = as_text(
+        {"network": n, "false_positive": x, "true_positive": x**0.3}
+        for n in (0, 1)
+        for x in (0.0, 0.5, 1.0)
+    )
+    recall = as_text(
+        {"kind": kind, "colour": colour, "called_lens_percent": 60, "error": 4}
+        for kind, colour in (("isolated", ""), ("lens", ""), ("double_rings", ""), ("lens", "red"))
+    )
+    completeness = as_text(
+        {
+            "kind": "lens",
+            "quantity": quantity,
+            "low": low,
+            "high": low + 1,
+            "recall_percent": 70,
+            "error": 3,
+        }
+        for quantity in ("einstein_radius", "source_magnitude")
+        for low in (0, 1)
+    )
+    accuracy = as_text(
+        {"network": "mean", "measure": name, "value": 0.9, "error": 0.01} for name in ("f1", "auc")
+    )
+    figure = lenses.performance(roc, recall, completeness, accuracy, {"double_rings": 52.0})
+    curves = [line for line in figure.axes[0].get_lines() if "network" in str(line.get_label())]
+    assert len(curves) == 2
+    np.testing.assert_allclose(curves[0].get_xdata(), [0, 0.5, 1])
+    bars = figure.axes[1].patches
+    assert [bar.get_width() for bar in bars] == [60, 60, 60, 60]
+    assert "0.900 ± 0.010" in written(figure) and "Lens, red" in written(figure)
+    published = [line for line in figure.axes[1].get_lines() if line.get_marker() == "D"]
+    assert published[0].get_xdata().tolist() == [52.0] and "published" in written(figure)
+    assert "published" not in written(lenses.performance(roc, recall, completeness, accuracy, {}))
+
+
+def test_positions_are_drawn_against_the_truth() -> None:
+    draw = np.random.default_rng(1)
+    place, radius = draw.uniform(-5, 5, (20, 2)), draw.uniform(0.5, 2, 20)
+    told = np.column_stack([place + 0.2, radius + 0.1])
+    rows = as_text([{"what": "lens: place", "median": 0.28, "error": 0.01}])
+    agreement = as_text(
+        {"method": m, "reference": r, "median_pixels": 3.0, "error": 0.2}
+        for m in ("grad_cam.relu4", "occlusion_w4s4")
+        for r in ("locator", "true centre", "chance")
+    )
+    figure = lenses.position(told, place, radius, rows, agreement)
+    points = figure.axes[0].get_lines()[0]
+    np.testing.assert_allclose(points.get_xdata(), 0.2)
+    np.testing.assert_allclose(figure.axes[1].get_lines()[0].get_ydata(), told[:, 2])
+    assert "median 0.28 ± 0.01 pixel" in written(figure) and "Occlusion" in written(figure)
+
+
+def test_maps_have_a_symmetric_range_and_arcs_drawn_over() -> None:
+    mask = np.zeros((2, SIDE, SIDE), bool)
+    mask[0, 4:8, 4:8] = True
+    values = np.random.default_rng(2).normal(size=(2, SIDE, SIDE))
+    arrays = {
+        "example/x": pictures(2),
+        "example/kind": np.array(["lens", "spiral"]),
+        "example/score": np.array([0.97, 0.02]),
+        "example/arc_mask": mask,
+        "map/grad_cam.relu4/1": values,
+        "map/occlusion_w4s4/1": values,
+        "map/gradient/1": values,
+        "map/grad_cam.relu4/0": -values,
+    }
+    figure = lenses.maps(arrays)
+    assert len(figure.axes) == 2 * 3
+    image = figure.axes[1].images[0]
+    top = np.abs(values[0]).max()
+    assert image.get_clim() == (-top, top)
+    assert "97 %" in written(figure) and "Grad-CAM" in written(figure)
+
+
+def test_dreams_show_both_classes_from_every_start() -> None:
+    arrays, rows = {}, []
+    for start in ("noise", "lens"):
+        arrays[f"dream/{start}/start"] = pictures(2)
+        for name in ("non-lens", "lens"):
+            arrays[f"dream/{start}/{name}"] = pictures(2) + 0.1
+            rows += [
+                {"start": start, "class": name, "when": when, "probability_percent": 80}
+                for when in ("before", "after")
+            ]
+    figure = lenses.dreams(arrays, as_text(rows))
+    assert len(figure.axes) == 4 * 5
+    assert "from noise" in written(figure) and "lens: 80 %" in written(figure)
+
+
+def test_probes_and_shares_draw_their_values() -> None:
+    rows = as_text(
+        {"probe": name, "colour": colour, "drop_percent": k, "error": 1}
+        for colour in ("", "blue", "red")
+        for k, name in enumerate(lenses.PROBES)
+    )
+    shares = as_text(
+        {
+            "method": "gradient",
+            "output": 1,
+            "group": "lens",
+            "region": region,
+            "percent": 20,
+            "error": 1,
+            "area_percent": 9,
+        }
+        for region in ("arcs", "core")
+    )
+    figure = lenses.probes(rows, shares)
+    labels = written(figure)
+    assert "galaxy in the arcs' colour" in labels and "share of the area" in labels
+
+
+def test_real_lenses_have_their_bands_and_the_place_told() -> None:
+    systems = {
+        "x": pictures(1),
+        "pixel_arcsec": np.array(0.2),
+        "bands": np.array(["VIS", "Y", "J", "H"]),
+    }
+    rows = as_text(
+        [
+            {
+                "system": "a lens",
+                "treatment": "as it is",
+                "lens_percent": 88,
+                "error": 3,
+                "compound_percent": 10,
+                "einstein_radius_arcsec": 1.0,
+                "column_pixels": 1.0,
+                "row_pixels": -2.0,
+            }
+        ]
+    )
+    figure = lenses.real(systems, rows)
+    circle = figure.axes[0].get_lines()[0]
+    assert circle.get_xdata().mean() == pytest.approx(7.5 + 1 + 5 / 100, abs=0.1)
+    assert np.ptp(circle.get_ydata()) == pytest.approx(10, rel=0.01)
+    assert "lens 88 ± 3 %" in written(figure) and "VIS" in written(figure)
+    # A user's name is text, whatever it holds.
+    odd = lenses.real(systems, [{**rows[0], "system": "$x_{$", "treatment": "50 % {$}"}])
+    odd.canvas.draw()
+    assert r"\$x_{\$" in written(odd)
+    empty = lenses.real({**systems, "x": np.zeros((0, SIDE, SIDE, BANDS))}, [])
+    assert "No real images" in written(empty)
+
+
+# ---- nonlinear saliency --------------------------------------------------------------------------
+
+LEVELS = (0, 5, 95)
+
+
+def followed(subject: str, bands: int):
+    """Return arrays and rows of two examples, like a run's."""
+    x = pictures(2, bands)
+    kept = np.random.default_rng(3).uniform(size=(2, 2, len(LEVELS), 2, SIDE, SIDE)) < 0.5
+    arrays = {
+        f"{subject}.examples": np.array([4, 9]),
+        f"{subject}.x": x,
+        f"{subject}.images": np.stack([np.stack([x] * len(LEVELS))] * 2),
+        f"{subject}.kept": kept,
+    }
+    named = [
+        {"subject": subject, "example": e, "rank": rank, "class": "a", "method": method}
+        for e in (4, 9)
+        for rank in ("first", "second")
+        for method in ("nonlinear", "linear", "random")
+    ]
+    examples = [
+        {**row, "start_percent": 0.3, "best_percent": 99.2, "overlap": 0.25} for row in named
+    ]
+    trajectories = [
+        {**row, "level_percent": level, "percent": 50 + level / 2}
+        for row in named
+        for level in LEVELS
+    ]
+    blurring = [
+        {**row, "percent": 40, "blurred_percent": 10, "log_odds_change": -1.5} for row in named
+    ]
+    return arrays, as_text(examples), as_text(trajectories), as_text(blurring)
+
+
+@pytest.mark.parametrize(("subject", "bands"), [("galaxies", 4), ("digits", 1)])
+def test_figures_1_to_4_draw_every_example_and_class(subject: str, bands: int) -> None:
+    arrays, examples, trajectories, blurring = followed(subject, bands)
+    first = nonlinear.modifications(subject, arrays, examples, trajectories)
+    assert len(first.axes) == 4 * 2 * (len(LEVELS) + 1)
+    assert "0.3 %" in written(first) and "95 %" in written(first)
+    second = nonlinear.trajectories(subject, arrays, examples, trajectories)
+    lines = second.axes[0].get_lines()
+    np.testing.assert_allclose(lines[0].get_xdata(), LEVELS)
+    np.testing.assert_allclose(lines[0].get_ydata(), [50, 52.5, 97.5])
+    third = nonlinear.comparison(subject, arrays, examples)
+    assert len(third.axes) == 4 * 3 and "overlap 0.25" in written(third)
+    fourth = nonlinear.selective_blurring(subject, arrays, blurring)
+    assert [bar.get_width() for bar in fourth.axes[0].patches] == [40, 40, 10, 10]
+    assert "Random pixels, second" in written(fourth)
+
+
+def test_kappa_maps_are_drawn_down_as_they_are_and_up() -> None:
+    maps = np.random.default_rng(5).normal(0, 0.02, (3, SIDE, SIDE, 1))
+    arrays, rows = {"kappa.x": maps, "kappa.levels": np.linspace(0, 0.95, 8)}, []
+    for parameter in ("omega_matter", "sigma_8"):
+        for direction in ("up", "down"):
+            name = f"kappa.{parameter}.{direction}"
+            arrays[f"{name}.best"] = maps[:1]
+            arrays[f"{name}.values"] = np.full((2, 8, 3), 0.3)
+            rows += [
+                {
+                    "parameter": parameter,
+                    "direction": direction,
+                    "method": method,
+                    "realization": k,
+                    "start": 0.26,
+                }
+                for method in ("nonlinear", "linear")
+                for k in range(3)
+            ]
+    figure = nonlinear.kappa(arrays, as_text(rows))
+    assert sum(bool(axis.images) for axis in figure.axes) >= 6
+    limits = {axis.images[0].get_clim() for axis in figure.axes if axis.images}
+    assert len(limits) == 1
+    told = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert told == ["Nonlinear, up", "Linear, up", "Nonlinear, down", "Linear, down"]

@@ -1,0 +1,121 @@
+"""What jobs need, from the config."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kappascope.workflow import configuration, resources
+
+ROOT = configuration.ROOT
+TIERS = configuration.available("tier")
+
+
+@pytest.fixture(scope="module", params=TIERS)
+def config(request: pytest.FixtureRequest) -> configuration.Config:
+    return configuration.load(request.param)
+
+
+def rule_files() -> str:
+    return "\n".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+
+
+def test_every_rule_asks_for_what_it_needs() -> None:
+    for text in (file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk")):
+        rules = re.findall(r"^ *rule (\w+):|^ *name:\n", text, flags=re.M)
+        asked = re.findall(r"\*\*needs\.resources\(", text)
+        assert len(asked) == len(rules)
+    for name in re.findall(r"^ *rule (\w+):", rule_files(), flags=re.M):
+        assert f'**resources.resources("{name}", config)' in rule_files(), name
+
+
+def test_estimates_are_of_rules_that_exist_and_are_not_local() -> None:
+    text = rule_files()
+    local = re.findall(
+        r"^    (\w+),$", "".join(re.findall(r"localrules:\n((?:    \w+,\n)+)", text)), flags=re.M
+    )
+    assert len(local) > 15
+    for name in resources.rules():
+        assert re.search(rf"rule {name}:", text), name
+        assert name not in local
+    for name in re.findall(r"^ *rule (\w+):", text, flags=re.M):
+        assert (name in local) != (name in resources.rules()), name
+
+
+def test_all_that_is_asked_for_is_sensible(config: configuration.Config) -> None:
+    for name in resources.rules():
+        need = resources.need(name, config)
+        assert need.jobs >= 1 and 1 <= need.seconds < 1e7 and 300 <= need.megabytes < 5e5, name
+        asked = resources.resources(name, config)
+        assert asked["mem_mb"](None, 1) > need.megabytes
+        assert asked["runtime"](None, 1) * 60 > 2 * need.seconds / config["cluster"]["gpu_speed"]
+
+
+def test_each_attempt_gets_more() -> None:
+    asked = resources.resources("train_network", configuration.load())
+    memory = [asked["mem_mb"](None, attempt) for attempt in (1, 2, 3)]
+    minutes = [asked["runtime"](None, attempt) for attempt in (1, 2, 3)]
+    assert memory[1] == pytest.approx(2 * memory[0], abs=2)
+    assert memory[2] == pytest.approx(4 * memory[0], abs=4)
+    assert minutes[0] < minutes[1] < minutes[2]
+
+
+def test_the_config_says_where_and_with_how_much() -> None:
+    plain = resources.resources("train_network", configuration.load())
+    assert set(plain) == {"mem_mb", "runtime"}
+    cluster = {
+        "partition": "main",
+        "gpu_partition": "fast",
+        "gpus": 1,
+        "memory_factor": 2.0,
+        "time_factor": 3.0,
+        "gpu_speed": 1.0,
+    }
+    config = configuration.load(overrides={"cluster": cluster})
+    asked = resources.resources("train_network", config)
+    assert asked["slurm_partition"] == "fast" and asked["gpu"] == 1
+    assert asked["mem_mb"](None, 1) == pytest.approx(2 * plain["mem_mb"](None, 1), abs=2)
+    assert asked["runtime"](None, 1) == pytest.approx(3 * plain["runtime"](None, 1), abs=3)
+    on_cpu = resources.resources("constrain", config)
+    assert on_cpu["slurm_partition"] == "main" and "gpu" not in on_cpu
+
+
+def test_needs_grow_with_what_there_is_to_do() -> None:
+    small = configuration.load("smoke")
+    large = configuration.load("desk")
+    for name in ("simulate_maps", "train_network", "predict", "randomize", "band_curves"):
+        assert resources.need(name, large).seconds > resources.need(name, small).seconds, name
+        assert resources.need(name, large).megabytes >= resources.need(name, small).megabytes, name
+
+
+def test_a_batch_of_the_paper_tier_is_worth_a_place_in_the_queue() -> None:
+    config = configuration.load("paper")
+    seconds = resources.need("simulate_maps", config).seconds
+    assert seconds / config["cluster"]["gpu_speed"] >= 300
+
+
+@pytest.mark.parametrize(("tier", "hours"), [("smoke", 0.07), ("default", 0.5), ("desk", 6.0)])
+def test_tiers_keep_to_their_budgets_on_two_cores(tier: str, hours: float) -> None:
+    total = resources.total(configuration.load(tier))
+    assert max(total.core_seconds / 2, total.longest_seconds) < hours * 3600
+
+
+def test_totals_add_up(config: configuration.Config) -> None:
+    total = resources.total(config)
+    assert total.longest_seconds <= total.core_seconds
+    assert total.megabytes == max(
+        resources.need(name, config).megabytes for name in resources.rules()
+    )
+    maps = config["maps"]
+    count = (
+        config["cosmology"]["number"] * (maps["training"] + maps["testing"]) + maps["covariance"]
+    )
+    assert total.disk_megabytes > count * maps["pixels"] ** 2 * 4 / 2**20
+
+
+def test_nothing_of_the_cluster_changes_what_a_job_depends_on() -> None:
+    """Only the effective config, which holds everything, may name the section."""
+    for file in Path(ROOT / "workflow/rules").glob("*.smk"):
+        assert 'config["cluster"]' not in file.read_text(), file.name
+        for sections in re.findall(r'spec\(\s*"\w+",\s*\[([^\]]*)\]', file.read_text()):
+            assert '"cluster"' not in sections, file.name

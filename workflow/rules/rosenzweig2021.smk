@@ -1,0 +1,88 @@
+"""How nonlinear is it? Nonlinear saliency maps (rosenzweig2021).
+
+needs   images and the network of three classes of lenses.smk, maps, networks; real digits where there
+        are any
+makes   rosenzweig2021/: trajectories.csv, examples.csv, blurring.csv, summary.csv, kappa.csv and the
+        figures fig1 to fig4 for galaxies and for digits, kappa
+"""
+
+
+localrules:
+    plot_nonlinear,
+
+
+TABLES["rosenzweig2021"] = ["trajectories", "examples", "blurring", "summary", "kappa"]
+FIGURES["rosenzweig2021"] = [
+    f"fig{number}_{subject}"
+    for number in (1, 2, 3, 4)
+    for subject in ("galaxies", "digits")
+] + ["kappa"]
+PICTURES = {
+    "digits" if name == "images" else name: path
+    for name, path in DIGITS.items()
+    if name in ("images", "labels")
+}
+
+
+rule nonlinear_saliency:
+    input:
+        **PICTURES,
+        images=LENS_IMAGES,
+        sorter=SORTER,
+        maps=MAPS,
+        network=NETWORK.format(data_set=DATA_SETS[0], number=0),
+    output:
+        trajectories=rosenzweig("trajectories.csv"),
+        examples=rosenzweig("examples.csv"),
+        blurring=rosenzweig("blurring.csv"),
+        summary=report(
+            rosenzweig("summary.csv"),
+            caption="../report/nonlinear_summary.rst",
+            category="Nonlinear saliency",
+        ),
+        kappa=rosenzweig("kappa.csv"),
+        arrays=rosenzweig("examples.npz"),
+    log:
+        log_of("nonlinear_saliency"),
+    benchmark:
+        benchmark_of("nonlinear_saliency")
+    priority: 5
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("nonlinear_saliency"),
+    params:
+        spec=spec(
+            "nonlinear_saliency",
+            ["seed", "cosmology", "maps", "noise", "digits", "nonlinear"],
+            data_set=DATA_SETS[0],
+            jax=True,
+        ),
+    script:
+        "../../scripts/nonlinear_saliency.py"
+
+
+rule plot_nonlinear:
+    input:
+        arrays=rosenzweig("examples.npz"),
+        examples=rosenzweig("examples.csv"),
+        trajectories=rosenzweig("trajectories.csv"),
+        blurring=rosenzweig("blurring.csv"),
+        kappa=rosenzweig("kappa.csv"),
+    output:
+        [rosenzweig(f"{name}.pdf") for name in FIGURES["rosenzweig2021"]],
+        report(
+            [rosenzweig(f"{name}.png") for name in FIGURES["rosenzweig2021"]],
+            caption="../report/nonlinear_figures.rst",
+            category="Nonlinear saliency",
+        ),
+    log:
+        log_of("plot_nonlinear"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_nonlinear"),
+    params:
+        spec=spec("plot_nonlinear", []),
+    script:
+        "../../scripts/plot_nonlinear.py"

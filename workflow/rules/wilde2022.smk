@@ -1,0 +1,258 @@
+"""What makes a lens? Networks that find strong lenses, and what they look at (wilde2022).
+
+needs   real lenses where there are any
+makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.csv, sorter.csv,
+        real.csv, shares.csv, agreement.csv, probes.csv, dreams.csv, randomization.csv and the
+        figures gallery, finder, position, maps, dreams, probes, real; lenses/ images and networks
+"""
+
+
+localrules:
+    plot_lenses,
+
+
+LENS_SECTION = config["lenses"]
+LENS_IMAGES = wilde("images.h5")
+LENS_NETWORK = wilde("networks/{task}/{number}/network.npz")
+LENS_FINDERS = [
+    LENS_NETWORK.format(task="finder", number=k)
+    for k in range(LENS_SECTION["networks"])
+]
+LOCATOR = LENS_NETWORK.format(task="locator", number=0)
+SORTER = LENS_NETWORK.format(task="sorter", number=0)
+TABLES["wilde2022"] = [
+    "finder",
+    "recall",
+    "roc",
+    "completeness",
+    "position",
+    "sorter",
+    "real",
+    "shares",
+    "agreement",
+    "probes",
+    "dreams",
+    "randomization",
+]
+FIGURES["wilde2022"] = [
+    "gallery",
+    "finder",
+    "position",
+    "maps",
+    "dreams",
+    "probes",
+    "real",
+]
+REAL_LENSES = real_files(
+    jackpot="stronglens/jackpot/data.fits",
+    jackpot_noise="stronglens/jackpot/noise_map.fits",
+    jackpot_psf="stronglens/jackpot/psf.fits",
+    jackpot_info="stronglens/jackpot/info.json",
+    **{
+        f"ring_{band}_{name.split('.')[0]}": f"stronglens/cosmos_web_ring/{band}_{name}"
+        for band in ("F277W", "F444W")
+        for name in ("data.fits", "noise_map.fits", "psf.fits", "info.json")
+    },
+)
+OWN_FILE = LENS_SECTION["own_images"]
+OWN_IMAGES = {"own": OWN_FILE} if OWN_FILE else {}
+
+
+# What images depend on; the rest of the section is for networks and what is made of them.
+LENS_IMAGE_KEYS = (
+    *("pixels", "pixel_arcsec", "bands", "oversampling", "training", "testing"),
+    *(
+        "compound",
+        "compound_training",
+        "reach_arcsec",
+        "source_magnitudes",
+        "red_sources",
+    ),
+)
+LENS_IMAGES_DIGEST = provenance.digest({k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS})
+
+
+rule simulate_lenses:
+    output:
+        images=LENS_IMAGES,
+    log:
+        log_of("simulate_lenses"),
+    benchmark:
+        benchmark_of("simulate_lenses")
+    priority: 9
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("simulate_lenses"),
+    params:
+        spec=spec(
+            "simulate_lenses",
+            ["seed"],
+            lenses={k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS},
+            jax=True,
+        ),
+    script:
+        "../../scripts/simulate_lenses.py"
+
+
+rule train_lens_network:
+    input:
+        images=LENS_IMAGES,
+    output:
+        network=LENS_NETWORK,
+        description=wilde("networks/{task}/{number}/network.json"),
+    log:
+        log_of("train_lens_network_{task}_{number}"),
+    benchmark:
+        benchmark_of("train_lens_network_{task}_{number}")
+    wildcard_constraints:
+        task="finder|locator|sorter",
+    priority: 9
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("train_lens_network"),
+    params:
+        spec=lambda wildcards: resumable(
+            f"{wildcards.task}-{wildcards.number}-{LENS_IMAGES_DIGEST}",
+            spec(
+                "train_lens_network",
+                ["seed"],
+                lenses={
+                    k: LENS_SECTION[k]
+                    for k in ("width", "epochs", "batch", "learning_rate")
+                },
+                task=wildcards.task,
+                index=int(wildcards.number),
+                jax=True,
+            ),
+        ),
+    script:
+        "../../scripts/train_lens_network.py"
+
+
+rule find_lenses:
+    input:
+        **REAL_LENSES,
+        **OWN_IMAGES,
+        images=LENS_IMAGES,
+        finders=LENS_FINDERS,
+        locator=LOCATOR,
+        sorter=SORTER,
+    output:
+        accuracy=report(
+            wilde("finder.csv"), caption="../report/lens_finder.rst", category="Lenses"
+        ),
+        recall=report(
+            wilde("recall.csv"), caption="../report/lens_recall.rst", category="Lenses"
+        ),
+        roc=wilde("roc.csv"),
+        completeness=wilde("completeness.csv"),
+        position=wilde("position.csv"),
+        sorter=wilde("sorter.csv"),
+        real=report(
+            wilde("real.csv"), caption="../report/lens_real.rst", category="Lenses"
+        ),
+        scores=wilde("scores.npz"),
+        systems=wilde("systems.npz"),
+    log:
+        log_of("find_lenses"),
+    benchmark:
+        benchmark_of("find_lenses")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("find_lenses"),
+    params:
+        spec=spec(
+            "find_lenses",
+            ["seed"],
+            lenses={k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS},
+            jax=True,
+        ),
+    script:
+        "../../scripts/find_lenses.py"
+
+
+rule explain_lenses:
+    input:
+        images=LENS_IMAGES,
+        finders=LENS_FINDERS,
+        locator=LOCATOR,
+    output:
+        shares=wilde("shares.csv"),
+        agreement=wilde("agreement.csv"),
+        probes=report(
+            wilde("probes.csv"), caption="../report/lens_probes.rst", category="Lenses"
+        ),
+        dreams=wilde("dreams.csv"),
+        randomization=wilde("randomization.csv"),
+        examples=wilde("examples.npz"),
+    log:
+        log_of("explain_lenses"),
+    benchmark:
+        benchmark_of("explain_lenses")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("explain_lenses"),
+    params:
+        spec=spec(
+            "explain_lenses",
+            ["seed"],
+            lenses={
+                k: LENS_SECTION[k]
+                for k in (
+                    *LENS_IMAGE_KEYS,
+                    "methods",
+                    "explained",
+                    "probed",
+                    "randomized",
+                    "repeats",
+                    "dream_steps",
+                )
+            },
+            jax=True,
+        ),
+    script:
+        "../../scripts/explain_lenses.py"
+
+
+rule plot_lenses:
+    input:
+        claims="paper/claims.yaml",
+        scores=wilde("scores.npz"),
+        systems=wilde("systems.npz"),
+        examples=wilde("examples.npz"),
+        tables=[
+            wilde(f"{name}.csv")
+            for name in (
+                "finder",
+                "recall",
+                "roc",
+                "completeness",
+                "position",
+                "agreement",
+                "shares",
+                "probes",
+                "dreams",
+                "real",
+            )
+        ],
+    output:
+        [wilde(f"{name}.pdf") for name in FIGURES["wilde2022"]],
+        report(
+            [wilde(f"{name}.png") for name in FIGURES["wilde2022"]],
+            caption="../report/lens_figures.rst",
+            category="Lenses",
+        ),
+    log:
+        log_of("plot_lenses"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_lenses"),
+    params:
+        spec=spec("plot_lenses", []),
+    script:
+        "../../scripts/plot_lenses.py"

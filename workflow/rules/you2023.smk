@@ -1,0 +1,316 @@
+"""Which structures? Sum-of-parts models, voids and clusters, attributions compared (you2023).
+
+needs   maps
+makes   you2023/: theorem.csv, groups.csv, weights.csv, weight_order.csv, weight_sweep.csv, weight_histogram.csv,
+        accuracy.csv, baselines.csv, best.csv and the figures theorem, weights, sweep, gallery,
+        structures, baselines; groups/ the networks, models, masks and scores
+"""
+
+
+localrules:
+    gather_baselines,
+    plot_theorem,
+    plot_groups,
+    plot_baselines,
+
+
+GROUPS = config["groups"]
+GROUP_NETWORK = {
+    **{k: v for k, v in config["network"].items() if k != "seeds"},
+    **{k: v for k, v in GROUPS["network"].items() if k != "networks"},
+    "architecture": "cosmogrid_cnn",
+    "rebin": GROUPS["rebin"],
+}
+GROUP_NUMBERS = list(range(GROUPS["network"]["networks"]))
+GROUP_NETWORKS = you("networks/{number}/network.npz")
+GROUP_MODELS = you("models/{number}.npz")
+TABLES["you2023"] = [
+    "theorem",
+    "theorem_growth",
+    "accuracy",
+    "weights",
+    "weight_order",
+    "weight_sweep",
+    "weight_sweep_order",
+    "weight_histogram",
+    "baselines",
+    "best",
+]
+FIGURES["you2023"] = [
+    "theorem",
+    "weights",
+    "sweep",
+    "gallery",
+    "structures",
+    "baselines",
+]
+
+
+rule theorem:
+    output:
+        table=report(
+            you("theorem.csv"), caption="../report/theorem.rst", category="Groups"
+        ),
+        growth=you("theorem_growth.csv"),
+    log:
+        log_of("theorem"),
+    benchmark:
+        benchmark_of("theorem")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("theorem"),
+    params:
+        spec=spec("theorem", [], groups={"theorem": GROUPS["theorem"]}),
+    script:
+        "../../scripts/theorem.py"
+
+
+rule plot_theorem:
+    input:
+        table=you("theorem.csv"),
+    output:
+        pdf=you("theorem.pdf"),
+        png=report(
+            you("theorem.png"), caption="../report/theorem.rst", category="Groups"
+        ),
+    log:
+        log_of("plot_theorem"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_theorem"),
+    params:
+        spec=spec("plot_theorem", []),
+    script:
+        "../../scripts/plot_theorem.py"
+
+
+rule train_group_network:
+    input:
+        MAPS,
+    output:
+        network=GROUP_NETWORKS,
+        description=you("networks/{number}/network.json"),
+        history=you("networks/{number}/history.csv"),
+    log:
+        log_of("train_group_network_{number}"),
+    benchmark:
+        benchmark_of("train_group_network_{number}")
+    priority: 9
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("train_group_network"),
+    params:
+        spec=lambda wildcards: resumable(
+            f"groups-{wildcards.number}",
+            spec(
+                "train_network",
+                ["seed", "maps", "noise"],
+                network=GROUP_NETWORK,
+                data_set=GROUPS["data_set"],
+                index=int(wildcards.number),
+                jax=True,
+            ),
+        ),
+    script:
+        "../../scripts/train_network.py"
+
+
+rule train_sum_of_parts:
+    input:
+        maps=MAPS,
+        network=GROUP_NETWORKS,
+        description=you("networks/{number}/network.json"),
+    output:
+        model=GROUP_MODELS,
+        history=you("models/{number}_history.csv"),
+    log:
+        log_of("train_sum_of_parts_{number}"),
+    benchmark:
+        benchmark_of("train_sum_of_parts_{number}")
+    priority: 9
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("train_sum_of_parts"),
+    params:
+        spec=lambda wildcards: resumable(
+            f"parts-{wildcards.number}",
+            spec(
+                "train_sum_of_parts",
+                ["seed", "maps", "noise"],
+                groups={
+                    k: GROUPS[k] for k in ("data_set", "rebin", "segments", "model")
+                },
+                checkpoints={
+                    "checkpoint_every_seconds": config["network"][
+                        "checkpoint_every_seconds"
+                    ]
+                },
+                index=int(wildcards.number),
+                jax=True,
+            ),
+        ),
+    script:
+        "../../scripts/train_sum_of_parts.py"
+
+
+rule explain_groups:
+    input:
+        maps=MAPS,
+        networks=expand(GROUP_NETWORKS, number=GROUP_NUMBERS),
+        models=expand(GROUP_MODELS, number=GROUP_NUMBERS),
+    output:
+        groups=you("groups.csv"),
+        weights=report(
+            you("weights.csv"), caption="../report/weights.rst", category="Groups"
+        ),
+        order=you("weight_order.csv"),
+        sweep=you("weight_sweep.csv"),
+        sweep_order=you("weight_sweep_order.csv"),
+        histogram=you("weight_histogram.csv"),
+        accuracy=report(
+            you("accuracy.csv"),
+            caption="../report/parts_accuracy.rst",
+            category="Groups",
+        ),
+        parts=you("parts.npz"),
+        examples=you("examples.npz"),
+    log:
+        log_of("explain_groups"),
+    benchmark:
+        benchmark_of("explain_groups")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("explain_groups"),
+    params:
+        spec=spec(
+            "explain_groups",
+            ["seed", "maps", "noise"],
+            groups={
+                k: GROUPS[k]
+                for k in ("data_set", "rebin", "segments", "model", "structures")
+            },
+            jax=True,
+        ),
+    script:
+        "../../scripts/explain_groups.py"
+
+
+rule compare_attributions:
+    input:
+        maps=MAPS,
+        network=GROUP_NETWORKS,
+        model=GROUP_MODELS,
+    output:
+        you("comparison/{number}.csv"),
+    log:
+        log_of("compare_attributions_{number}"),
+    benchmark:
+        benchmark_of("compare_attributions_{number}")
+    priority: 5
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("compare_attributions"),
+    params:
+        spec=lambda wildcards: spec(
+            "compare_attributions",
+            ["seed", "maps", "noise"],
+            groups={
+                k: GROUPS[k]
+                for k in ("data_set", "rebin", "segments", "model", "baselines")
+            },
+            index=int(wildcards.number),
+            jax=True,
+        ),
+    script:
+        "../../scripts/compare_attributions.py"
+
+
+rule gather_baselines:
+    input:
+        rows=expand(you("comparison/{number}.csv"), number=GROUP_NUMBERS),
+        accuracy=you("accuracy.csv"),
+    output:
+        table=report(
+            you("baselines.csv"), caption="../report/baselines.rst", category="Groups"
+        ),
+        best=you("best.csv"),
+    log:
+        log_of("gather_baselines"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("gather_baselines"),
+    params:
+        spec=spec("gather_baselines", []),
+    script:
+        "../../scripts/gather_baselines.py"
+
+
+rule plot_groups:
+    input:
+        histogram=you("weight_histogram.csv"),
+        weights=you("weights.csv"),
+        sweep=you("weight_sweep.csv"),
+        examples=you("examples.npz"),
+        claims="paper/claims.yaml",
+    output:
+        weights=report(
+            you("weights.png"), caption="../report/weights.rst", category="Groups"
+        ),
+        weights_pdf=you("weights.pdf"),
+        sweep=report(
+            you("sweep.png"), caption="../report/weight_sweep.rst", category="Groups"
+        ),
+        sweep_pdf=you("sweep.pdf"),
+        gallery=report(
+            you("gallery.png"), caption="../report/groups.rst", category="Groups"
+        ),
+        gallery_pdf=you("gallery.pdf"),
+        structures=report(
+            you("structures.png"), caption="../report/groups.rst", category="Groups"
+        ),
+        structures_pdf=you("structures.pdf"),
+    log:
+        log_of("plot_groups"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_groups"),
+    params:
+        spec=spec(
+            "plot_groups",
+            [],
+            field_arcmin=config["maps"]["pixels"] * config["maps"]["pixel_arcmin"],
+            thresholds={
+                "void": GROUPS["structures"]["void_below"],
+                "cluster": GROUPS["structures"]["cluster_above"],
+            },
+        ),
+    script:
+        "../../scripts/plot_groups.py"
+
+
+rule plot_baselines:
+    input:
+        table=you("baselines.csv"),
+    output:
+        png=report(
+            you("baselines.png"), caption="../report/baselines.rst", category="Groups"
+        ),
+        pdf=you("baselines.pdf"),
+    log:
+        log_of("plot_baselines"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_baselines"),
+    params:
+        spec=spec("plot_baselines", []),
+    script:
+        "../../scripts/plot_baselines.py"
