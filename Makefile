@@ -89,7 +89,7 @@ lock:
 	$(BIN)/python envs/make_recipes.py
 
 config-reference: $(RUN_STAMP)
-	$(BIN)/python -m kappascope.workflow.configuration
+	$(BIN)/python -m kappascope.workflow.reference
 
 clean:
 	rm -rf .snakemake

@@ -20,7 +20,7 @@ def main() -> None:
     from kappascope.networks import classification
     from kappascope.stronglens import classifiers, images
 
-    section = configuration.load()["lenses"]
+    section = configuration.load().wilde2022.images
     camera, population = images.camera_of(section), images.population_of(section)
     numbers = {"lens": arguments.images // 2, "companions": arguments.images // 2}
 
@@ -37,7 +37,9 @@ def main() -> None:
         threads=arguments.threads,
         oversampling=camera.oversampling,
     )
-    network = classifiers.network_for("sorter", camera.pixels, len(camera.bands), section["width"])
+    network = classifiers.network_for(
+        "sorter", camera.pixels, len(camera.bands), configuration.load().wilde2022.networks.width
+    )
     parameters = classification.initial_parameters(network, 1, 0)
     low, high = x.min((0, 1, 2)), x.max((0, 1, 2))
     method = NonlinearSaliency(objective="log_odds", step=0.003)

@@ -49,7 +49,7 @@ def main() -> None:
         threads=arguments.threads,
         width=arguments.width,
     )
-    section = configuration.load()["planted_frequency"]
+    section = configuration.load().singh2020.planted_frequency
     (told,) = [d for d in planted_frequency.designs(section) if d.name == "as_told"]
 
     def simulated(count: int) -> None:

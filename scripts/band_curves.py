@@ -11,11 +11,11 @@ SHOWN = ((0.0, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.8))
 
 
 def main(inputs, outputs, spec):
-    section, seed = spec["trim"], spec["seed"]
+    section, seed = spec.bands, spec.seed
     models = description.load_all(inputs.networks)
     with np.load(inputs.networks[0]) as stored:
         scale = stored["target_scale"]
-    maps, split, rows = bands.explained_maps(inputs.maps, spec, section["maps"])
+    maps, split, rows = bands.explained_maps(inputs.maps, spec, section.maps)
     accuracy = bands.accuracy(models, scale, split, spec)
     found = bands.curves(models, maps, split, rows, section, seed)
     arrays = {

@@ -8,22 +8,22 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section = spec["groups"]
-    chosen = section["baselines"]
-    explained = explaining.explained_maps(inputs.maps, [inputs.network], chosen["maps"], spec)
+    section = spec.you2023
+    chosen = section.baselines
+    explained = explaining.explained_maps(inputs.maps, [inputs.network], chosen.maps, spec)
     (parts,) = explaining.all_parts([inputs.network], [inputs.model], explained, section)
     (model,) = description.load_all([inputs.network])
     split = SplitMaps(inputs.maps, "training")
-    rows = first_of_each(split.columns.cosmology, chosen["fresh_training"])
-    maps = prediction.observed(split.select(rows), section["data_set"], spec, section["rebin"])
+    rows = first_of_each(split.columns.cosmology, chosen.fresh_training)
+    maps = prediction.observed(split.select(rows), section.data_set, spec, section.rebin)
     found = baselines.rows(
-        spec["index"],
+        spec.index,
         model,
         parts,
         explained,
         (maps, split.targets[rows] / explained.scale),
         chosen,
-        spec["seed"],
+        spec.seed,
     )
     write_csv(outputs[0], found, baselines.ROW_COLUMNS)
 

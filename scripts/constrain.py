@@ -11,18 +11,18 @@ from kappascope.inference.emulator import Emulator
 
 
 def main(inputs, outputs, spec):
-    names = [*spec["statistics"]["names"], *spec["statistics"].get("beyond", [])]
+    names = [*spec.statistics.names, *spec.statistics.beyond]
     measured = measurements.load(
         inputs.statistics,
         inputs.predictions,
-        data_set=spec["data_set"],
-        fiducial=spec["fiducial"],
+        data_set=spec.data_set,
+        fiducial=spec.fiducial.model_dump(),
         names=names,
     )
-    combined = list(measured.testing)[: len(spec["statistics"]["names"])]
+    combined = list(measured.testing)[: len(spec.statistics.names)]
     vectors = table1.DataVectors(measured, combined)
     dropped = vectors.dropped()
-    settings = table1.Settings.from_spec(spec["constraints"], spec["seed"])
+    settings = table1.Settings.of(spec.constraints, spec.seed)
     found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     changes = table1.change_rows(measured.data_set, found, vectors.statistics)
     write_arrays(outputs.posteriors, table1.pictures(vectors, found))

@@ -13,7 +13,7 @@ def main(inputs, outputs, spec):
     training, testing = (
         dictionary.read_tiles(inputs.maps, split, model, spec) for split in ("training", "testing")
     )
-    rows, arrays = dictionary.compare(training, testing, spec["dictionary"], spec["seed"])
+    rows, arrays = dictionary.compare(training, testing, spec.dictionary, spec.seed)
     write_csv(outputs.table, rows, dictionary.COLUMNS)
     write_arrays(outputs.atoms, arrays)
 

@@ -7,12 +7,11 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    settings = digits.Settings(**spec["digits"])
     if images := getattr(inputs, "images", None):
         found, weights = digits.read_mnist(images, inputs.labels), inputs.weights
     else:
         found, weights = digits.bundled_digits(), None
-    explained = basis_images.explain(found, settings, spec["seed"], weights)
+    explained = basis_images.explain(found, spec.digits, spec.basis_images, spec.seed, weights)
     write_csv(outputs.components, explained.rows, basis_images.COLUMNS)
     write_csv(outputs.accuracy, explained.accuracy, basis_images.ACCURACY_COLUMNS)
     write_csv(outputs.agreement, explained.agreement, basis_images.AGREEMENT_COLUMNS)

@@ -11,7 +11,7 @@ from kappascope.inference.emulator import Emulator
 
 
 def main(inputs, outputs, spec):
-    settings = table1.Settings.from_spec(spec["constraints"], spec["seed"])
+    settings = table1.Settings.of(spec.constraints, spec.seed)
     left_out, emulators, thirds, arrays = [], [], [], {}
     for measured in measurements.load_run(inputs, spec):
         name = measured.data_set

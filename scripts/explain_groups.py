@@ -6,9 +6,9 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section = spec["groups"]
-    chosen = section["structures"]
-    explained = explaining.explained_maps(inputs.maps, inputs.networks, chosen["maps"], spec)
+    section = spec.you2023
+    chosen = section.structures
+    explained = explaining.explained_maps(inputs.maps, inputs.networks, chosen.maps, spec)
     found = explaining.all_parts(inputs.networks, inputs.models, explained, section)
     rows = [
         row
@@ -16,10 +16,10 @@ def main(inputs, outputs, spec):
         for row in structures.group_rows(parts, explained.maps, explained.cosmology, number)
     ]
     groups = structures.Groups.of(rows, len(explained.maps), len(found))
-    sweep = {name: chosen[f"{name}_thresholds"] for name in structures.STRUCTURES}
-    usual = {"void": chosen["void_below"], "cluster": chosen["cluster_above"]}
+    sweep = {name: getattr(chosen, f"{name}_thresholds") for name in structures.STRUCTURES}
+    usual = {"void": chosen.void_below, "cluster": chosen.cluster_above}
     thresholds = {name: sorted({usual[name], *sweep[name]}) for name in sweep}
-    weights, orders = structures.weight_rows(groups, thresholds, spec["seed"])
+    weights, orders = structures.weight_rows(groups, thresholds, spec.seed)
     histogram = structures.histogram_rows(groups, usual)
 
     def at_usual(listed):

@@ -8,12 +8,12 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section, seed = spec["lenses"], spec["seed"]
-    camera, population = images.camera_of(section), images.population_of(section)
+    section, seed = spec.explanation, spec.seed
+    camera, population = images.camera_of(spec.images), images.population_of(spec.images)
     tested = images.load(inputs.images, "testing")
     finders = description.load_all(inputs.finders)
     (locator,) = description.load_all([inputs.locator])
-    chosen = explaining.chosen_images(tested, section["explained"])
+    chosen = explaining.chosen_images(tested, section.explained)
     maps = explaining.all_maps(finders[0], chosen, section, seed)
     write_csv(outputs.shares, explaining.all_share_rows(maps, chosen, camera.pixel_arcsec))
     write_csv(
@@ -25,16 +25,16 @@ def main(inputs, outputs, spec):
             seed,
         ),
     )
-    probed = tested.of("lens").select(slice(0, section["probed"]))
+    probed = tested.of("lens").select(slice(0, section.probed))
     probes = explaining.probe_rows(finders, population, camera, probed, seed, "testing")
     write_csv(outputs.probes, probes)
-    dreams, rows = explaining.all_dreams(finders[0], tested, section["dream_steps"], seed)
+    dreams, rows = explaining.all_dreams(finders[0], tested, section.dream_steps, seed)
     write_csv(outputs.dreams, rows)
-    lenses = tested.of("lens").x[: section["randomized"]].astype("float32")
-    methods = [name for name in section["methods"] if not name.startswith("grad_cam.")]
+    lenses = tested.of("lens").x[: section.randomized].astype("float32")
+    methods = [name for name in section.methods if not name.startswith("grad_cam.")]
     write_csv(
         outputs.randomization,
-        explaining.randomization_rows(finders[0], lenses, methods, section["repeats"], seed),
+        explaining.randomization_rows(finders[0], lenses, methods, section.repeats, seed),
         explaining.RANDOMIZATION_COLUMNS,
     )
     write_arrays(

@@ -12,7 +12,7 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section, seed = spec["lenses"], spec["seed"]
+    section, seed = spec.images, spec.seed
     camera = images.camera_of(section)
     tested = images.load(inputs.images, "testing")
     finders = description.load_all(inputs.finders)
@@ -23,7 +23,7 @@ def main(inputs, outputs, spec):
     write_csv(outputs.accuracy, finder.accuracy_rows(scores[:, usual], plain, seed))
     write_csv(outputs.recall, finder.recall_rows(scores, tested))
     write_csv(outputs.roc, finder.roc_rows(scores[:, usual], plain))
-    edges = finder.edges_of(section["source_magnitudes"])
+    edges = finder.edges_of(section.source_magnitudes)
     write_csv(outputs.completeness, finder.completeness_rows(scores, tested, edges))
     told = classifiers.places(locator, tested.x)
     rows = finder.position_rows(

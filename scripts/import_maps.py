@@ -5,16 +5,16 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    maps, fiducial = spec["maps"], spec["fiducial"]
+    maps, fiducial = spec.maps, spec.fiducial
     import_maps(
-        maps["source"],
-        maps["path"],
-        maps["table"],
+        maps.source,
+        maps.path,
+        maps.table,
         list(outputs),
-        pixels=maps["pixels"],
-        fiducial=(fiducial["omega_matter"], fiducial["sigma_8"]),
-        limits={split: maps[split] for split in ("training", "testing", "covariance")},
-        attrs={"seed": spec["seed"], "spec": spec["code"]},
+        pixels=maps.pixels,
+        fiducial=(fiducial.omega_matter, fiducial.sigma_8),
+        limits={split: getattr(maps, split) for split in ("training", "testing", "covariance")},
+        attrs={"seed": spec.seed, "spec": spec.code},
     )
 
 

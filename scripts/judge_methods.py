@@ -14,12 +14,10 @@ def main(inputs, outputs, spec):
         number, control = Path(path).parent.name, Path(path).parent.parent.name
         network, parameters, extra = description.load(Path(path).parent)
         patches = extra["x"][..., 0]
-        maps = controls.relevance_maps(network, parameters, patches, spec["saliency"], spec["seed"])
+        maps = controls.relevance_maps(network, parameters, patches, spec.saliency, spec.seed)
         truth.setdefault(number, maps)
         compared = truth[number] if control in controls.SHUFFLED else None
-        rows = judging.rows(
-            control, float(extra["r_squared"]), patches, maps, spec["seed"], compared
-        )
+        rows = judging.rows(control, float(extra["r_squared"]), patches, maps, spec.seed, compared)
         judged.setdefault(control, []).append(rows)
     averaged = [row for each in judged.values() for row in judging.over_networks(each)]
     write_csv(outputs[0], averaged, judging.COLUMNS)

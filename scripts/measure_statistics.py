@@ -10,7 +10,7 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    dataset = measure_dataset(list(inputs), spec["data_set"], spec)
+    dataset = measure_dataset(list(inputs), spec.data_set, spec)
     write_statistics(dataset, outputs[0])
 
 

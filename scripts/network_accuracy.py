@@ -9,7 +9,7 @@ def main(inputs, outputs, spec):
     rows = []
     for measured in measurements.load_run(inputs, spec):
         rows += accuracy.accuracy_rows(
-            "ours", measured, bootstrap=spec["constraints"]["bootstrap"], seed=spec["seed"]
+            "ours", measured, bootstrap=spec.constraints.bootstrap, seed=spec.seed
         )
     write_csv(outputs.network_accuracy, rows, accuracy.ACCURACY_COLUMNS)
 

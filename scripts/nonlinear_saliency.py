@@ -12,10 +12,10 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section, seed = spec["nonlinear"], spec["seed"]
+    section, seed = spec.rosenzweig2021, spec.seed
     settings = {
-        name: NonlinearSaliency(steps=section["steps"], step=step, sigma=section["blur_pixels"])
-        for name, step in section["step"].items()
+        name: NonlinearSaliency(steps=section.steps, step=step, sigma=section.blur_pixels)
+        for name, step in section.step.model_dump().items()
     }
     (sorter,) = description.load_all([inputs.sorter])
     tested = images.load(inputs.images, "testing")
@@ -23,26 +23,26 @@ def main(inputs, outputs, spec):
         pictures = digits.read_mnist(found, inputs.labels)
     else:
         pictures = digits.bundled_digits()
-    settings_of_digits = digits.Settings(**spec["digits"])
+    settings_of_digits = spec.digits
     chosen = [
-        subjects.galaxies(sorter, tested, section["images"]),
-        subjects.pictures(pictures, settings_of_digits, seed, section["digits"]),
+        subjects.galaxies(sorter, tested, section.images),
+        subjects.pictures(pictures, settings_of_digits, seed, section.digits),
     ]
     trajectories, examples, blurring, summary, arrays = [], [], [], [], {}
     for subject in chosen:
         followed = experiments.follow(subject, settings[subject.name])
-        mine = experiments.blurring_rows(subject, followed, section["blur_pixels"], seed)
+        mine = experiments.blurring_rows(subject, followed, section.blur_pixels, seed)
         trajectories += experiments.trajectory_rows(subject, followed)
         examples += experiments.example_rows(subject, followed)
         blurring += mine
         summary += experiments.summary_rows(subject, followed, mine, seed)
-        arrays |= experiments.packed(subject, followed, section["examples"])
+        arrays |= experiments.packed(subject, followed, section.examples)
     # The range is that of all fiducial maps, however many are moved.
-    maps, _ = prediction.fiducial_maps(inputs.maps, spec["data_set"], spec, spec["maps"]["testing"])
+    maps, _ = prediction.fiducial_maps(inputs.maps, spec.data_set, spec, spec.maps.testing)
     network, parameters, extra = description.load(inputs.network.rsplit("/", 1)[0])
     kappa, more = experiments.kappa_rows(
         (network, parameters),
-        maps[: section["kappa_maps"]],
+        maps[: section.kappa_maps],
         np.asarray(extra["target_scale"]),
         PARAMETERS,
         settings["kappa"],

@@ -7,8 +7,8 @@ from kappascope.workflow.script import run
 
 def main(inputs, outputs, spec):
     rows = []
-    for design in planted_frequency.designs(spec["planted_frequency"]):
-        rows += planted_frequency.simulate(design, planted_frequency.INVERSES, spec["seed"])
+    for design in planted_frequency.designs(spec.planted_frequency):
+        rows += planted_frequency.simulate(design, planted_frequency.INVERSES, spec.seed)
     table = planted_frequency.table1(rows)
     write_csv(outputs.data_sets, rows, planted_frequency.DATA_SET_COLUMNS)
     write_text(outputs.latex, planted_frequency.latex(table))

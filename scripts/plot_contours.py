@@ -6,7 +6,7 @@ from kappascope.reporting.style import provenance, save_figure
 
 def main(inputs, outputs, spec):
     figure = contour_panels(read_pictures(inputs.posteriors))
-    save_figure(figure, outputs.pdf, provenance([inputs.posteriors], data_set=spec["data_set"]))
+    save_figure(figure, outputs.pdf, provenance([inputs.posteriors], data_set=spec.data_set))
 
 
 if "snakemake" in globals():

@@ -6,7 +6,7 @@ from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
-    figure = correlation_panels(read_rows(inputs.correlations), spec["data_sets"])
+    figure = correlation_panels(read_rows(inputs.correlations), spec.data_sets)
     save_figure(figure, outputs.pdf, provenance([inputs.correlations]))
 
 

@@ -12,7 +12,7 @@ def main(inputs, outputs, spec):
             for key, value in arrays.items()
             if key.startswith(f"{name}/")
         }
-        for name in spec["data_sets"]
+        for name in spec.data_sets
     }
     save_figure(emulator_check_panels(panels), outputs.pdf, provenance([inputs.posteriors]))
 

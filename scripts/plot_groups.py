@@ -17,8 +17,8 @@ def main(inputs, outputs, spec):
     with np.load(inputs.examples) as stored:
         examples = dict(stored)
     histogram = figures.weight_histograms(read_rows(inputs.histogram), weights, published)
-    sweep = figures.threshold_sweep(read_rows(inputs.sweep), spec["thresholds"])
-    side = spec["field_arcmin"]
+    sweep = figures.threshold_sweep(read_rows(inputs.sweep), spec.thresholds)
+    side = spec.field_arcmin
     drawn = provenance([inputs.histogram, inputs.weights, inputs.sweep])
     save_figure(histogram, outputs.weights, drawn)
     save_figure(sweep, outputs.sweep, drawn)

@@ -11,7 +11,7 @@ from kappascope.workflow.script import run
 def main(inputs, outputs, spec):
     with np.load(inputs.arrays) as stored:
         arrays = dict(stored)
-    names = spec["data_sets"]
+    names = spec.data_sets
     origin = provenance([inputs.arrays, inputs.power, inputs.moments])
     pictures = {name: arrays[f"gallery_{name}"] for name in names}
     save_figure(maps.gallery(pictures, float(arrays["field_arcmin"])), outputs.gallery, origin)

@@ -9,7 +9,7 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    names, seeds = spec["data_sets"], spec["network"]["seeds"]
+    names, seeds = spec.data_sets, spec.network.networks
     keys = [(name, number) for name in names for number in range(seeds)]
     histories = {key: read_rows(path) for key, path in zip(keys, inputs.histories, strict=True)}
     save_figure(networks.learning_curves(histories), outputs.learning, provenance(inputs.histories))

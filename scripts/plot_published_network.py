@@ -13,7 +13,7 @@ def main(inputs, outputs, spec):
     figure = published_network_panel(
         read_pictures(inputs.published),
         read_pictures(ours[0]) if ours else None,
-        spec["maps"]["pixels"] * spec["maps"]["pixel_arcmin"] / 60.0,
+        spec.maps.pixels * spec.maps.pixel_arcmin / 60.0,
     )
     files = [inputs.published, *ours]
     save_figure(figure, outputs.pdf, provenance(files))

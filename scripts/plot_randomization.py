@@ -6,8 +6,8 @@ from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
-    figure = randomization_curves(read_rows(inputs.randomization), spec["data_set"])
-    save_figure(figure, outputs.pdf, provenance([inputs.randomization], data_set=spec["data_set"]))
+    figure = randomization_curves(read_rows(inputs.randomization), spec.data_set)
+    save_figure(figure, outputs.pdf, provenance([inputs.randomization], data_set=spec.data_set))
 
 
 if "snakemake" in globals():

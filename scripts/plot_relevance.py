@@ -6,8 +6,8 @@ from kappascope.reporting.style import provenance, save_figure
 
 
 def main(inputs, outputs, spec):
-    figure = relevance_by_convergence(read_rows(inputs.relevance), spec["data_set"])
-    save_figure(figure, outputs.pdf, provenance([inputs.relevance], data_set=spec["data_set"]))
+    figure = relevance_by_convergence(read_rows(inputs.relevance), spec.data_set)
+    save_figure(figure, outputs.pdf, provenance([inputs.relevance], data_set=spec.data_set))
 
 
 if "snakemake" in globals():

@@ -11,7 +11,7 @@ def main(inputs, outputs, spec):
         figure = examples(
             stored["kappa"], stored["methods"], stored["maps"], float(stored["pixel_arcmin"])
         )
-    save_figure(figure, outputs.pdf, provenance([inputs.examples], data_set=spec["data_set"]))
+    save_figure(figure, outputs.pdf, provenance([inputs.examples], data_set=spec.data_set))
 
 
 if "snakemake" in globals():

@@ -9,7 +9,7 @@ from kappascope.reporting.style import provenance, save_figure
 
 def main(inputs, outputs, spec):
     patches = {}
-    for data_set, path in zip(spec["data_sets"], inputs.examples, strict=True):
+    for data_set, path in zip(spec.data_sets, inputs.examples, strict=True):
         with np.load(path) as stored:
             patches[data_set] = dict(stored)
     figure = sensitivity(read_rows(inputs.sensitivity), patches)

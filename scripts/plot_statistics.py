@@ -15,7 +15,7 @@ def main(inputs, outputs, spec):
         with xarray.open_dataset(path, engine="h5netcdf") as stored:
             rows += mean_rows(stored.load())
     write_csv(outputs.csv, rows, COLUMNS)
-    figure = statistics_panels(rows, spec["data_sets"])
+    figure = statistics_panels(rows, spec.data_sets)
     save_figure(figure, outputs.pdf, provenance(list(inputs)))
 
 

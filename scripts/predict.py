@@ -12,7 +12,7 @@ def main(inputs, outputs, spec):
     for path in inputs.networks:
         network, parameters, extra = description.load(Path(path).parent)
         networks.append((network, parameters, extra["target_scale"]))
-    dataset = prediction.predict_dataset(inputs.maps, networks, spec["data_set"], spec)
+    dataset = prediction.predict_dataset(inputs.maps, networks, spec.data_set, spec)
     write_statistics(dataset, outputs[0])
 
 

@@ -11,11 +11,9 @@ from kappascope.inference.emulator import Emulator
 
 
 def main(inputs, outputs, spec):
-    fiducial = spec["fiducial"]
-    measured = accuracy.load_published(
-        inputs.network, fiducial["omega_matter"], fiducial["sigma_8"]
-    )
-    settings = table1.Settings.from_spec(spec["constraints"], spec["seed"])
+    fiducial = spec.fiducial
+    measured = accuracy.load_published(inputs.network, fiducial.omega_matter, fiducial.sigma_8)
+    settings = table1.Settings.of(spec.constraints, spec.seed)
     vectors = table1.DataVectors(measured, [])
     found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     rows = accuracy.accuracy_rows(

@@ -7,9 +7,9 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section, data_set, seed = spec["saliency"], spec["data_set"], spec["seed"]
+    section, data_set, seed = spec.saliency, spec.data_set, spec.seed
     models = description.load_all(inputs.networks)
-    maps, pixel_arcmin = prediction.fiducial_maps(inputs.maps, data_set, spec, section["maps"])
+    maps, pixel_arcmin = prediction.fiducial_maps(inputs.maps, data_set, spec, section.maps)
     curves, full = experiments.randomization_test(models, maps, data_set, section, seed)
     sensitivity = experiments.sensitivity_rows(models[0], maps, data_set, section, seed)
     agreement = experiments.agreement_rows(models, maps, data_set, section, seed)

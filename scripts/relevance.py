@@ -8,7 +8,7 @@ from kappascope.workflow.script import run
 
 def main(inputs, outputs, spec):
     models = description.load_all(inputs.networks)
-    bins, shares = experiments.relevance_by_convergence(inputs.maps, models, spec["data_set"], spec)
+    bins, shares = experiments.relevance_by_convergence(inputs.maps, models, spec.data_set, spec)
     write_csv(outputs.bins, bins, relevance.RELEVANCE_COLUMNS)
     write_csv(outputs.shares, shares, relevance.SHARE_COLUMNS)
 

@@ -15,13 +15,13 @@ def numbers(lenses, non_lenses, compound):
 
 
 def main(inputs, outputs, spec):
-    section, seed = spec["lenses"], spec["seed"]
+    section, seed = spec.images, spec.seed
     camera, population = images.camera_of(section), images.population_of(section)
-    training, testing = section["training"], section["testing"]
+    training, testing = section.training, section.testing
     sets = {
         "training": numbers(training // 2, training - training // 2, 0),
-        "compound_training": numbers(0, 0, section["compound_training"]),
-        "testing": numbers(testing // 2, testing - testing // 2, 2 * section["compound"]),
+        "compound_training": numbers(0, 0, section.compound_training),
+        "testing": numbers(testing // 2, testing - testing // 2, 2 * section.compound),
     }
     simulated = {
         name: images.simulate(population, camera, seed, name, wanted)

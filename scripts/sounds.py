@@ -6,12 +6,12 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section = spec["sounds"]
-    clips = sounds.read(section, spec["seed"])
-    network, parameters = sounds.train(clips, section, spec["seed"])
+    section = spec.sounds
+    clips = sounds.read(section, spec.seed)
+    network, parameters = sounds.train(clips, section, spec.seed)
     right = sounds.predicted(network, parameters, clips.testing) == clips.testing_labels
     explained = list(sounds.explain(network, parameters, clips, right, section))
-    accuracy = sounds.accuracy_row(section["source"], clips.names, right)
+    accuracy = sounds.accuracy_row(section.source, clips.names, right)
     write_csv(outputs.accuracy, [accuracy], sounds.ACCURACY_COLUMNS)
     write_csv(outputs.shares, [share for _, share in explained], sounds.SHARE_COLUMNS)
     curves = [row for curve, _ in explained for row in curve]

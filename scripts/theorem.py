@@ -6,8 +6,8 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section = spec["groups"]["theorem"]
-    rows = list(theorem.rows(section["features"], section["program_features"]))
+    section = spec.you2023.theorem
+    rows = list(theorem.rows(section.features, section.program_features))
     write_csv(outputs.table, rows, theorem.COLUMNS)
     write_csv(outputs.growth, theorem.growth_rows(rows), theorem.GROWTH_COLUMNS)
 

@@ -6,12 +6,12 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    settings = topics.Settings.of(spec["topics"])
+    settings = spec.topics
     if statements := getattr(inputs, "statements", None):
         documents = topics.statement_documents(statements, settings)
     else:
-        documents = topics.generated_documents(settings, spec["seed"])
-    rows, accuracy = topics.explain(documents, settings, spec["seed"])
+        documents = topics.generated_documents(settings, spec.seed)
+    rows, accuracy = topics.explain(documents, settings, spec.seed)
     write_csv(outputs.topics, rows, topics.COLUMNS)
     write_csv(outputs.accuracy, accuracy, topics.ACCURACY_COLUMNS)
 

@@ -9,12 +9,12 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    task, scratch = spec["task"], Path(spec["scratch"])
+    task, scratch = spec.task, Path(spec.scratch)
     learned = images.load(inputs.images, "training")
     if task == "sorter":
         learned = images.joined(learned, images.load(inputs.images, "compound_training"))
     network, parameters = classifiers.train(
-        task, learned, spec["lenses"], spec["seed"], spec["index"], scratch
+        task, learned, spec.networks, spec.seed, spec.index, scratch
     )
     description.save(Path(outputs.network).parent, network, parameters)
     shutil.rmtree(scratch, ignore_errors=True)

@@ -13,30 +13,30 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section, data_set = spec["network"], spec["data_set"]
+    section, data_set = spec.network, spec.data_set
     maps = SplitMaps(inputs, "training")
-    rebin = section.get("rebin", 1)
+    rebin = getattr(spec, "rebin", 1)
     network = architectures.regressor(maps.pixels // rebin, section)
     testing = SplitMaps(inputs, "testing")
-    some = np.linspace(0, len(testing) - 1, min(section["held_out_maps"], len(testing))).astype(int)
+    some = np.linspace(0, len(testing) - 1, min(section.held_out_maps, len(testing))).astype(int)
     pixel = maps.columns.pixel_arcmin
-    scratch = Path(spec["scratch"])
+    scratch = Path(spec.scratch)
     trained = training.train(
         network,
         maps,
         maps.targets,
         prediction.observer(
-            prediction.noise_sigma(data_set, pixel, spec["noise"]),
-            remaining_smoothing(maps.columns, spec["maps"]["smoothing_arcmin"]),
+            prediction.noise_sigma(data_set, pixel, spec.noise),
+            remaining_smoothing(maps.columns, spec.maps.smoothing_arcmin),
             maps.columns.mask,
             rebin,
-            section.get("hidden", 0.0),
+            getattr(spec, "masked_share", 0.0),
         ),
         training.Settings.of(section),
-        spec["seed"],
-        spec["index"],
+        spec.seed,
+        spec.index,
         scratch,
-        f"train {data_set} {spec['index']}",
+        f"train {data_set} {spec.index}",
         (
             prediction.observed(testing.select(some), data_set, spec, rebin),
             testing.targets[some],

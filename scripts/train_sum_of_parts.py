@@ -12,23 +12,25 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section = spec["groups"]
+    section = spec.you2023
     network, parameters, extra = description.load(Path(inputs.network).parent)
     split = SplitMaps(inputs.maps, "training")
-    rows = first_of_each(split.columns.cosmology, section["model"]["training"])
-    maps = prediction.observed(split.select(rows), section["data_set"], spec, section["rebin"])
-    data = sum_of_parts.divided(network, parameters, maps, segments.Settings(**section["segments"]))
-    scratch = Path(spec["scratch"])
+    rows = first_of_each(split.columns.cosmology, section.model.training)
+    maps = prediction.observed(split.select(rows), section.data_set, spec, section.rebin)
+    data = sum_of_parts.divided(
+        network, parameters, maps, segments.Settings(**section.segments.model_dump())
+    )
+    scratch = Path(spec.scratch)
     trained, errors = sum_of_parts.train(
         network,
         parameters,
         data,
         split.targets[rows] / extra["target_scale"],
-        sum_of_parts.Settings.of({**section["model"], **spec["checkpoints"]}),
-        spec["seed"],
-        spec["index"],
+        sum_of_parts.Settings.of(section.model, spec.checkpoint_every_seconds),
+        spec.seed,
+        spec.index,
         scratch,
-        f"sum of parts {spec['index']}",
+        f"sum of parts {spec.index}",
     )
     sum_of_parts.save(outputs.model, trained)
     write_csv(

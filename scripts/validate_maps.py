@@ -2,20 +2,18 @@
 
 import math
 
+from kappascope.chapters.matilla2020 import validation
 from kappascope.errors import InputError
 from kappascope.files import write_arrays, write_csv
-from kappascope.maps import validation
 from kappascope.maps.dataset import read_maps
 from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
     rows = cosmologies(inputs)
-    wanted = (spec["fiducial"]["omega_matter"], spec["fiducial"]["sigma_8"])
+    wanted = (spec.fiducial.omega_matter, spec.fiducial.sigma_8)
     fiducial = min(rows, key=lambda row: math.dist(row[1:], wanted))[0]
-    moments, power, arrays = validation.validate(
-        inputs, {**spec, "cosmologies": rows, "fiducial": fiducial}
-    )
+    moments, power, arrays = validation.validate(inputs, spec, rows, fiducial)
     write_arrays(outputs.arrays, arrays)
     write_csv(outputs.power, power, validation.POWER_COLUMNS)
     write_csv(outputs.moments, moments, validation.MOMENT_COLUMNS)

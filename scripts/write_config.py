@@ -5,7 +5,7 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    configuration.write_effective(spec["effective"], outputs[0])
+    configuration.write_effective(spec.effective, outputs[0])
 
 
 if "snakemake" in globals():

@@ -233,3 +233,18 @@ def read_arrays(path: str | os.PathLike[str]) -> "dict[str, np.ndarray]":
         raise InputError(
             f"{path}: not a whole npz file ({reason}); put a whole one there"
         ) from None
+
+
+def name_problem(file: str | Path) -> str:
+    """Say why Snakemake cannot take a file as an input, or nothing."""
+    if "{" in str(file) or "}" in str(file):
+        return "has braces in its name, which Snakemake reads as wildcards; rename it or link to it"
+    return ""
+
+
+def checkout() -> Path:
+    """Return the repository's root: around this file, or where an installed package is used."""
+    around = Path(__file__).resolve().parents[2]
+    here = Path.cwd()
+    own = "config/config.yaml"
+    return here if not (around / own).is_file() and (here / own).is_file() else around

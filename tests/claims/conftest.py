@@ -268,7 +268,7 @@ def singh_tables() -> dict[str, list[dict[str, Any]]]:
 
 def _saliency() -> dict[str, list[dict[str, Any]]]:
     table2, null_test = [], []
-    names = configuration.load()["saliency"]["methods"][:7]
+    names = configuration.load().matilla2020.saliency.methods[:7]
     ledger = {claim.id: claim for claim in claims.load_claims(ROOT / "paper/claims.yaml")}
     for data_set, method in itertools.product(DATA_SETS, names):
         named = {"data_set": data_set, "method": method, "label": LABELS[method]}
@@ -643,7 +643,7 @@ def make_run(folder: Path) -> Path:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    config = configuration.load(root=ROOT)
+    config = configuration.load(root=ROOT).model_dump()
     configuration.write_effective(config, folder / "config.yaml")
     for name, rows in tables().items():
         write_csv(folder / f"matilla2020/{name}.csv", rows)

@@ -71,7 +71,7 @@ def test_ids_and_places_are_unique(ledger):
 
 
 def test_nothing_made_means_nothing_attempted_but_the_set_up(ledger, tmp_path):
-    found = statuses(ledger, tmp_path, configuration.load())
+    found = statuses(ledger, tmp_path, configuration.load().model_dump())
     assert len(found) == len(ledger)
     config_only = {
         claim.id
@@ -85,7 +85,7 @@ def test_nothing_made_means_nothing_attempted_but_the_set_up(ledger, tmp_path):
 
 
 def test_the_paper_tier_has_the_published_set_up(ledger, tmp_path):
-    found = statuses(ledger, tmp_path, configuration.load("paper"))
+    found = statuses(ledger, tmp_path, configuration.load("paper").model_dump())
     set_up = {
         name: status for name, status in found.items() if name.startswith("matilla2020.setup.")
     }
@@ -93,7 +93,7 @@ def test_the_paper_tier_has_the_published_set_up(ledger, tmp_path):
 
 
 def test_a_run_with_the_published_numbers_matches(ledger, fake_run):
-    found = statuses(ledger, fake_run, configuration.load())
+    found = statuses(ledger, fake_run, configuration.load().model_dump())
     table = [status for name, status in found.items() if name.startswith("matilla2020.table1.")]
     assert table.count("match") >= 20 and set(table) <= {"match", "near"}
     for name in ("all_negative", "tightest_noiseless", "tightest_noisy", "gain_noisy"):
@@ -104,7 +104,7 @@ def test_a_run_with_the_published_numbers_matches(ledger, fake_run):
 
 
 def test_every_selector_finds_its_column_in_a_complete_run(ledger, fake_run):
-    rows = claims.check(ledger, fake_run, configuration.load())
+    rows = claims.check(ledger, fake_run, configuration.load().model_dump())
     missing = [row["id"] for row in rows if row["status"] == "not attempted"]
     assert missing == [claim.id for claim in ledger if claim.not_attempted]
 
@@ -131,12 +131,16 @@ def test_columns_of_the_second_paper_are_the_documented_ones(root):
         assert set(rows[0]) <= set(re.findall(r"\w+", found.group())), name
 
 
-@pytest.mark.parametrize("module", ["bands", "planted_frequency", "topics", "basis_images", "sounds"])
+@pytest.mark.parametrize(
+    "module", ["bands", "planted_frequency", "topics", "basis_images", "sounds"]
+)
 def test_made_up_columns_are_the_codes(module):
     code = importlib.import_module(f"kappascope.chapters.singh2020.{module}")
     known = [set(value) for name, value in vars(code).items() if name.endswith("COLUMNS")]
     tables = made_up.singh_tables()
-    named = {"bands": "band_", "planted_frequency": "table1", "basis_images": "digits"}.get(module, module)
+    named = {"bands": "band_", "planted_frequency": "table1", "basis_images": "digits"}.get(
+        module, module
+    )
     for name, rows in tables.items():
         if name.startswith(named):
             assert set(rows[0]) in known, name
@@ -149,7 +153,9 @@ def test_a_positive_entry_is_told(ledger, fake_run, tmp_path):
     cells = text[6].split(",")
     cells[3] = "12.5"
     (folder / "table1.csv").write_text("\n".join([*text[:6], ",".join(cells), *text[7:]]) + "\n")
-    rows = {row["id"]: row for row in claims.check(ledger, tmp_path, configuration.load())}
+    rows = {
+        row["id"]: row for row in claims.check(ledger, tmp_path, configuration.load().model_dump())
+    }
     row = rows["matilla2020.constraints.all_negative"]
     assert row["status"] == "differs" and row["value"] == 23
     assert "1 of 24 are not negative: noiseless 68 All 12.5 ± 2" in row["reason"]

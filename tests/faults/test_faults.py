@@ -50,9 +50,11 @@ def test_a_disk_that_is_full_from_the_start(fresh: Checkout) -> None:
 
 
 def test_a_disk_that_is_full_when_a_table_is_written(rerun: Checkout) -> None:
-    tables = rerun.root / "results/smoke/constraints"
+    tables = rerun.root / "results/smoke/matilla2020/constraints"
     shutil.rmtree(tables)
-    targets = [f"results/smoke/matilla2020/constraints/areas_{name}.csv" for name in ("noiseless", "noisy")]
+    targets = [
+        f"results/smoke/matilla2020/constraints/areas_{name}.csv" for name in ("noiseless", "noisy")
+    ]
     ended = rerun.run(*targets, *RUN, before=tiny_disk(tables, kilobytes=4))
     # Both data sets' jobs meet it at once.
     assert ended.status != 0 and "Traceback" not in ended.text, ended.text

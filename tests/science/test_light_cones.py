@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from kappascope.chapters.matilla2020.validation import expected_sigma
 from kappascope.cosmology.model import Cosmology, limber_power, matter_power
 from kappascope.maps.smoothing import smooth
-from kappascope.maps.validation import expected_sigma
 from kappascope.simulation import campaign, lightcone
 
 PIXELS, PIXEL_ARCMIN, MAPS = 128, 0.8203125, 80

@@ -11,7 +11,7 @@ from kappascope.files import write_csv
 from kappascope.reporting import claims
 from kappascope.workflow import configuration
 
-CONFIG = configuration.load()
+CONFIG = configuration.load().model_dump()
 
 
 def claim(published, tolerance, select=None, **more):
@@ -126,7 +126,7 @@ def test_config_values_and_quantities(run):
     assert claims.measure(product, run, CONFIG).value == pytest.approx(1.75)
     edge = {"config": "statistics.kappa_range_noisy.1"}
     assert claims.measure(edge, run, CONFIG).value == 0.1
-    paper = configuration.load("paper")
+    paper = configuration.load("paper").model_dump()
     factor = claims.measure({"quantity": "debiasing_factor"}, run, paper).value
     assert factor == pytest.approx((120000 - 104) / 119999, rel=1e-12)
 

@@ -6,17 +6,21 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
+import pydantic
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial import Delaunay
+from typed import section
 
+from kappascope.chapters.wilde2022.config import NODES
+from kappascope.cosmology import table
 from kappascope.errors import InputError
-from kappascope.workflow import configuration
+from kappascope.workflow import configuration, reference
+from kappascope.workflow.config import SELECTORS, spec_of
 
 TIERS = ("default", "smoke", "desk", "paper")
 VARIANTS = ("initial_batch_norm", "noise_10_per_arcmin2", "smoothing_2arcmin")
@@ -31,18 +35,37 @@ def nested(key, value):
 
 @pytest.fixture
 def copy_of_root(root, tmp_path):
-    """The config and schema alone, to break at will."""
+    """The config alone, to break at will."""
     shutil.copytree(root / "config", tmp_path / "config")
-    shutil.copytree(root / "workflow/schemas", tmp_path / "workflow/schemas")
     return tmp_path
 
 
 # ------------------------------------------------------------------------- schema and files
 
 
-def test_the_default_tier_is_what_the_schema_gives_as_defaults(root):
-    base = yaml.safe_load((root / "config/config.yaml").read_text())
-    assert configuration.defaults() == base
+def base_values(root):
+    return yaml.safe_load((root / "config/config.yaml").read_text())
+
+
+def test_the_default_tier_has_every_key_in_the_order_of_the_models(root):
+    base = base_values(root)
+    listed = [".".join(path) for path, _ in configuration._leaves(base)]
+    assert sorted(listed) == sorted(key for key, _ in LEAVES if key not in SELECTORS)
+
+
+def test_a_section_knows_only_what_it_was_given():
+    part = section("maps", pixels=64)
+    assert part.pixels == 64
+    with pytest.raises(AttributeError, match="smoothing_arcmin"):
+        _ = part.smoothing_arcmin
+    plain = {"singh2020.bands": {"maps": 3}, "matilla2020": {"saliency": {"maps": 2}}, "n": 1}
+    spec = spec_of(plain)
+    assert (spec.bands.maps, spec.matilla2020.saliency.maps, spec.n) == (3, 2, 1)
+
+
+def test_sections_cannot_be_changed():
+    with pytest.raises(pydantic.ValidationError):
+        configuration.load().network.width = 9
 
 
 def test_every_key_has_description_unit_and_default():
@@ -63,7 +86,7 @@ def test_the_schema_is_a_schema(root):
 
 def test_the_option_reference_is_up_to_date(root):
     written = (root / "config/README.md").read_text(encoding="utf-8")
-    assert written == configuration.reference(), "run: make config-reference"
+    assert written == reference.reference(), "run: make config-reference"
 
 
 def test_the_option_reference_names_every_key(root):
@@ -75,11 +98,11 @@ def test_the_option_reference_names_every_key(root):
 @pytest.mark.parametrize("variants", [(), *[(name,) for name in VARIANTS], VARIANTS])
 def test_every_tier_with_every_variant_is_valid(tier, variants):
     config = configuration.load(tier, variants)
-    assert config["run"] == "-".join([tier, *variants])
+    assert config.run == "-".join([tier, *variants])
     for key, option in LEAVES:
         value = config
         for name in key.split("."):
-            value = value[name]
+            value = getattr(value, name)
         kinds = option["type"] if isinstance(option["type"], list) else [option["type"]]
         if kinds == ["number"]:
             assert isinstance(value, float), key
@@ -87,7 +110,7 @@ def test_every_tier_with_every_variant_is_valid(tier, variants):
 
 @pytest.mark.parametrize("kind", ["tiers", "variants"])
 def test_tiers_and_variants_hold_only_what_differs(root, kind):
-    base = configuration.defaults()
+    base = base_values(root)
     for file in (root / "config" / kind).glob("*.yaml"):
         for path, value in configuration._leaves(yaml.safe_load(file.read_text())):
             there = base
@@ -103,38 +126,38 @@ def test_layers_are_laid_in_order_tier_variant_given():
     config = configuration.load(
         "paper", ["noise_10_per_arcmin2"], {"noise": {"galaxies_per_arcmin2": 12}}
     )
-    assert config["maps"]["pixels"] == 512
-    assert config["noise"] == {"galaxies_per_arcmin2": 12.0, "ellipticity_rms": 0.4}
-    assert config["statistics"]["kappa_range_noisy"] == [-0.075, 0.147]
+    assert config.maps.pixels == 512
+    assert config.noise.model_dump() == {"galaxies_per_arcmin2": 12.0, "ellipticity_rms": 0.4}
+    assert config.statistics.kappa_range_noisy == [-0.075, 0.147]
 
 
 def test_a_given_run_name_stays():
-    assert configuration.load("smoke", VARIANTS[:1], {"run": "mine"})["run"] == "mine"
+    assert configuration.load("smoke", VARIANTS[:1], {"run": "mine"}).run == "mine"
 
 
 def test_command_line_selects_and_overrides():
     given_ = {"tier": "smoke", "variants": ",".join(VARIANTS), "network": {"width": 5}}
     config = configuration.from_command_line(given_)
-    assert config["variants"] == list(VARIANTS)
-    assert config["network"]["width"] == 5
-    assert config["network"]["epochs"] == 2
+    assert config.variants == list(VARIANTS)
+    assert config.network.width == 5
+    assert config.network.epochs == 2
     assert given_["tier"] == "smoke"  # what Snakemake handed over is left alone
 
 
 def test_the_effective_config_runs_the_same_again(tmp_path):
     config = configuration.load("smoke", VARIANTS[:1], {"seed": 3})
-    configuration.write_effective(config, tmp_path / "config.yaml")
+    configuration.write_effective(config.model_dump(), tmp_path / "config.yaml")
     again = configuration.from_command_line(configuration.read_yaml(tmp_path / "config.yaml"))
     assert again == config
 
 
 def test_an_unchanged_effective_config_is_not_written_again(tmp_path):
     path = tmp_path / "config.yaml"
-    configuration.write_effective(configuration.load(), path)
+    configuration.write_effective(configuration.load().model_dump(), path)
     before = path.stat().st_mtime_ns
-    configuration.write_effective(configuration.load(), path)
+    configuration.write_effective(configuration.load().model_dump(), path)
     assert path.stat().st_mtime_ns == before
-    configuration.write_effective(configuration.load("smoke"), path)
+    configuration.write_effective(configuration.load("smoke").model_dump(), path)
     assert configuration.read_yaml(path)["run"] == "smoke"
 
 
@@ -147,11 +170,11 @@ def test_text_inside_a_command_line_mapping_becomes_what_it_says():
         "run": "7",
     }
     config = configuration.from_command_line(given_)
-    assert config["network"]["width"] == 4
-    assert config["maps"]["path"] is None
-    assert config["simulation"]["fixed_amplitude"] is False
-    assert config["statistics"]["ell_range"] == [200.0, 9000.0]
-    assert config["run"] == "7"
+    assert config.network.width == 4
+    assert config.maps.path is None
+    assert config.simulation.fixed_amplitude is False
+    assert config.statistics.ell_range == [200.0, 9000.0]
+    assert config.run == "7"
 
 
 def test_numbers_get_the_type_of_the_schema():
@@ -161,8 +184,8 @@ def test_numbers_get_the_type_of_the_schema():
             "noise": {"ellipticity_rms": 0.3},
         }
     )
-    assert config["network"]["kernel_l2"] == 1e-3
-    assert config["network"]["width"] == 4 and isinstance(config["network"]["width"], int)
+    assert config.network.kernel_l2 == 1e-3
+    assert config.network.width == 4 and isinstance(config.network.width, int)
 
 
 values = st.recursive(
@@ -214,7 +237,7 @@ def test_a_tier_is_a_name_not_a_path(tier):
     if tier:
         assert "there is" in message(tier=tier)
     else:
-        assert configuration.load(tier)["run"] == "default"
+        assert configuration.load(tier).run == "default"
 
 
 @pytest.mark.parametrize(
@@ -259,16 +282,16 @@ IMPOSSIBLE = [
     ("statistics.names", [], "at least one"),
     ("statistics.names", ["v0", "v0"], "none twice"),
     ("statistics.names", ["power"], "the registry holds power_spectrum"),
-    ("saliency.methods", ["gradent"], "did you mean gradient?"),
-    ("saliency.methods", ["grad_cam.relu1"], "give every pixel a value"),
-    ("trim.methods", ["gradent"], "did you mean gradient?"),
-    ("sounds.methods", ["cdd"], "did you mean cd?"),
-    ("trim.band_range", [0.9, 0.1], "the first must be the smaller"),
-    ("trim.smoothing_arcmin", 0.5, "use 0 (as they are) or at least 1.2 pixels"),
-    ("sounds.source", "urbansound8k", "give its folder"),
+    ("matilla2020.saliency.methods", ["gradent"], "did you mean gradient?"),
+    ("matilla2020.saliency.methods", ["grad_cam.relu1"], "give every pixel a value"),
+    ("singh2020.bands.methods", ["gradent"], "did you mean gradient?"),
+    ("singh2020.sounds.methods", ["cdd"], "did you mean cd?"),
+    ("singh2020.bands.band_range", [0.9, 0.1], "the first must be the smaller"),
+    ("singh2020.bands.smoothing_arcmin", 0.5, "use 0 (as they are) or at least 1.2 pixels"),
+    ("singh2020.sounds.source", "urbansound8k", "give its folder"),
     ("statistics.beyond", ["v0"], "which statistics.names already holds"),
-    ("constraints.data_sets", ["noisey"], "did you mean noisy?"),
-    ("constraints.mcmc_walkers", 7, "even"),
+    ("data_sets", ["noisey"], "did you mean noisy?"),
+    ("matilla2020.constraints.mcmc_walkers", 7, "even"),
     ("seed", -1, "an integer >= 0"),
     ("run", "../elsewhere", "letters, digits"),
     ("cosmology.number", 102, "has 101 rows"),
@@ -291,7 +314,7 @@ IMPOSSIBLE = [
 def test_an_impossible_value_is_refused_with_what_is_allowed(key, value, told):
     text = message(overrides=nested(key, value))
     assert told in text
-    assert "--config or --configfile" in text or key in ("maps.source", "sounds.source")
+    assert "--config or --configfile" in text or key in ("maps.source", "singh2020.sounds.source")
 
 
 def test_boundaries_are_allowed():
@@ -321,10 +344,11 @@ def test_a_variant_that_is_no_mapping_is_told(copy_of_root):
 
 
 def test_an_incomplete_config_is_told(copy_of_root):
-    base = configuration.defaults()
+    base = base_values(copy_of_root)
     del base["network"]["width"]
     (copy_of_root / "config/config.yaml").write_text(yaml.safe_dump(base))
-    with pytest.raises(InputError, match=r"network\.width: missing"):
+    expected = r"network\.width: missing; give an integer >= 1 \[channel\]"
+    with pytest.raises(InputError, match=expected):
         configuration.load(root=copy_of_root)
 
 
@@ -343,11 +367,11 @@ def test_text_that_yaml_took_for_something_else_is_refused(value, kind):
     """2.10 comes here as 2.1 and would write into the folder of another run."""
     text = message(overrides={"run": value})
     assert f"what was written reads as {kind}, and its text is lost; quote it" in text
-    assert configuration.load(overrides={"run": "2.10"})["run"] == "2.10"
+    assert configuration.load(overrides={"run": "2.10"}).run == "2.10"
 
 
 def test_windows_that_leave_pixels_out_are_refused_before_any_job():
-    text = message(overrides=nested("saliency.methods", ["occlusion_w2s5"]))
+    text = message(overrides=nested("matilla2020.saliency.methods", ["occlusion_w2s5"]))
     assert (
         "got occlusion_w2s5, whose windows leave pixels out; the stride must be from 1 to 2" in text
     )
@@ -367,7 +391,7 @@ def test_a_box_smaller_than_the_field_is_a_warning_only():
 
 def test_config_can_be_read_without_jax_or_snakemake():
     code = (
-        "import sys; from kappascope import configuration; configuration.load('smoke'); "
+        "import sys; from kappascope.workflow import configuration; configuration.load('smoke'); "
         "sys.exit(any(name in sys.modules for name in ('jax', 'snakemake', 'pandas', 'scipy')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -378,7 +402,7 @@ def test_config_can_be_read_without_jax_or_snakemake():
 
 @pytest.fixture(scope="module")
 def rows():
-    return configuration.read_cosmologies(configuration.ROOT / "config/cosmologies.csv")
+    return table.read(configuration.ROOT / "config/cosmologies.csv")
 
 
 def test_there_are_79_published_and_22_filled_cosmologies(rows):
@@ -396,7 +420,7 @@ def test_published_cosmologies_are_the_known_ones(rows, real_data):
 
 
 def test_the_fiducial_comes_first(rows):
-    fiducial = configuration.defaults()["cosmology"]["fiducial"]
+    fiducial = configuration.load().cosmology.fiducial.model_dump()
     assert configuration.is_fiducial(rows[0], fiducial)
 
 
@@ -453,31 +477,37 @@ def test_a_bad_table_is_told(tmp_path, text, told):
     path = tmp_path / "table.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=told):
-        configuration.read_cosmologies(path)
+        table.read(path)
 
 
-def test_the_schema_file_is_tidy_json(root):
-    text = (root / "workflow/schemas/config.schema.json").read_text(encoding="utf-8")
-    assert text == json.dumps(json.loads(text), indent=2, ensure_ascii=False) + "\n"
-    assert Path(root).is_dir()
+def test_the_schema_for_editors_is_up_to_date(root):
+    text = (root / "config/schema.json").read_text(encoding="utf-8")
+    assert text == reference.schema_text(), "run: make config-reference"
+    assert json.loads(text) == configuration.schema()
+    first = (root / "config/config.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=schema.json"
 
 
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"bands": ["H", "VIS"]}, ("lenses.bands", "[H, VIS]", "from blue to red")),
-        ({"batch": 50, "training": 40}, ("lenses.batch", "50", "40 training images")),
-        ({"methods": ["grad_cam.relu9"]}, ("lenses.methods", "grad_cam.relu9", "relu4")),
-        ({"methods": ["occlusion_w99s1"]}, ("lenses.methods", "occlusion_w99s1", "48 pixels")),
-        ({"methods": ["nonlinear_salience"]}, ("lenses.methods", "did you mean")),
-        ({"reach_arcsec": 4.5}, ("lenses.reach_arcsec", "4.5", "4.8 arcsec")),
-        ({"source_magnitudes": [25, 22]}, ("lenses.source_magnitudes", "brighter")),
-        ({"own_images": "nowhere.npz"}, ("lenses.own_images", "nowhere.npz", "no file")),
+        ({"images": {"bands": ["H", "VIS"]}}, ("images.bands", "[H, VIS]", "from blue to red")),
+        (
+            {"networks": {"batch": 50}, "images": {"training": 40}},
+            ("networks.batch", "50", "40 training images"),
+        ),
+        ({"explanation": {"methods": ["grad_cam.relu9"]}}, ("grad_cam.relu9", "relu4")),
+        ({"explanation": {"methods": ["occlusion_w99s1"]}}, ("occlusion_w99s1", "48 pixels")),
+        ({"explanation": {"methods": ["nonlinear_salience"]}}, ("methods", "did you mean")),
+        ({"images": {"reach_arcsec": 4.5}}, ("images.reach_arcsec", "4.5", "4.8 arcsec")),
+        ({"images": {"source_magnitudes": [25, 22]}}, ("images.source_magnitudes", "brighter")),
+        ({"own_images": "nowhere.npz"}, ("own_images", "nowhere.npz", "no file")),
     ],
 )
 def test_lenses_that_cannot_be_are_refused(given, words):
     with pytest.raises(InputError) as told:
-        configuration.load(overrides={"lenses": given})
+        configuration.load(overrides={"wilde2022": given})
+    assert "wilde2022." in str(told.value)
     assert all(word in str(told.value) for word in words), told.value
 
 
@@ -487,4 +517,4 @@ def test_nodes_of_lens_networks_are_known():
     network = lens_finder(48, 4, 4, 2)
     with_pixels = [node["name"] for node in network.nodes if node["kind"] in ("conv", "relu")]
     with_pixels += [node["name"] for node in network.nodes if node["kind"] == "avg_pool"]
-    assert set(configuration.LENS_NODES) == set(with_pixels) - {"relu5"}
+    assert set(NODES) == set(with_pixels) - {"relu5"}

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 from hypothesis import given, settings
+from typed import section, typed
 
 from kappascope.attribution.methods import METHODS, IntegratedGradients, attribute
 from kappascope.errors import InputError
@@ -33,6 +34,7 @@ SECTION: dict[str, Any] = {
     "blocks": 1,
     "epochs": 2,
 }
+KNOWN = section("matilla2020.known_answers", **SECTION)
 SPEC: dict[str, Any] = {
     "seed": 4,
     "maps": {"smoothing_arcmin": 1.0},
@@ -87,7 +89,9 @@ def maps(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def task(control: str, path: Path, **changes: Any) -> controls.Task:
-    return controls.task(control, [path], {**SECTION, **changes}, SPEC)
+    return controls.task(
+        control, [path], section("matilla2020.known_answers", **{**SECTION, **changes}), typed(SPEC)
+    )
 
 
 def smoothed_maps(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -420,7 +424,7 @@ def test_verdicts_need_networks_that_agree() -> None:
 def trained(maps: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     given = task("planted_high", maps)
     scratch = tmp_path_factory.mktemp("scratch")
-    return given, *controls.train("planted_high", given, SECTION, SPEC, scratch)
+    return given, *controls.train("planted_high", given, KNOWN, typed(SPEC), scratch)
 
 
 def test_training_makes_the_network_of_the_config(trained: Any) -> None:
@@ -437,7 +441,7 @@ def test_training_makes_the_network_of_the_config(trained: Any) -> None:
 
 def test_training_again_gives_the_same(trained: Any, tmp_path: Path) -> None:
     given, _, parameters, r_squared = trained
-    _, again, same = controls.train("planted_high", given, SECTION, SPEC, tmp_path)
+    _, again, same = controls.train("planted_high", given, KNOWN, typed(SPEC), tmp_path)
     for name, value in parameters.items():
         np.testing.assert_array_equal(again[name], value, err_msg=name)
     assert same == r_squared
@@ -445,20 +449,20 @@ def test_training_again_gives_the_same(trained: Any, tmp_path: Path) -> None:
 
 def test_all_controls_start_from_the_same_weights(maps: Path, tmp_path: Path) -> None:
     """Only then do differences of their maps come from what they learned."""
-    still = {**SPEC, "network": {**SPEC["network"], "peak_learning_rate": 1e-12}}
+    still = typed({**SPEC, "network": {**SPEC["network"], "peak_learning_rate": 1e-12}})
     kernels = []
     for control in ("true_labels", "noise_only"):
         given = task(control, maps)
-        _, parameters, _ = controls.train(control, given, SECTION, still, tmp_path / control)
+        _, parameters, _ = controls.train(control, given, KNOWN, still, tmp_path / control)
         kernels.append(parameters["conv2.kernel"])
     np.testing.assert_allclose(kernels[0], kernels[1], atol=1e-7)
 
 
 def test_relevance_maps_are_those_of_the_methods(trained: Any) -> None:
     given, network, parameters, _ = trained
-    section = SPEC["saliency"]
-    found = controls.relevance_maps(network, parameters, given.testing, section, 4)
-    assert list(found) == section["methods"]
+    chosen = typed(SPEC).saliency
+    found = controls.relevance_maps(network, parameters, given.testing, chosen, 4)
+    assert list(found) == chosen.methods
     path = IntegratedGradients(SPEC["saliency"]["path_nodes"])
     for name, values in found.items():
         method = METHODS[name]
@@ -481,7 +485,7 @@ def test_scripts_train_and_judge(maps: Path, tmp_path: Path, root: Path) -> None
         mine = [tmp_path / control / str(number) / "network.npz" for number in range(2)]
         networks += mine
         spec = {**SPEC, "known_answers": SECTION, "control": control, "scratch": str(scratch)}
-        scripts["known_answers"]([maps], SimpleNamespace(networks=mine), spec)
+        scripts["known_answers"]([maps], SimpleNamespace(networks=mine), typed(spec))
         assert not scratch.exists()
     firsts = [path.parent for path in networks[::2]]
     shown = {path.parent.name: description.load(path)[2]["x"] for path in firsts}
@@ -491,7 +495,7 @@ def test_scripts_train_and_judge(maps: Path, tmp_path: Path, root: Path) -> None
     np.testing.assert_array_equal(shown["noise_only"], shown["true_labels"])
     np.testing.assert_array_equal(shown["planted_low"][..., 0], task("planted_low", maps).testing)
 
-    scripts["judge_methods"](networks, [tmp_path / "known_answers.csv"], SPEC)
+    scripts["judge_methods"](networks, [tmp_path / "known_answers.csv"], typed(SPEC))
     rows = read_rows(tmp_path / "known_answers.csv")
     methods = SPEC["saliency"]["methods"]
     expected = [(control, name) for control in ("true_labels", "noise_only") for name in methods]

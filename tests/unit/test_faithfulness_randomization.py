@@ -1,6 +1,7 @@
 """The randomization test: which weights are drawn anew, what is compared, and its tables."""
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typed import section
 
 from kappascope.attribution import rules
 from kappascope.attribution.labels import LABELS
@@ -34,6 +36,7 @@ PAPER = (
     "integrated_gradients",
     "smoothgrad",
 )
+saliency = functools.partial(section, "matilla2020.saliency")
 SECTION: dict[str, Any] = {
     "methods": list(PAPER),
     "path_nodes": 3,
@@ -49,6 +52,7 @@ SECTION: dict[str, Any] = {
     "epsilons": [1e-3, 0.1],
     "relevance_maps": 2,
 }
+CHOSEN = saliency(**SECTION)
 SIDE = 12
 SEED = 12
 
@@ -311,19 +315,19 @@ def test_statistics_are_estimated_for_the_chosen_layers_only() -> None:
 
 
 def test_methods_get_the_nodes_and_samples_of_the_config() -> None:
-    section = {"path_nodes": 7, "smoothgrad_samples": 9}
-    assert randomization.configured("integrated_gradients", section).procedure == (
+    chosen = saliency(path_nodes=7, smoothgrad_samples=9)
+    assert randomization.configured("integrated_gradients", chosen).procedure == (
         IntegratedGradients(7)
     )
-    assert randomization.configured("smoothgrad", section).procedure == SmoothGrad(9)
+    assert randomization.configured("smoothgrad", chosen).procedure == SmoothGrad(9)
     for name in set(PAPER) - {"integrated_gradients", "smoothgrad"}:
-        assert randomization.configured(name, section) is METHODS[name]
+        assert randomization.configured(name, chosen) is METHODS[name]
     assert METHODS["smoothgrad"].procedure == SmoothGrad(50)
 
 
 def test_a_node_the_network_lacks_is_refused() -> None:
     with pytest.raises(InputError, match="conv9"):
-        randomization.configured("grad_cam.conv9", SECTION, chain()[0])
+        randomization.configured("grad_cam.conv9", CHOSEN, chain()[0])
 
 
 # The comparison.
@@ -340,7 +344,7 @@ def compared(
         "label": "test",
         "batch": 2,
     }
-    methods = [randomization.configured(name, SECTION) for name in names]
+    methods = [randomization.configured(name, CHOSEN) for name in names]
     return list(randomization.compare(model, maps, methods, **{**given, **changes}))
 
 
@@ -463,7 +467,7 @@ def test_a_map_of_zeros_is_kept_and_has_no_coefficients() -> None:
 
 @pytest.fixture(scope="module")
 def rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    return experiments.randomization_test([chain()], inputs(3), "noiseless", SECTION, SEED)
+    return experiments.randomization_test([chain()], inputs(3), "noiseless", CHOSEN, SEED)
 
 
 def test_every_comparison_is_there_once(rows: Any) -> None:
@@ -485,7 +489,7 @@ def test_every_comparison_is_there_once(rows: Any) -> None:
 
 
 def test_the_same_again(rows: Any) -> None:
-    again = experiments.randomization_test([chain()], inputs(3), "noiseless", SECTION, SEED)
+    again = experiments.randomization_test([chain()], inputs(3), "noiseless", CHOSEN, SEED)
     assert again[0] == rows[0]
     assert again[1] == rows[1]
 
@@ -494,8 +498,8 @@ def test_the_same_again(rows: Any) -> None:
 def test_last_stage_of_the_cascade_is_the_full_randomization(statistics: str) -> None:
     """Also where curves have fewer maps: statistics are those of all maps."""
     methods = ["gradient", "inn_lrp_epsilon_bn_z"]
-    section = {**SECTION, "methods": methods, "batch_norm_statistics": statistics}
-    curves, full = experiments.randomization_test([chain()], inputs(5), "noisy", section, SEED)
+    chosen = saliency(**{**SECTION, "methods": methods, "batch_norm_statistics": statistics})
+    curves, full = experiments.randomization_test([chain()], inputs(5), "noisy", chosen, SEED)
     key = ("method", "realization", "repeat")
     complete = {tuple(row[name] for name in key): row for row in full}
     last = [row for row in curves if row["mode"] == "cascading" and row["stage"] == 3]
@@ -536,7 +540,7 @@ def test_deep_taylor_maps_of_negative_outputs_are_empty_counted_and_left_out(row
 
 
 def test_sensitivity_varies_one_setting_and_keeps_the_conventions() -> None:
-    settings = experiments.sensitivity_settings(SECTION)
+    settings = experiments.sensitivity_settings(CHOSEN)
     assert list(settings) == ["alpha_beta", "epsilon"]
     assert list(settings["alpha_beta"]) == [0.0, 1.0]
     names = {method.name for each in settings.values() for method in each.values()}
@@ -549,8 +553,8 @@ def test_sensitivity_varies_one_setting_and_keeps_the_conventions() -> None:
 
 
 def test_sensitivity_rows() -> None:
-    section = {**SECTION, "curve_repeats": 2, "batch_norm_statistics": "estimated"}
-    found = experiments.sensitivity_rows(chain(), inputs(3), "noiseless", section, 2)
+    chosen = saliency(**{**SECTION, "curve_repeats": 2, "batch_norm_statistics": "estimated"})
+    found = experiments.sensitivity_rows(chain(), inputs(3), "noiseless", chosen, 2)
     assert [(row["rule"], row["value"]) for row in found] == [
         ("alpha_beta", 0.0), ("alpha_beta", 1.0), ("epsilon", 1e-3), ("epsilon", 0.1),
     ]  # fmt: skip
@@ -560,7 +564,7 @@ def test_sensitivity_rows() -> None:
         assert usual["similarity"] == pytest.approx(1, abs=1e-9)
         assert usual["similarity_scatter"] == pytest.approx(0, abs=1e-9)
         assert other["similarity"] < 0.9999
-    method = experiments.sensitivity_settings(section)["alpha_beta"][1.0]
+    method = experiments.sensitivity_settings(chosen)["alpha_beta"][1.0]
     stages = [("cascading", 3)]
     pairs = randomization.compare(
         chain(), inputs(2), [method], stages, 2, 2, "estimated", "test", 2, inputs(3)
@@ -572,15 +576,15 @@ def test_sensitivity_rows() -> None:
 
 
 def test_agreement_has_a_row_for_each_pair() -> None:
-    section = {**SECTION, "methods": ["gradient", "input_x_gradient", "lrp_0"]}
+    chosen = saliency(**{**SECTION, "methods": ["gradient", "input_x_gradient", "lrp_0"]})
     model, maps = chain(), inputs(3)
-    found = experiments.agreement_rows([model, model], maps, "noisy", section, 2)
+    found = experiments.agreement_rows([model, model], maps, "noisy", chosen, 2)
     pairs = [(row["method"], row["other"]) for row in found]
-    assert pairs == list(itertools.combinations(section["methods"], 2))
+    assert pairs == list(itertools.combinations(chosen.methods, 2))
     for row in found:
         assert set(row) == set(table2.AGREEMENT_COLUMNS) and row["data_set"] == "noisy"
     both = [
-        randomization.explained(METHODS[name], model, maps, 2, 2) for name in section["methods"][:2]
+        randomization.explained(METHODS[name], model, maps, 2, 2) for name in chosen.methods[:2]
     ]
     values = [similarity.pearson(*pair) for pair in zip(*both, strict=True)]
     assert found[0]["pearson"] == pytest.approx(np.mean(values))
@@ -591,16 +595,16 @@ def test_agreement_has_a_row_for_each_pair() -> None:
 @pytest.mark.parametrize("statistics", ["initial", "estimated"])
 def test_examples_are_cut_from_the_middle(statistics: str) -> None:
     methods = ["gradient", "deep_taylor_bn_identity"]
-    section = {**SECTION, "methods": methods, "batch_norm_statistics": statistics}
+    chosen = saliency(**{**SECTION, "methods": methods, "batch_norm_statistics": statistics})
     model, maps = chain(), inputs(2)
-    found = experiments.example_maps(model, maps, 0.8, section, 2)
+    found = experiments.example_maps(model, maps, 0.8, chosen, 2)
     middle = slice(2, 10)
     np.testing.assert_array_equal(found["kappa"], maps[0, middle, middle, 0])
-    assert list(found["methods"]) == section["methods"]
+    assert list(found["methods"]) == chosen.methods
     assert found["maps"].shape == (2, 3, 8, 8)
     assert found["alpha_beta"].shape == (2, 8, 8) and found["epsilon"].shape == (2, 8, 8)
-    assert list(found["alpha_beta_values"]) == section["betas"]
-    assert list(found["epsilon_values"]) == section["epsilons"]
+    assert list(found["alpha_beta_values"]) == chosen.betas
+    assert list(found["epsilon_values"]) == chosen.epsilons
     network, trained = model
     for place, layers in enumerate((range(0), range(1), range(3))):
         weights = randomization.reinitialized(network, trained, layers, 2, 0)

@@ -137,7 +137,8 @@ def test_saving_needs_no_suffix_and_tells_where_it_came_from(tmp_path):
 _DRAW = """
 import sys
 import numpy as np
-from kappascope.figures import contours, correlations, style
+from kappascope.chapters.matilla2020.figures import contours, correlations
+from kappascope.reporting import style
 sys.path.insert(0, sys.argv[1])
 import test_figures
 figure = contours.contour_panels(test_figures.six_panels())

@@ -1,6 +1,7 @@
 """Which module may import which: the library knows no chapter, a chapter no other chapter."""
 
 import ast
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,3 +77,12 @@ def test_figures_and_tables_bring_no_jax(name: str) -> None:
 
 def test_nothing_imports_snakemake() -> None:
     assert not {name for name, to in ARROWS.items() if any("snakemake" in x for x in to)}
+
+
+def test_the_page_on_the_layout_is_drawn_from_the_code(root: Path) -> None:
+    found = importlib.util.spec_from_file_location("draw", root / "docs/draw_architecture.py")
+    assert found is not None and found.loader is not None
+    draw = importlib.util.module_from_spec(found)
+    found.loader.exec_module(draw)
+    written = (root / "docs/reference/architecture.md").read_text(encoding="utf-8")
+    assert written == draw.page(), "run: python docs/draw_architecture.py"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typed import typed
 
 from kappascope.maps.dataset import MapSet
 from kappascope.maps.noise import add_shape_noise, shape_noise, shape_noise_sigma
@@ -116,9 +117,9 @@ def test_maps_are_the_same_however_many_are_smoothed_together(
     }
     drawn = np.random.default_rng(0).normal(size=(4, 64, 64)).astype(np.float32)
     maps = dataclasses.replace(a_set(), convergence=drawn)
-    together = prediction.observed(maps, data_set, spec, rebin)
+    together = prediction.observed(maps, data_set, typed(spec), rebin)
     assert together.shape == (4, 64 // rebin, 64 // rebin)
     monkeypatch.setattr(prediction, "AT_ONCE", at_once)
-    np.testing.assert_array_equal(prediction.observed(maps, data_set, spec, rebin), together)
+    np.testing.assert_array_equal(prediction.observed(maps, data_set, typed(spec), rebin), together)
     none = maps.select(np.zeros(4, bool))
-    assert prediction.observed(none, data_set, spec, rebin).shape == (0, *together.shape[1:])
+    assert prediction.observed(none, data_set, typed(spec), rebin).shape == (0, *together.shape[1:])

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from typed import section
 
 from kappascope.attribution.methods import attribute
 from kappascope.errors import InputError
@@ -93,9 +94,10 @@ def test_residual_stages_halve_the_maps() -> None:
 
 
 def test_the_config_chooses_the_network() -> None:
-    section = {"width": 4, "padding": "SAME"}
     for name in ("resnet18", "convergence_cnn"):
-        network = architectures.regressor(64, {**section, "architecture": name})
+        network = architectures.regressor(
+            64, section("network", width=4, padding="SAME", architecture=name)
+        )
         assert (network.name, network.outputs) == (name, 2)
 
 

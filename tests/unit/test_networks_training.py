@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from typed import section
 
 from kappascope import randomness
 from kappascope.errors import InputError
@@ -436,10 +437,10 @@ def test_what_is_no_number_is_refused_in_one_line(tmp_path: Path, spoilt: str) -
 
 
 def test_settings_are_the_networks_section_of_the_config() -> None:
-    section = {**dataclasses.asdict(SETTINGS), "width": 8, "padding": "SAME"}
-    assert training.Settings.of(section) == SETTINGS
+    given = section("network", **dataclasses.asdict(SETTINGS), width=8, padding="SAME")
+    assert training.Settings.of(given) == SETTINGS
     with pytest.raises(KeyError):
-        training.Settings.of({"epochs": 3})
+        training.Settings.of(section("network", epochs=3))
 
 
 # Maps as the network sees them.

@@ -54,13 +54,16 @@ def test_a_change_of_code_anywhere_along_the_imports_counts(package, file):
     assert digest("kappascope.a") != before
 
 
-def test_what_runs_scripts_is_no_part_of_their_results(package):
+def test_what_runs_scripts_and_models_of_the_config_are_no_part_of_results(package):
     write, digest = package
-    write("workflow_script.py", "from kappascope import locks\n")
+    write("workflow/__init__.py", "")
+    write("workflow/script.py", "from kappascope import locks\n")
+    write("config.py", "meaning = 1\n")
     write("locks.py", "wait = 1\n")
-    write("script.py", "from kappascope.workflow.script import run\nfrom kappascope import b\n")
+    code = "from kappascope.workflow.script import run\nfrom kappascope import b, config\n"
+    write("script.py", code)
     before = digest("script.py")
-    for name in ("workflow_script.py", "locks.py"):
+    for name in ("workflow/script.py", "locks.py", "config.py"):
         write(name, (provenance.SOURCE / name).read_text() + "new = 1\n")
     assert digest("script.py") == before
     write("b.py", "x = 2\n")
@@ -70,7 +73,13 @@ def test_what_runs_scripts_is_no_part_of_their_results(package):
 def test_no_script_of_the_workflow_depends_on_locks_and_checksums():
     for script in (provenance.ROOT / "scripts").glob("*.py"):
         names = {file.name for file in provenance.sources(f"scripts/{script.name}")}
-        assert not names & {"workflow_script.py", "running.py", "integrity.py"}, script.name
+        assert not names & {
+            "script.py",
+            "running.py",
+            "integrity.py",
+            "sections.py",
+            "config.py",
+        }, script.name
 
 
 def test_a_change_of_what_is_not_imported_does_not_count(package):
@@ -144,7 +153,7 @@ def test_a_name_of_no_module_is_told(name):
 
 def test_the_hash_is_the_same_in_another_process_that_imports_nothing():
     code = (
-        "import sys; from kappascope import provenance; "
+        "import sys; from kappascope.workflow import provenance; "
         "print(provenance.source_hash('kappascope.reporting.claims')); "
         "sys.exit('kappascope.reporting.claims' in sys.modules)"
     )

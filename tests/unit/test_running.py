@@ -24,7 +24,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def other_process(statement: str) -> subprocess.CompletedProcess[str]:
-    code = f"from kappascope import running\n{statement}"
+    code = f"from kappascope.workflow import running\n{statement}"
     return subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
     )

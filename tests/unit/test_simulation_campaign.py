@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typed import typed
 
 from kappascope.cosmology.model import Cosmology, matter_power
 from kappascope.errors import InputError
@@ -161,9 +162,9 @@ def test_a_batch_keeps_the_order_of_maps_that_came_in_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listed = [campaign.Box("training", 0, 1, (1, 3, 5, 7))]
-    campaign.write_batch(tmp_path / "whole.h5", listed, PARAMETERS, SPEC)
+    campaign.write_batch(tmp_path / "whole.h5", listed, PARAMETERS, typed(SPEC))
     monkeypatch.setattr(campaign, "PIECE_SHARE", 2.01 * 4 * 16**2 / PROJECTIONS_BYTES)
-    campaign.write_batch(tmp_path / "pieces.h5", listed, PARAMETERS, SPEC)
+    campaign.write_batch(tmp_path / "pieces.h5", listed, PARAMETERS, typed(SPEC))
     assert (tmp_path / "pieces.h5").read_bytes() == (tmp_path / "whole.h5").read_bytes()
 
 
@@ -211,7 +212,7 @@ def test_a_batch_file_holds_its_boxes(tmp_path: Path) -> None:
         campaign.Box("training", 0, 0, (0, 1)),
         campaign.Box("testing", 1, 0, (0,)),
     ]
-    campaign.write_batch(tmp_path / "batch_0.h5", listed, PARAMETERS, SPEC)
+    campaign.write_batch(tmp_path / "batch_0.h5", listed, PARAMETERS, typed(SPEC))
     maps = read_maps([tmp_path / "batch_0.h5"])
     assert maps.convergence is not None
     assert maps.convergence.shape == (3, 16, 16)
@@ -222,7 +223,7 @@ def test_a_batch_file_holds_its_boxes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(maps.convergence[:2], simulate(listed[0]))
     assert [path.name for path in tmp_path.iterdir()] == ["batch_0.h5"]
     # The same batch is the same file.
-    campaign.write_batch(tmp_path / "again.h5", listed, PARAMETERS, SPEC)
+    campaign.write_batch(tmp_path / "again.h5", listed, PARAMETERS, typed(SPEC))
     assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "batch_0.h5").read_bytes()
 
 
@@ -236,6 +237,6 @@ def test_a_simulation_that_blows_up_says_so_and_leaves_no_file(
     )
     listed = [campaign.Box("training", 1, 0, (0,))]
     with pytest.raises(InputError, match=r"box 0 of cosmology 1.*simulation\.steps") as caught:
-        campaign.write_batch(tmp_path / "batch_0.h5", listed, PARAMETERS, SPEC)
+        campaign.write_batch(tmp_path / "batch_0.h5", listed, PARAMETERS, typed(SPEC))
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())

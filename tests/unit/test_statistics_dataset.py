@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xarray
+from typed import typed
 
 from kappascope.errors import InputError
 from kappascope.maps.archives import import_maps
@@ -166,7 +167,7 @@ def test_a_folder_of_real_maps_becomes_statistics(
     import_maps("folder", real_data / "kappa", table, [tmp_path / "maps.h5"])
     spec = a_spec()
     spec["statistics"].update(estimator="lenstools", periodic_peaks=True)
-    found = measure_dataset([tmp_path / "maps.h5"], "noiseless", spec)
+    found = measure_dataset([tmp_path / "maps.h5"], "noiseless", typed(spec))
     assert len(set(found["split"].values)) == 1  # one light cone stays in one split
     wanted = json.loads((reference / "lenstools_statistics.json").read_text())["maps"]
     for row, name in enumerate(names):
@@ -179,10 +180,10 @@ def test_a_folder_of_real_maps_becomes_statistics(
 def test_an_unknown_statistic_or_data_set_is_one_line(paths: list[Path]) -> None:
     spec = a_spec()
     with pytest.raises(InputError, match="data_set: got 'clean'"):
-        measure_dataset(paths, "clean", spec)
+        measure_dataset(paths, "clean", typed(spec))
     spec["statistics"]["names"] = ["v3"]
     with pytest.raises(InputError, match="did you mean 'v"):
-        measure_dataset(paths, "noiseless", spec)
+        measure_dataset(paths, "noiseless", typed(spec))
 
 
 def test_a_truncated_file_of_statistics_is_one_line(paths: list[Path], tmp_path: Path) -> None:

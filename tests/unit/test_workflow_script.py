@@ -11,7 +11,8 @@ import pytest
 HEAD = """
 import gc, os, signal, sys, time
 from types import SimpleNamespace
-from kappascope import files, workflow_script
+from kappascope import files
+from kappascope.workflow import script
 from kappascope.errors import InputError
 
 def work(inputs, outputs, spec):
@@ -19,7 +20,7 @@ def work(inputs, outputs, spec):
         scratch.write_text("half")
         {work}
 
-workflow_script.run(
+script.run(
     work,
     SimpleNamespace(
         params=SimpleNamespace(spec={{}}), log=["logs/work.log"], rule="work", threads=1,

@@ -28,11 +28,17 @@ BAD_CONFIG = {
     "an unknown statistic": (("statistics={beyond: [pfd]}",), ("statistics.beyond", "pdf?")),
     "CosmoGrid": (("maps={source: cosmogrid}",), ("maps.source", "cosmogrid", "6.87 arcmin")),
     "an archive that is nowhere": (("maps={source: columbia}",), ("maps.path", "null")),
-    "images that are nowhere": (("lenses={own_images: n.npz}",), ("lenses.own_images", "n.npz")),
-    "images of an odd size": (("lenses={pixels: 50}",), ("lenses.pixels", "50", "multiple of 8")),
+    "images that are nowhere": (
+        ("wilde2022={own_images: n.npz}",),
+        ("wilde2022.own_images", "n.npz"),
+    ),
+    "images of an odd size": (
+        ("wilde2022={images: {pixels: 50}}",),
+        ("wilde2022.images.pixels", "50", "multiple of 8"),
+    ),
     "sources faint to bright": (
-        ("lenses={source_magnitudes: [25, 22]}",),
-        ("lenses.source_magnitudes", "[25, 22]"),
+        ("wilde2022={images: {source_magnitudes: [25, 22]}}",),
+        ("wilde2022.images.source_magnitudes", "[25, 22]"),
     ),
     "a folder without a table": (("maps={source: folder, path: .}",), ("maps.table", "Omega_m")),
 }
@@ -52,7 +58,7 @@ def test_names_that_snakemake_takes_for_patterns_are_refused(
     ended = fresh.run("statistics", "--cores", "1", *options(folder, table))
     assert_one_line(ended, "kappa_{z1.0}_0.npy", "has braces in its name", "rename it")
     (fresh.root / "lens_{z1}.npz").write_bytes(b"never read")
-    chosen = (*SMOKE, 'lenses={own_images: "lens_{z1}.npz"}')
+    chosen = (*SMOKE, 'wilde2022={own_images: "lens_{z1}.npz"}')
     assert_one_line(fresh.run("--cores", "1", *chosen), "lens_{z1}.npz", "has braces in its name")
     assert not (fresh.root / "results").exists()
 
@@ -174,7 +180,7 @@ def test_own_images_of_galaxies_are_scored_or_refused(rerun: Checkout, tmp_path:
         "names": np.array(["mine", "yours"]),
     }
     path = tmp_path / "own.npz"
-    chosen = ("--cores", "1", *SMOKE, f"lenses={{own_images: {path}}}")
+    chosen = ("--cores", "1", *SMOKE, f"wilde2022={{own_images: {path}}}")
     table = rerun.root / "results/smoke/wilde2022/real.csv"
     np.savez(path, **{**content, "bands": np.array(["VIS", "Y"])})
     ended = rerun.run("wilde2022", *chosen)

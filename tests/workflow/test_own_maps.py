@@ -98,7 +98,7 @@ def test_a_folder_of_real_maps(fresh: Checkout, real_data: Path, tmp_path: Path)
     found = statistics(
         fresh,
         *options(real_data / "kappa", table, pixels=256),
-        "constraints={data_sets: [noiseless]}",
+        "data_sets=[noiseless]",
     )
     assert {row["data_set"] for row in found} == {"noiseless"}
     assert {row["maps"] for row in found} == {"3"}
@@ -133,7 +133,7 @@ def test_maps_are_held_against_theory_in_their_own_cosmologies(
     folder, rows = a_folder(tmp_path / "maps", 6)
     table = write_table(tmp_path / "maps.csv", rows)
     other = "cosmology={fiducial: {omega_matter: 0.3, sigma_8: 0.8}}"
-    noiseless = "constraints={data_sets: [noiseless]}"
+    noiseless = "data_sets=[noiseless]"
     ended = fresh.run("maps", "--cores", "2", *options(folder, table), other, noiseless)
     assert ended.status == 0, ended.text
     found = rows_of(fresh.root / "results/mine/matilla2020/map_properties.csv")
@@ -160,7 +160,7 @@ def test_the_layouts_of_archives(fresh: Checkout, tmp_path: Path, source: str) -
         fresh,
         *options(archive, None, source=source, pixels=256),
         "statistics={beyond: []}",
-        "constraints={data_sets: [noiseless]}",
+        "data_sets=[noiseless]",
     )
     assert len({row["sigma_8"] for row in found}) == 2
     assert {row["maps"] for row in found} == {"3"}

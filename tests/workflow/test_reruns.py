@@ -194,7 +194,7 @@ def test_a_chapter_of_the_paper_reruns_the_paper(rerun: Checkout) -> None:
 
 
 def test_more_bootstraps_rerun_constraints_only(rerun: Checkout, has_real_data: bool) -> None:
-    planned = rerun.planned("--config", "tier=smoke", "constraints={bootstrap: 21}")
+    planned = rerun.planned("--config", "tier=smoke", "matilla2020={constraints: {bootstrap: 21}}")
     expected = {
         "constrain",
         "emulator_checks",

@@ -114,11 +114,11 @@ def test_table1_holds_24_finite_numbers(finished: Checkout) -> None:
 
 def test_table2_has_every_method_coefficient_and_data_set(finished: Checkout) -> None:
     rows = rows_of(finished.root / "results/smoke/matilla2020/table2.csv")
-    section = configuration.load("smoke")["saliency"]
+    section = configuration.load("smoke").matilla2020.saliency
     keys = {(row["data_set"], row["method"], row["coefficient"]) for row in rows}
-    assert len(rows) == len(keys) == 2 * len(section["methods"]) * 4
+    assert len(rows) == len(keys) == 2 * len(section.methods) * 4
     for row in rows:
-        assert int(row["comparisons"]) + int(row["empty"]) == section["maps"] * section["repeats"]
+        assert int(row["comparisons"]) + int(row["empty"]) == section.maps * section.repeats
 
 
 def test_relevance_shares_are_percentages_of_every_region(finished: Checkout) -> None:
@@ -165,7 +165,7 @@ def test_lenses_are_scored_and_explained(finished: Checkout, real_data: Path) ->
     folder = finished.root / "results/smoke/wilde2022"
     for file in [*folder.glob("*.csv"), *(folder.parent / "rosenzweig2021").glob("*.csv")]:
         assert ",nan" not in file.read_text().lower(), file.name
-    section = configuration.load("smoke")["lenses"]
+    section = configuration.load("smoke").wilde2022.explanation
     accuracy = {row["measure"]: row for row in rows_of(folder / "finder.csv")}
     assert set(accuracy) == {"precision", "recall", "f1", "auc"}
     assert all(0 <= float(row["value"]) <= 1 for row in accuracy.values())
@@ -173,21 +173,21 @@ def test_lenses_are_scored_and_explained(finished: Checkout, real_data: Path) ->
     assert {row["system"].split()[0] for row in real} == {"SLACS", "COSMOS-Web"}
     assert all(0 <= float(row["lens_percent"]) <= 100 for row in real)
     shares = {(row["method"], row["output"]) for row in rows_of(folder / "shares.csv")}
-    assert shares == {(name, k) for name in section["methods"] for k in "01"}
+    assert shares == {(name, k) for name in section.methods for k in "01"}
     randomized = {row["method"] for row in rows_of(folder / "randomization.csv")}
-    assert randomized == {n for n in section["methods"] if not n.startswith("grad_cam.")}
+    assert randomized == {n for n in section.methods if not n.startswith("grad_cam.")}
 
 
 def test_nonlinear_saliency_is_told_for_every_example(finished: Checkout) -> None:
     folder = finished.root / "results/smoke/rosenzweig2021"
-    section = configuration.load("smoke")["nonlinear"]
+    section = configuration.load("smoke").rosenzweig2021
     rows = rows_of(folder / "examples.csv")
-    assert len(rows) == 2 * 2 * (section["images"] + section["digits"])
+    assert len(rows) == 2 * 2 * (section.images + section.digits)
     for row in rows:
         assert float(row["best_percent"]) >= float(row["start_percent"]) - 1e-3
         assert row["rises"] in "01" and 0 <= float(row["at_limits_percent"]) <= 100
     kappa = rows_of(folder / "kappa.csv")
-    assert len(kappa) == 2 * 2 * 2 * section["kappa_maps"]
+    assert len(kappa) == 2 * 2 * 2 * section.kappa_maps
     # The output is moved in the direction asked for, or told to be where it was.
     for row in kappa:
         change = float(row["change"])
@@ -204,12 +204,12 @@ def test_groups_add_up_and_nothing_is_nan(finished: Checkout) -> None:
     for row in rows_of(folder / "groups.csv"):
         key = (row["network"], row["map"], row["parameter"])
         scores[key] = scores.get(key, 0.0) + float(row["score"])
-    section = configuration.load("smoke")["groups"]
-    maps = section["structures"]["maps"] * configuration.load("smoke")["cosmology"]["number"]
-    assert len(scores) == 2 * maps * section["network"]["networks"]
+    section = configuration.load("smoke").you2023
+    maps = section.structures.maps * configuration.load("smoke").cosmology.number
+    assert len(scores) == 2 * maps * section.network.networks
     assert all(abs(score - 1) < 1e-4 for score in scores.values())
     compared = {row["method"] for row in rows_of(folder / "baselines.csv")}
-    assert compared == {"random", "sum_of_parts", *section["baselines"]["methods"]}
+    assert compared == {"random", "sum_of_parts", *section.baselines.methods}
 
 
 def test_transformations_are_told_with_errors(finished: Checkout) -> None:
@@ -244,7 +244,7 @@ def test_nothing_in_the_paper_leaves_its_page(finished: Checkout) -> None:
 
 def test_the_effective_config_lies_beside_the_results(finished: Checkout) -> None:
     written = yaml.safe_load((finished.root / "results/smoke/config.yaml").read_text())
-    assert written == configuration.load("smoke")
+    assert written == configuration.load("smoke").model_dump()
 
 
 def test_nothing_half_written_stays(finished: Checkout) -> None:

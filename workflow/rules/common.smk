@@ -1,6 +1,7 @@
 """Configuration, paths and the one way in which rules say what they depend on."""
 
 import csv
+import functools
 import os
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from snakemake.cli import parse_args
 # This checkout's code, whatever is installed: jobs import the same, by PYTHONPATH below.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from kappascope.errors import InputError
+from kappascope.files import name_problem
 from kappascope.workflow import configuration, integrity, provenance, running
 from kappascope.workflow import resources as measured
-from kappascope.errors import InputError
 
 # One core a job, as for JAX: threads of two jobs that wait for each other's cores slow small matrix
 # products down three times. One arena: memory then does not grow with the number of maps.
@@ -40,14 +42,15 @@ def refuse(problem):
 
 
 try:
-    config = configuration.from_command_line(config, ROOT)
-    SIMULATED = config["maps"]["source"] == "simulation"
-    ROWS = configuration.cosmologies(config, ROOT) if SIMULATED else []
+    CONFIG = configuration.from_command_line(config, ROOT)
+    config = CONFIG.model_dump()
+    SIMULATED = CONFIG.maps.source == "simulation"
+    ROWS = configuration.cosmologies(CONFIG, ROOT) if SIMULATED else []
 except InputError as error:
     refuse(error)
 
-DATA_SETS = config["constraints"]["data_sets"]
-NETWORK_NUMBERS = list(range(config["network"]["seeds"]))
+DATA_SETS = CONFIG.data_sets
+NETWORK_NUMBERS = list(range(CONFIG.network.networks))
 REAL_DATA = Path(
     os.environ.get("KAPPASCOPE_REAL_DATA", ROOT.parent / "shared" / "realdata")
 )
@@ -97,12 +100,23 @@ def benchmark_of(name):
 
 def resources_of(rule):
     """Time, memory and cores of a rule's job."""
-    return measured.resources(rule, config)
+    return measured.resources(rule, CONFIG)
 
 
 def spec(script, sections, **more):
-    """Config sections, further plain values and code: all that the outputs depend on."""
-    chosen = {name: config[name] for name in sections}
+    """Config sections, further plain values and code: all that the outputs depend on.
+
+    Sections go by dotted names; a script finds them under the last part. Of a section with
+    brackets behind it only these keys: "maps[pixels, pixel_arcmin]".
+    """
+    chosen = {}
+    for section in sections:
+        path, _, keys = section.rstrip("]").partition("[")
+        value = functools.reduce(
+            lambda inner, name: inner[name], path.split("."), config
+        )
+        only = [name.strip() for name in keys.split(",")] if keys else None
+        chosen[path] = {name: value[name] for name in only} if only else value
     return {**chosen, **more, "code": provenance.source_hash(f"scripts/{script}.py")}
 
 
@@ -144,7 +158,7 @@ def listed_files():
     files = [os.path.join(maps["path"], name) for name in sorted(filter(None, names))]
     listed = [maps["table"], *(file for file in files if os.path.isfile(file))]
     for file in listed:
-        if problem := configuration.name_problem(file):
+        if problem := name_problem(file):
             refuse(f"{file}: {problem}")
     return listed
 
@@ -165,7 +179,7 @@ def prepare_run():
     """Claim the folder and see to what earlier runs left, unless nothing is to be run."""
     if not workflow.is_main_process or "snakemake" not in sys.argv[0]:
         return
-    for warning in configuration.warnings(config):
+    for warning in configuration.warnings(CONFIG):
         running.tell(f"warning: {warning}")
     given = parse_args(sys.argv[1:])[1]
     if any(getattr(given, name, None) for name in ONLY_READING):
@@ -219,6 +233,8 @@ def targets():
     return named
 
 
+# The number of networks does not change what one learns.
+ONE_NETWORK = {k: v for k, v in config["network"].items() if k != "networks"}
 STATISTICS = result("statistics/{data_set}.nc")
 NETWORK = result("networks/{data_set}/{number}/network.npz")
 PREDICTIONS = result("networks/{data_set}/predictions.nc")

@@ -5,6 +5,8 @@ makes   results/maps/{digest}/batch_{k}.h5, matilla2020/{validation,gallery}.{pd
         statistics/{data_set}.nc, map_properties.csv, validation_{moments,power}.csv
 """
 
+from kappascope.cosmology.table import is_fiducial
+
 
 localrules:
     plot_maps,
@@ -16,9 +18,7 @@ if SIMULATED:
         for row in sorted(ROWS, key=lambda row: row["cosmology"])
     ]
     FIDUCIAL = next(
-        row["cosmology"]
-        for row in ROWS
-        if configuration.is_fiducial(row, config["cosmology"]["fiducial"])
+        row["cosmology"] for row in ROWS if is_fiducial(row, CONFIG.cosmology.fiducial)
     )
 
     rule simulate_maps:
@@ -63,9 +63,8 @@ else:
         params:
             spec=lambda wildcards: spec(
                 "import_maps",
-                ["seed"],
+                ["seed", "cosmology.fiducial"],
                 maps=MAPS_MADE_FROM["maps"],
-                fiducial=config["cosmology"]["fiducial"],
             ),
         script:
             "../../scripts/import_maps.py"
@@ -94,8 +93,7 @@ rule validate_maps:
     params:
         spec=spec(
             "validate_maps",
-            ["seed", "cosmology", "maps", "noise"],
-            fiducial=config["cosmology"]["fiducial"],
+            ["seed", "cosmology", "cosmology.fiducial", "maps", "noise"],
             data_sets=DATA_SETS,
             jax=True,
         ),

@@ -25,7 +25,6 @@ localrules:
     plot_known_answers,
 
 
-FIDUCIAL_PARAMETERS = config["cosmology"]["fiducial"]
 CONTOUR_FIGURES = {"fig1": "noiseless", "fig2": "noisy"}
 
 
@@ -49,9 +48,8 @@ rule constrain:
     params:
         spec=lambda wildcards: spec(
             "constrain",
-            ["seed", "statistics", "constraints"],
+            ["seed", "statistics", "matilla2020.constraints", "cosmology.fiducial"],
             data_set=wildcards.data_set,
-            fiducial=FIDUCIAL_PARAMETERS,
         ),
     script:
         "../../scripts/constrain.py"
@@ -131,9 +129,8 @@ rule correlations:
     params:
         spec=spec(
             "correlations",
-            ["statistics"],
+            ["statistics", "cosmology.fiducial"],
             data_sets=DATA_SETS,
-            fiducial=FIDUCIAL_PARAMETERS,
         ),
     script:
         "../../scripts/correlations.py"
@@ -181,9 +178,8 @@ rule fit_linear_model:
     params:
         spec=spec(
             "linear_model",
-            ["statistics"],
+            ["statistics", "cosmology.fiducial"],
             data_sets=DATA_SETS,
-            fiducial=FIDUCIAL_PARAMETERS,
         ),
     script:
         "../../scripts/linear_model.py"
@@ -221,9 +217,8 @@ rule emulator_checks:
     params:
         spec=spec(
             "emulator_checks",
-            ["seed", "statistics", "constraints"],
+            ["seed", "statistics", "matilla2020.constraints", "cosmology.fiducial"],
             data_sets=DATA_SETS,
-            fiducial=FIDUCIAL_PARAMETERS,
         ),
     script:
         "../../scripts/emulator_checks.py"
@@ -268,8 +263,7 @@ rule published_network:
     params:
         spec=spec(
             "published_network",
-            ["seed", "constraints"],
-            fiducial=FIDUCIAL_PARAMETERS,
+            ["seed", "matilla2020.constraints", "cosmology.fiducial"],
         ),
     script:
         "../../scripts/published_network.py"
@@ -334,7 +328,7 @@ CONTROLS = [
     "planted_high",
 ]
 KNOWN = matilla("saliency/known_answers/{control}/{number}/network.npz")
-KNOWN_NUMBERS = list(range(config["known_answers"]["networks"]))
+KNOWN_NUMBERS = list(range(CONFIG.matilla2020.known_answers.networks))
 FIGURES["matilla2020"] = (
     [figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS]
     + ["fig3", "fig7", "validation", "gallery", "statistics"]
@@ -380,7 +374,7 @@ rule randomize:
     params:
         spec=lambda wildcards: spec(
             "randomize",
-            ["seed", "cosmology", "maps", "noise", "saliency"],
+            ["seed", "cosmology", "maps", "noise", "matilla2020.saliency"],
             data_set=wildcards.data_set,
             jax=True,
         ),
@@ -406,7 +400,7 @@ rule relevance:
     params:
         spec=lambda wildcards: spec(
             "relevance",
-            ["seed", "maps", "noise", "saliency"],
+            ["seed", "maps", "noise", "matilla2020.saliency"],
             data_set=wildcards.data_set,
             jax=True,
         ),
@@ -579,7 +573,7 @@ rule known_answers:
             wildcards.control,
             spec(
                 "known_answers",
-                ["seed", "maps", "noise", "network", "known_answers"],
+                ["seed", "maps", "noise", "network", "matilla2020.known_answers"],
                 control=wildcards.control,
                 jax=True,
             ),
@@ -606,7 +600,7 @@ rule judge_methods:
     resources:
         **resources_of("judge_methods"),
     params:
-        spec=spec("judge_methods", ["seed", "saliency"], jax=True),
+        spec=spec("judge_methods", ["seed", "matilla2020.saliency"], jax=True),
     script:
         "../../scripts/judge_methods.py"
 

@@ -34,8 +34,7 @@ rule train_network:
             spec(
                 "train_network",
                 ["seed", "maps", "noise"],
-                # The number of networks does not change what one learns.
-                network={k: v for k, v in config["network"].items() if k != "seeds"},
+                network=ONE_NETWORK,
                 data_set=wildcards.data_set,
                 index=int(wildcards.number),
                 jax=True,
@@ -98,7 +97,7 @@ rule plot_networks:
     resources:
         **resources_of("plot_networks"),
     params:
-        spec=spec("plot_networks", ["network"], data_sets=DATA_SETS),
+        spec=spec("plot_networks", ["network[networks]"], data_sets=DATA_SETS),
     script:
         "../../scripts/plot_networks.py"
 
@@ -122,9 +121,8 @@ rule network_accuracy:
     params:
         spec=spec(
             "network_accuracy",
-            ["seed", "constraints"],
+            ["seed", "matilla2020.constraints", "cosmology.fiducial"],
             data_sets=DATA_SETS,
-            fiducial=config["cosmology"]["fiducial"],
         ),
     script:
         "../../scripts/network_accuracy.py"

@@ -54,7 +54,7 @@ rule nonlinear_saliency:
     params:
         spec=spec(
             "nonlinear_saliency",
-            ["seed", "cosmology", "maps", "noise", "digits", "nonlinear"],
+            ["seed", "cosmology", "maps", "noise", "digits", "rosenzweig2021"],
             data_set=DATA_SETS[0],
             jax=True,
         ),

@@ -16,9 +16,9 @@ localrules:
 
 
 BAND_NETWORK = {
-    **{k: v for k, v in config["network"].items() if k != "seeds"},
+    **ONE_NETWORK,
     **{
-        name: config["trim"][name]
+        name: config["singh2020"]["bands"][name]
         for name in ("architecture", "width", "epochs", "peak_learning_rate")
     },
     # A bias as large as the outputs would drown the scores of bands, which share it out.
@@ -26,7 +26,7 @@ BAND_NETWORK = {
 }
 BAND_MAPS = {
     **config["maps"],
-    "smoothing_arcmin": config["trim"]["smoothing_arcmin"],
+    "smoothing_arcmin": config["singh2020"]["bands"]["smoothing_arcmin"],
 }
 BAND_NETWORKS = singh("networks/{number}/network.npz")
 BANDS = singh("bands.npz")
@@ -102,7 +102,9 @@ rule train_band_network:
 rule band_curves:
     input:
         maps=MAPS,
-        networks=expand(BAND_NETWORKS, number=range(config["trim"]["networks"])),
+        networks=expand(
+            BAND_NETWORKS, number=range(config["singh2020"]["bands"]["networks"])
+        ),
     output:
         arrays=BANDS,
         accuracy=report(
@@ -126,7 +128,12 @@ rule band_curves:
     resources:
         **resources_of("band_curves"),
     params:
-        spec=spec("band_curves", ["seed", "noise", "trim"], maps=BAND_MAPS, jax=True),
+        spec=spec(
+            "band_curves",
+            ["seed", "noise", "singh2020.bands"],
+            maps=BAND_MAPS,
+            jax=True,
+        ),
     script:
         "../../scripts/band_curves.py"
 
@@ -185,7 +192,9 @@ rule planted_frequency:
     resources:
         **resources_of("planted_frequency"),
     params:
-        spec=spec("planted_frequency", ["seed", "planted_frequency"], jax=True),
+        spec=spec(
+            "planted_frequency", ["seed", "singh2020.planted_frequency"], jax=True
+        ),
     script:
         "../../scripts/planted_frequency.py"
 
@@ -228,7 +237,7 @@ rule topics:
     resources:
         **resources_of("topics"),
     params:
-        spec=spec("topics", ["seed", "topics"], jax=True),
+        spec=spec("topics", ["seed", "singh2020.topics"], jax=True),
     script:
         "../../scripts/topics.py"
 
@@ -273,7 +282,7 @@ rule digits:
     resources:
         **resources_of("digits"),
     params:
-        spec=spec("digits", ["seed", "digits"], jax=True),
+        spec=spec("digits", ["seed", "digits", "singh2020.basis_images"], jax=True),
     script:
         "../../scripts/digits.py"
 
@@ -316,7 +325,7 @@ rule sounds:
     resources:
         **resources_of("sounds"),
     params:
-        spec=spec("sounds", ["seed", "sounds"], jax=True),
+        spec=spec("sounds", ["seed", "singh2020.sounds"], jax=True),
     script:
         "../../scripts/sounds.py"
 
@@ -347,7 +356,9 @@ rule plot_sounds:
 rule learn_dictionaries:
     input:
         maps=MAPS,
-        network=NETWORK.format(data_set=config["dictionary"]["data_set"], number=0),
+        network=NETWORK.format(
+            data_set=config["singh2020"]["dictionary"]["data_set"], number=0
+        ),
     output:
         table=singh("dictionary.csv"),
         atoms=singh("atoms.npz"),
@@ -360,7 +371,9 @@ rule learn_dictionaries:
     resources:
         **resources_of("learn_dictionaries"),
     params:
-        spec=spec("dictionary", ["seed", "maps", "noise", "dictionary"], jax=True),
+        spec=spec(
+            "dictionary", ["seed", "maps", "noise", "singh2020.dictionary"], jax=True
+        ),
     script:
         "../../scripts/dictionary.py"
 

@@ -11,12 +11,11 @@ localrules:
     plot_lenses,
 
 
-LENS_SECTION = config["lenses"]
 LENS_IMAGES = wilde("images.h5")
 LENS_NETWORK = wilde("networks/{task}/{number}/network.npz")
 LENS_FINDERS = [
     LENS_NETWORK.format(task="finder", number=k)
-    for k in range(LENS_SECTION["networks"])
+    for k in range(CONFIG.wilde2022.networks.networks)
 ]
 LOCATOR = LENS_NETWORK.format(task="locator", number=0)
 SORTER = LENS_NETWORK.format(task="sorter", number=0)
@@ -54,22 +53,8 @@ REAL_LENSES = real_files(
         for name in ("data.fits", "noise_map.fits", "psf.fits", "info.json")
     },
 )
-OWN_FILE = LENS_SECTION["own_images"]
+OWN_FILE = CONFIG.wilde2022.own_images
 OWN_IMAGES = {"own": OWN_FILE} if OWN_FILE else {}
-
-
-# What images depend on; the rest of the section is for networks and what is made of them.
-LENS_IMAGE_KEYS = (
-    *("pixels", "pixel_arcsec", "bands", "oversampling", "training", "testing"),
-    *(
-        "compound",
-        "compound_training",
-        "reach_arcsec",
-        "source_magnitudes",
-        "red_sources",
-    ),
-)
-LENS_IMAGES_DIGEST = provenance.digest({k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS})
 
 
 rule simulate_lenses:
@@ -87,8 +72,7 @@ rule simulate_lenses:
     params:
         spec=spec(
             "simulate_lenses",
-            ["seed"],
-            lenses={k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS},
+            ["seed", "wilde2022.images"],
             jax=True,
         ),
     script:
@@ -114,14 +98,10 @@ rule train_lens_network:
         **resources_of("train_lens_network"),
     params:
         spec=lambda wildcards: resumable(
-            f"{wildcards.task}-{wildcards.number}-{LENS_IMAGES_DIGEST}",
+            f"{wildcards.task}-{wildcards.number}-{provenance.digest(config['wilde2022']['images'])}",
             spec(
                 "train_lens_network",
-                ["seed"],
-                lenses={
-                    k: LENS_SECTION[k]
-                    for k in ("width", "epochs", "batch", "learning_rate")
-                },
+                ["seed", "wilde2022.networks[width, epochs, batch, learning_rate]"],
                 task=wildcards.task,
                 index=int(wildcards.number),
                 jax=True,
@@ -166,8 +146,7 @@ rule find_lenses:
     params:
         spec=spec(
             "find_lenses",
-            ["seed"],
-            lenses={k: LENS_SECTION[k] for k in LENS_IMAGE_KEYS},
+            ["seed", "wilde2022.images"],
             jax=True,
         ),
     script:
@@ -199,19 +178,7 @@ rule explain_lenses:
     params:
         spec=spec(
             "explain_lenses",
-            ["seed"],
-            lenses={
-                k: LENS_SECTION[k]
-                for k in (
-                    *LENS_IMAGE_KEYS,
-                    "methods",
-                    "explained",
-                    "probed",
-                    "randomized",
-                    "repeats",
-                    "dream_steps",
-                )
-            },
+            ["seed", "wilde2022.images", "wilde2022.explanation"],
             jax=True,
         ),
     script:

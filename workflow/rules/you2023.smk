@@ -14,14 +14,13 @@ localrules:
     plot_baselines,
 
 
-GROUPS = config["groups"]
+GROUPS = CONFIG.you2023
 GROUP_NETWORK = {
-    **{k: v for k, v in config["network"].items() if k != "seeds"},
-    **{k: v for k, v in GROUPS["network"].items() if k != "networks"},
+    **ONE_NETWORK,
+    **GROUPS.network.model_dump(exclude={"networks", "masked_share"}),
     "architecture": "cosmogrid_cnn",
-    "rebin": GROUPS["rebin"],
 }
-GROUP_NUMBERS = list(range(GROUPS["network"]["networks"]))
+GROUP_NUMBERS = list(range(GROUPS.network.networks))
 GROUP_NETWORKS = you("networks/{number}/network.npz")
 GROUP_MODELS = you("models/{number}.npz")
 TABLES["you2023"] = [
@@ -61,7 +60,7 @@ rule theorem:
     resources:
         **resources_of("theorem"),
     params:
-        spec=spec("theorem", [], groups={"theorem": GROUPS["theorem"]}),
+        spec=spec("theorem", ["you2023[theorem]"]),
     script:
         "../../scripts/theorem.py"
 
@@ -109,7 +108,9 @@ rule train_group_network:
                 "train_network",
                 ["seed", "maps", "noise"],
                 network=GROUP_NETWORK,
-                data_set=GROUPS["data_set"],
+                data_set=GROUPS.data_set,
+                rebin=GROUPS.rebin,
+                masked_share=GROUPS.network.masked_share,
                 index=int(wildcards.number),
                 jax=True,
             ),
@@ -140,15 +141,8 @@ rule train_sum_of_parts:
             f"parts-{wildcards.number}",
             spec(
                 "train_sum_of_parts",
-                ["seed", "maps", "noise"],
-                groups={
-                    k: GROUPS[k] for k in ("data_set", "rebin", "segments", "model")
-                },
-                checkpoints={
-                    "checkpoint_every_seconds": config["network"][
-                        "checkpoint_every_seconds"
-                    ]
-                },
+                ["seed", "maps", "noise", "you2023[data_set, rebin, segments, model]"],
+                checkpoint_every_seconds=CONFIG.network.checkpoint_every_seconds,
                 index=int(wildcards.number),
                 jax=True,
             ),
@@ -189,11 +183,12 @@ rule explain_groups:
     params:
         spec=spec(
             "explain_groups",
-            ["seed", "maps", "noise"],
-            groups={
-                k: GROUPS[k]
-                for k in ("data_set", "rebin", "segments", "model", "structures")
-            },
+            [
+                "seed",
+                "maps",
+                "noise",
+                "you2023[data_set, rebin, segments, model, structures]",
+            ],
             jax=True,
         ),
     script:
@@ -219,11 +214,12 @@ rule compare_attributions:
     params:
         spec=lambda wildcards: spec(
             "compare_attributions",
-            ["seed", "maps", "noise"],
-            groups={
-                k: GROUPS[k]
-                for k in ("data_set", "rebin", "segments", "model", "baselines")
-            },
+            [
+                "seed",
+                "maps",
+                "noise",
+                "you2023[data_set, rebin, segments, model, baselines]",
+            ],
             index=int(wildcards.number),
             jax=True,
         ),
@@ -286,10 +282,10 @@ rule plot_groups:
         spec=spec(
             "plot_groups",
             [],
-            field_arcmin=config["maps"]["pixels"] * config["maps"]["pixel_arcmin"],
+            field_arcmin=CONFIG.maps.pixels * CONFIG.maps.pixel_arcmin,
             thresholds={
-                "void": GROUPS["structures"]["void_below"],
-                "cluster": GROUPS["structures"]["cluster_above"],
+                "void": GROUPS.structures.void_below,
+                "cluster": GROUPS.structures.cluster_above,
             },
         ),
     script:

@@ -1,6 +1,5 @@
-"""What a network looks at: attribution methods, and tests of whether to believe them.
+"""Attribution methods: gradients, propagation, sampling, ascent, contextual decomposition, TRIM.
 
 ``rules`` says how one node hands relevance back, ``walk`` goes through a network with them,
-``methods`` names every method with its conventions, ``similarity`` and ``randomization`` test them,
-``relevance`` sorts relevance by convergence.
+``methods`` names every method with its conventions, ``trim`` explains transformed inputs.
 """

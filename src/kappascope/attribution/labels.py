@@ -1,5 +1,10 @@
 """Names of attribution methods as tables and figures print them."""
 
+import re
+from collections.abc import Iterator, Sequence
+
+from kappascope.errors import nearest, shown
+
 LABELS = {
     "gradient": "Gradient",
     "input_x_gradient": "Input×gradient",
@@ -48,3 +53,32 @@ PATTERN = r"guided_grad_cam\..+|occlusion_w\d+s\d+|(lime|kernel_shap)_w[1-9]\d*"
 def label(method: str) -> str:
     """Return what to call a method; a method without a label goes by its own name."""
     return LABELS.get(method, method)
+
+
+def check(
+    key: str, methods: Sequence[str], more: Sequence[str] = (), coarse: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Yield (key, problem) for names that are no method which gives every pixel a value.
+
+    Parameters
+    ----------
+    more : further names that are allowed there.
+    coarse : whether maps of Grad-CAM are brought to the images' size there.
+
+    """
+    known = (*NAMES, *more)
+    for name in methods:
+        window = re.fullmatch(r"occlusion_w(\d+)s(\d+)", name)
+        if window and not 0 < int(window[2]) <= int(window[1]):
+            yield (
+                key,
+                f"got {name}, whose windows leave pixels out; the stride must be from 1 to "
+                f"{window[1]}",
+            )
+        allowed = coarse and name.startswith("grad_cam.")
+        if name not in known and not allowed and not re.fullmatch(PATTERN, name):
+            yield (
+                key,
+                f"got {shown(name)}; kappascope attribute --list has the methods that give every "
+                f"pixel a value{nearest(name, known)}",
+            )

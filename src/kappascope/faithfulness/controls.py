@@ -15,7 +15,7 @@ for permuted labels differ.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 from kappascope import randomness
 from kappascope.attribution.methods import in_batches
 from kappascope.errors import InputError
+from kappascope.faithfulness.config import KnownAnswers
 from kappascope.faithfulness.judging import PLANTED
 from kappascope.faithfulness.randomization import configured
 from kappascope.maps.dataset import SplitMaps
@@ -31,6 +32,7 @@ from kappascope.maps.smoothing import smooth
 from kappascope.networks import architectures, prediction, training
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
+from kappascope.sections import Spec
 
 CONTROLS = ("true_labels", "permuted_labels", "noise_only", "planted_low", "planted_high")
 SHUFFLED = ("permuted_labels", "noise_only")
@@ -58,15 +60,12 @@ def tent(u: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.maximum(1 - np.abs(2 * u - low - high) / (high - low), 0)
 
 
-def task(
-    control: str, paths: Sequence[str | Path], section: Mapping[str, Any], spec: Mapping[str, Any]
-) -> Task:
+def task(control: str, paths: Sequence[str | Path], section: KnownAnswers, spec: Spec) -> Task:
     """Cut patches of convergence and label them.
 
     Parameters
     ----------
     paths : batches of maps.
-    section : config section ``known_answers``.
     spec : config sections ``seed``, ``maps``, ``noise``.
 
     Returns
@@ -75,24 +74,24 @@ def task(
 
     """
     parts: list[np.ndarray] = []
-    for split, count in (("training", section["training"]), ("testing", section["testing"])):
+    for split, count in (("training", section.training), ("testing", section.testing)):
         maps = SplitMaps(paths, split)
         if not len(maps):
             raise InputError(f"known_answers: there are no {split} maps")
         rows = np.linspace(0, len(maps) - 1, min(count, len(maps))).astype(int)
-        side = min(section["pixels"], maps.pixels)
+        side = min(section.pixels, maps.pixels)
         start = (maps.pixels - side) // 2
         seen = prediction.observed(maps.select(rows), "noiseless", spec)
         patches = seen[:, start : start + side, start : start + side]
         labels = maps.targets[rows, :1]
-        generator = randomness.generator(spec["seed"], "known answers", int(split == "testing"))
+        generator = randomness.generator(spec.seed, "known answers", int(split == "testing"))
         if control in SHUFFLED:
             labels = generator.permutation(labels)
         if control == "noise_only":
             sigma = float(seen.std())
             white = generator.normal(size=patches.shape).astype(np.float32)
             pixel = maps.columns.pixel_arcmin
-            patches = np.asarray(smooth(white, spec["maps"]["smoothing_arcmin"] / pixel))
+            patches = np.asarray(smooth(white, spec.maps.smoothing_arcmin / pixel))
             patches = patches * (sigma / patches.std())
         if control in PLANTED:
             patches = patches / np.sqrt((patches**2).mean((1, 2), keepdims=True))
@@ -117,8 +116,8 @@ class _Patches:
 def train(
     control: str,
     given: Task,
-    section: Mapping[str, Any],
-    spec: Mapping[str, Any],
+    section: KnownAnswers,
+    spec: Spec,
     scratch: Path,
     number: int = 0,
 ) -> tuple[Network, Parameters, float]:
@@ -136,16 +135,16 @@ def train(
     """
     side = given.training.shape[-1]
     network = architectures.convergence_cnn(
-        side, section["width"], "SAME", outputs=1, blocks=section["blocks"]
+        side, section.width, "SAME", outputs=1, blocks=section.blocks
     )
-    settings = training.Settings.of({**spec["network"], "epochs": section["epochs"]})
+    settings = training.Settings.of(spec.network.model_copy(update={"epochs": section.epochs}))
     trained = training.train(
         network,
         _Patches(given.training),
         given.training_labels,
         lambda maps, key: maps,
         settings,
-        spec["seed"],
+        spec.seed,
         number,
         scratch,
         f"train {control} {number}",
@@ -161,12 +160,12 @@ def relevance_maps(
     network: Network,
     parameters: Parameters,
     patches: np.ndarray,
-    section: Mapping[str, Any],
+    section: Any,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Return method → (map, y, x) relevance, with the methods of the config's ``saliency``."""
+    """Return method → (map, y, x) relevance, with methods and budgets of the config."""
     out = {}
-    for name in section["methods"]:
+    for name in section.methods:
         method = configured(name, section, network)
         pieces = [
             found

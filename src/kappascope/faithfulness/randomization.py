@@ -37,17 +37,18 @@ EXPLAINED = 0
 MODES = ("cascading", "independent")
 
 
-def configured(name: str, section: Mapping[str, Any], network: Network | None = None) -> Method:
-    """Return a method with the path nodes and samples of the config's ``saliency`` section."""
+def configured(name: str, section: Any, network: Network | None = None) -> Method:
+    """Return a method with the path nodes and SmoothGrad's samples of the config."""
     method = find(name, network)
     if isinstance(method.procedure, GradCam) and not method.procedure.guided:
         raise InputError(
-            f"saliency.methods: {name} has no value for every pixel; take guided_{name} instead"
+            f"matilla2020.saliency.methods: {name} has no value for every pixel; take "
+            f"guided_{name} instead"
         )
     if isinstance(method.procedure, IntegratedGradients):
-        return dataclasses.replace(method, procedure=IntegratedGradients(section["path_nodes"]))
+        return dataclasses.replace(method, procedure=IntegratedGradients(section.path_nodes))
     if isinstance(method.procedure, SmoothGrad):
-        return dataclasses.replace(method, procedure=SmoothGrad(section["smoothgrad_samples"]))
+        return dataclasses.replace(method, procedure=SmoothGrad(section.smoothgrad_samples))
     return method
 
 

@@ -1,4 +1,4 @@
-"""From measured data vectors to credible regions: emulator, likelihood, areas, correlations.
+"""From measured data vectors to credible regions: emulator, likelihood, areas, MCMC.
 
 One convention runs through: a posterior over (omega_matter, sigma_8) is a function of emulator
 *weights*. The emulator is linear in the mean data vectors, so a point in parameter space is fully

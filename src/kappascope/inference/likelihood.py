@@ -192,7 +192,9 @@ def likelihood(
 
     """
     if kind not in LIKELIHOODS:
-        raise InputError(f"constraints.likelihood: {kind!r} is not one of {', '.join(LIKELIHOODS)}")
+        raise InputError(
+            f"matilla2020.constraints.likelihood: {kind!r} is not one of {', '.join(LIKELIHOODS)}"
+        )
     precision_factor(maps, len(observed))
     root = whitening(covariance)
     return Likelihood((means - observed) @ root, maps, root.shape[1], kind)

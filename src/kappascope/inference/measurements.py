@@ -17,6 +17,7 @@ import xarray
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
+from kappascope.sections import Spec
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +197,7 @@ def load_all(
     ]
 
 
-def load_run(inputs: Any, spec: Mapping[str, Any]) -> list[Measurements]:
+def load_run(inputs: Any, spec: Spec) -> list[Measurements]:
     """Read all data sets of a run as a rule hands them to its script.
 
     Parameters
@@ -208,9 +209,9 @@ def load_run(inputs: Any, spec: Mapping[str, Any]) -> list[Measurements]:
     return load_all(
         inputs.statistics,
         inputs.predictions,
-        data_sets=spec["data_sets"],
-        fiducial=spec["fiducial"],
-        names=spec["statistics"]["names"] if "statistics" in spec else [],
+        data_sets=spec.data_sets,
+        fiducial=spec.fiducial.model_dump(),
+        names=spec.statistics.names if hasattr(spec, "statistics") else [],
     )
 
 

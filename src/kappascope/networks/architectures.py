@@ -1,10 +1,11 @@
 """The networks of the papers as descriptions."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kappascope.errors import InputError
+from kappascope.networks.config import Regressor
 from kappascope.networks.description import Network
 
 BLOCKS: tuple[tuple[tuple[int, float], ...], ...] = (
@@ -121,7 +122,7 @@ def convergence_cnn(
     return Network("convergence_cnn", (pixels, pixels, 1), outputs, tuple(net.nodes))
 
 
-def regressor(pixels: int, section: Mapping[str, Any]) -> Network:
+def regressor(pixels: int, section: Regressor) -> Network:
     """Return the network that a section of the config asks for, with Ω_m and σ8 out.
 
     Parameters
@@ -129,11 +130,11 @@ def regressor(pixels: int, section: Mapping[str, Any]) -> Network:
     pixels : side of the maps as the network sees them.
 
     """
-    if section["architecture"] == "cosmogrid_cnn":
-        return cosmogrid_cnn(pixels, section["width"])
-    if section["architecture"] == "resnet18":
-        return resnet18(pixels, section["width"], 2)
-    return convergence_cnn(pixels, section["width"], section["padding"])
+    if section.architecture == "cosmogrid_cnn":
+        return cosmogrid_cnn(pixels, section.width)
+    if section.architecture == "resnet18":
+        return resnet18(pixels, section.width, 2)
+    return convergence_cnn(pixels, section.width, section.padding)
 
 
 def resnet18(pixels: int, width: int, outputs: int) -> Network:
@@ -266,7 +267,9 @@ def lens_finder(pixels: int, bands: int, width: int, outputs: int) -> Network:
 
     """
     if pixels < 16 or pixels % 8:
-        raise InputError(f"lenses.pixels: got {pixels}; the networks need a multiple of 8 from 16")
+        raise InputError(
+            f"wilde2022.images.pixels: got {pixels}; the networks need a multiple of 8 from 16"
+        )
     net = _Builder()
     for number, (multiple, window, pooled) in enumerate(
         ((1, 5, True), (2, 3, True), (3, 3, False), (3, 3, True)), start=1

@@ -6,21 +6,19 @@ purpose, index). Training that takes longer than seconds keeps a checkpoint.
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import flax.serialization
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from kappascope import progress, randomness
+from kappascope import randomness
 from kappascope.errors import InputError
-from kappascope.networks import checkpoints
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.fit import fit
 from kappascope.networks.module import GraphNetwork, flatten, forward
 from kappascope.networks.training import initial_variables
 
@@ -143,45 +141,31 @@ def train(
     if len(x) < settings.batch:
         raise InputError(f"{label}: {len(x)} inputs, fewer than one batch of {settings.batch}")
     targets = np.asarray(targets)
-    an_epoch = len(x) // settings.batch
-    total = an_epoch * settings.epochs
+    total = len(x) // settings.batch * settings.epochs
     optimiser = _optimiser(settings.learning_rate, total, settings.warm_up)
     parameters: Any = {
         name: jnp.asarray(value) for name, value in initial_parameters(network, seed, index).items()
     }
-    moments, step = optimiser.init(parameters), 0
-    checkpoint = None if scratch is None else scratch / "checkpoint.msgpack"
-    content = None if checkpoint is None else checkpoints.load(checkpoint)
-    if content is not None:
-        parameters = jax.tree.map(jnp.asarray, content["parameters"])
-        stored = jax.tree.map(jnp.asarray, content["moments"])
-        moments, step = flax.serialization.from_state_dict(moments, stored), int(content["step"])
-    saved, order, drawn_for = time.monotonic(), np.zeros(0, int), -1
 
-    def save() -> None:
-        if checkpoint is not None:
-            state = flax.serialization.to_state_dict(moments)
-            checkpoints.save(checkpoint, {"parameters": parameters, "moments": state, "step": step})
+    def advance(state: Any, rows: np.ndarray, step: int) -> tuple[Any, Array]:
+        draw = randomness.generator(seed, f"altered inputs of {network.name}", index, step)
+        some, wanted = alter(np.asarray(x[rows], np.float32), targets[rows], draw)
+        parameters, moments, error = _advance(
+            network, optimiser, loss, state["parameters"], state["moments"], some, wanted
+        )
+        return {"parameters": parameters, "moments": moments}, error
 
-    with progress.bar(total, label, initial=step, unit="step") as shown:
-        while step < total:
-            epoch, place = divmod(step, an_epoch)
-            if epoch != drawn_for:
-                purpose = f"order of inputs of {network.name}"
-                order = randomness.generator(seed, purpose, index, epoch).permutation(len(x))
-                drawn_for = epoch
-            rows = order[place * settings.batch : (place + 1) * settings.batch]
-            draw = randomness.generator(seed, f"altered inputs of {network.name}", index, step)
-            some, wanted = alter(np.asarray(x[rows], np.float32), targets[rows], draw)
-            parameters, moments, error = _advance(
-                network, optimiser, loss, parameters, moments, some, wanted
-            )
-            step += 1
-            if step % an_epoch == 0 and not np.isfinite(error):
-                raise InputError(f"{label}: the loss became {error}; lower the learning rate")
-            shown.update()
-            if time.monotonic() - saved > checkpoint_every_seconds:
-                save()
-                saved = time.monotonic()
-    save()
-    return {name: np.asarray(value) for name, value in parameters.items()}
+    purpose = f"order of inputs of {network.name}"
+    state, _ = fit(
+        advance,
+        {"parameters": parameters, "moments": optimiser.init(parameters)},
+        inputs=len(x),
+        batch=settings.batch,
+        epochs=settings.epochs,
+        order=lambda epoch: randomness.generator(seed, purpose, index, epoch),
+        label=label,
+        advice=f"{label}; lower the learning rate",
+        scratch=scratch,
+        checkpoint_every_seconds=checkpoint_every_seconds,
+    )
+    return {name: np.asarray(value) for name, value in state["parameters"].items()}

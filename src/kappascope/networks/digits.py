@@ -15,6 +15,7 @@ from kappascope.errors import InputError
 from kappascope.files import read_arrays
 from kappascope.networks import classification
 from kappascope.networks.architectures import digit_cnn, lenet
+from kappascope.networks.config import Digits as DigitNetworks
 from kappascope.networks.description import Network, Parameters
 
 MNIST, BUNDLED = "MNIST test digits", "scikit-learn's digits, 8×8"
@@ -29,29 +30,6 @@ _LENET_ARRAYS: Mapping[str, tuple[str, tuple[int, ...]]] = {
     "f5": ("fc.f7", (10, 84)),
 }
 """Our nodes → names of the released arrays and shapes of the weights."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Section ``digits`` of the config.
-
-    Attributes
-    ----------
-    components : basis images.
-    training_percent : of the digits, for the basis and the own networks; the others are tests.
-    attributed : test digits to average attributions over.
-    networks : own networks, from different initial weights.
-    epochs, batch, learning_rate : of their training.
-
-    """
-
-    components: int
-    training_percent: float
-    attributed: int
-    networks: int
-    epochs: int
-    batch: int
-    learning_rate: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +135,7 @@ def resized(images: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     return matrix @ images @ matrix.T
 
 
-def divided(digits: Digits, settings: Settings, seed: int) -> tuple[Digits, Digits]:
+def divided(digits: Digits, settings: DigitNetworks, seed: int) -> tuple[Digits, Digits]:
     """Return digits for training and for testing."""
     order = randomness.generator(seed, "training digits").permutation(len(digits.labels))
     cut = round(len(order) * settings.training_percent / 100)
@@ -196,7 +174,7 @@ def released_lenet(path: str | Path) -> Reader:
     return Reader(RELEASED, network, parameters, bilinear(PIXELS, LENET_PIXELS))
 
 
-def own_network(digits: Digits, settings: Settings, seed: int, index: int) -> Reader:
+def own_network(digits: Digits, settings: DigitNetworks, seed: int, index: int) -> Reader:
     """Train a small network on digits."""
     network = digit_cnn(PIXELS, CLASSES)
     name = OWN if settings.networks == 1 else f"{OWN} {index + 1}"

@@ -1,6 +1,6 @@
 """Apply trained networks to maps as observed, and keep the outputs with the maps' names."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,13 @@ import xarray
 from kappascope import progress
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
+from kappascope.maps.config import Noise
 from kappascope.maps.dataset import COLUMNS, MapSet, SplitMaps, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import remaining_smoothing, smooth_map
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
+from kappascope.sections import Spec
 
 Array = Any
 
@@ -24,11 +26,11 @@ AT_ONCE = 256
 """Maps that are smoothed together."""
 
 
-def noise_sigma(data_set: str, pixel_arcmin: float, noise: Mapping[str, float]) -> float:
+def noise_sigma(data_set: str, pixel_arcmin: float, noise: Noise) -> float:
     """Shape noise a pixel of a data set, zero for ``noiseless``."""
     if data_set == "noiseless":
         return 0.0
-    return shape_noise_sigma(pixel_arcmin, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"])
+    return shape_noise_sigma(pixel_arcmin, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
 
 
 def observer(
@@ -85,7 +87,7 @@ def _with_holes(maps: Array, share: float, key: Array) -> Array:
     return jnp.where(chosen & holes, 0.0, maps)
 
 
-def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any], rebin: int = 1) -> np.ndarray:
+def observed(maps: MapSet, data_set: str, spec: Spec, rebin: int = 1) -> np.ndarray:
     """Return maps of a set as statistics measure them: the same noise, smoothed.
 
     Parameters
@@ -98,8 +100,8 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any], rebin: int = 
     (map, y, x) float32.
 
     """
-    noise = spec["noise"]
-    sigma_pixels = remaining_smoothing(maps, spec["maps"]["smoothing_arcmin"])
+    noise = spec.noise
+    sigma_pixels = remaining_smoothing(maps, spec.maps.smoothing_arcmin)
     seen = observer(0.0, sigma_pixels, maps.mask, rebin)
     found = []
     # Transforms of all maps at once would take several times what the maps do.
@@ -108,7 +110,7 @@ def observed(maps: MapSet, data_set: str, spec: Mapping[str, Any], rebin: int = 
         kappa = piece.convergence
         if data_set == "noisy":
             kappa = add_shape_noise(
-                piece, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
+                piece, spec.seed, noise.galaxies_per_arcmin2, noise.ellipticity_rms
             )
         found.append(np.asarray(seen(jnp.asarray(kappa), None)))
     return np.concatenate(found)
@@ -118,7 +120,7 @@ def predict_dataset(
     paths: Sequence[str | Path],
     networks: Sequence[tuple[Network, Parameters, np.ndarray]],
     data_set: str,
-    spec: Mapping[str, Any],
+    spec: Spec,
     batch: int = 32,
 ) -> xarray.Dataset:
     """Apply networks to every testing and covariance map; training maps come out as NaN.
@@ -157,7 +159,7 @@ def predict_dataset(
 
 
 def fiducial_maps(
-    paths: Sequence[str | Path], data_set: str, spec: Mapping[str, Any], count: int
+    paths: Sequence[str | Path], data_set: str, spec: Spec, count: int
 ) -> tuple[np.ndarray, float]:
     """Return testing maps of the cosmology nearest to the fiducial, as the network sees them.
 
@@ -169,10 +171,10 @@ def fiducial_maps(
     maps = SplitMaps(paths, "testing")
     if not len(maps):
         raise InputError("saliency: there are no testing maps")
-    fiducial = spec["cosmology"]["fiducial"]
+    fiducial = spec.cosmology.fiducial
     away = np.hypot(
-        maps.columns.omega_matter - fiducial["omega_matter"],
-        maps.columns.sigma_8 - fiducial["sigma_8"],
+        maps.columns.omega_matter - fiducial.omega_matter,
+        maps.columns.sigma_8 - fiducial.sigma_8,
     )
     rows = np.flatnonzero(away <= away.min() + 1e-9)[:count]
     seen = observed(maps.select(rows), data_set, spec)

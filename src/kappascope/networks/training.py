@@ -7,22 +7,21 @@ killed at any step and started again ends with the same weights as one that was 
 
 import dataclasses
 import math
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 import flax
-import flax.serialization
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
-from kappascope import progress, randomness
+from kappascope import randomness
 from kappascope.errors import InputError
-from kappascope.networks import checkpoints
+from kappascope.networks.config import Regressor
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.fit import fit
 from kappascope.networks.module import GraphNetwork, flatten
 
 Array = Any
@@ -66,9 +65,11 @@ class Settings:
     checkpoint_every_seconds: float
 
     @classmethod
-    def of(cls, section: Mapping[str, Any]) -> "Settings":
+    def of(cls, section: Regressor) -> "Settings":
         """Take the keys training needs from a config section."""
-        return cls(**{field.name: section[field.name] for field in dataclasses.fields(cls)})
+        return cls(
+            **{field.name: getattr(section, field.name) for field in dataclasses.fields(cls)}
+        )
 
 
 def learning_rate(settings: Settings, steps_an_epoch: int) -> optax.Schedule:
@@ -177,176 +178,90 @@ def train(
             f"network.batch: got {settings.batch}, more than the {len(source)} training maps; "
             "lower it or simulate more maps"
         )
-    state = _State.start(network, targets, settings, seed, index, len(source))
-    checkpoint = scratch / "checkpoint.msgpack"
-    state.restore(checkpoint)
-    step_function = state.step_function(observe)
-    total = settings.epochs * state.steps_an_epoch
-    saved = time.monotonic()
-    with progress.bar(total, label, initial=state.step, unit="step") as shown:
-        while state.step < total:
-            rows = state.rows(len(source), seed, index, settings.batch)
-            error = step_function(
-                source.read(rows), targets[rows] / state.scale, seed, index, state
-            )
-            state.record(error)
-            shown.update()
-            if state.step % state.steps_an_epoch == 0:
-                state.close_epoch(held_out)
-                shown.set_postfix_str(f"loss {state.history[-1][0]:.4f}", refresh=False)
-            if time.monotonic() - saved > settings.checkpoint_every_seconds:
-                state.save(checkpoint)
-                saved = time.monotonic()
-    state.save(checkpoint)
-    return Trained(flatten(network, state.variables), state.scale, np.array(state.history))
+    module = GraphNetwork(network, settings.batch_norm_momentum)
+    variables = initial_variables(module, randomness.generator(seed, "initial weights", index))
+    scale = targets.std(0).astype(np.float32)
+    if settings.output_bias == "mean":
+        # Saves the steps that would only lift the outputs there.
+        bias = jnp.asarray(targets.mean(0) / scale, jnp.float32)
+        variables["params"][network.nodes[-1]["name"]]["bias"] = bias
+    steps = len(source) // settings.batch
+    optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
+    step_of = _compiled_step(module, optimiser, observe, settings.kernel_l2)
+    outputs_of = jax.jit(lambda variables, x: module.apply(variables, x[..., None]))
 
+    def advance(state: _State, rows: np.ndarray, step: int) -> tuple[_State, Array]:
+        rows = np.sort(rows)
+        purposes = ("augmentation", "training noise")
+        keys = jnp.stack([randomness.key(seed, purpose, index, step) for purpose in purposes])
+        maps, wanted = source.read(rows), targets[rows] / scale
+        state, error = step_of(state, jnp.asarray(maps), jnp.asarray(wanted, jnp.float32), keys)
+        return state, error
 
-class _State:
-    """All that changes while training, and how it is saved."""
-
-    def __init__(
-        self,
-        module: GraphNetwork,
-        variables: Any,
-        optimiser: optax.GradientTransformation,
-        scale: np.ndarray,
-        steps_an_epoch: int,
-        l2: float,
-    ) -> None:
-        self.module = module
-        self.variables = variables
-        self.optimiser = optimiser
-        self.moments = optimiser.init(variables["params"])
-        self.scale = scale
-        self.steps_an_epoch = steps_an_epoch
-        self.l2 = l2
-        self.step = 0
-        self.history: list[tuple[float, float]] = []
-        self._running: list[float] = []
-        self._order = np.zeros(0, int)
-        self._epoch = -1
-
-    @classmethod
-    def start(
-        cls,
-        network: Network,
-        targets: np.ndarray,
-        settings: Settings,
-        seed: int,
-        index: int,
-        count: int,
-    ) -> "_State":
-        module = GraphNetwork(network, settings.batch_norm_momentum)
-        variables = initial_variables(module, randomness.generator(seed, "initial weights", index))
-        scale = targets.std(0).astype(np.float32)
-        if settings.output_bias == "mean":
-            # Saves the steps that would only lift the outputs there.
-            bias = jnp.asarray(targets.mean(0) / scale, jnp.float32)
-            variables["params"][network.nodes[-1]["name"]]["bias"] = bias
-        steps = count // settings.batch
-        optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
-        return cls(module, variables, optimiser, scale, steps, settings.kernel_l2)
-
-    def rows(self, count: int, seed: int, index: int, batch: int) -> np.ndarray:
-        """Draw the maps of the next step."""
-        epoch, place = divmod(self.step, self.steps_an_epoch)
-        if epoch != self._epoch:
-            self._order = randomness.generator(seed, "order of maps", index, epoch).permutation(
-                count
-            )
-            self._epoch = epoch
-        return np.sort(self._order[place * batch : (place + 1) * batch])
-
-    def step_function(self, observe: Observe) -> Callable[..., float]:
-        """Compile one step."""
-
-        @jax.jit
-        def advance(
-            params: Any, statistics: Any, moments: Any, maps: Array, targets: Array, keys: Array
-        ) -> tuple[Any, Any, Any, Array]:
-            seen = observe(_augment(maps, keys[0]), keys[1])
-            slope, (error, updated) = jax.grad(_loss, has_aux=True)(
-                params, statistics, self.module, seen, targets, self.l2
-            )
-            change, moments = self.optimiser.update(slope, moments, params)
-            params = optax.apply_updates(params, change)
-            # A ReLU of the compiled step can turn NaN into 0: the loss answers for the weights too.
-            sound = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((params, updated))]
-            return params, updated, moments, jnp.where(jnp.stack(sound).all(), error, jnp.nan)
-
-        def run(maps: Array, targets: Array, seed: int, index: int, state: "_State") -> float:
-            keys = jnp.stack(
-                [
-                    randomness.key(seed, purpose, index, state.step)
-                    for purpose in ("augmentation", "training noise")
-                ]
-            )
-            params, statistics, state.moments, error = advance(
-                state.variables["params"],
-                state.variables["batch_stats"],
-                state.moments,
-                jnp.asarray(maps),
-                jnp.asarray(targets, jnp.float32),
-                keys,
-            )
-            state.variables = {"params": params, "batch_stats": statistics}
-            return float(error)
-
-        return run
-
-    def record(self, error: float) -> None:
-        """Count a step; refuse a loss that is no number."""
-        if not np.isfinite(error):
-            raise InputError(
-                f"network.peak_learning_rate: the loss became {error} at step {self.step}; "
-                "lower the rate"
-            )
-        self._running.append(error)
-        self.step += 1
-
-    def close_epoch(self, held_out: tuple[np.ndarray, np.ndarray] | None) -> None:
-        """Append the epoch's mean error and the held-out error to the history."""
+    def close_epoch(state: _State, epoch: int, losses: np.ndarray) -> tuple[_State, str]:
         outside = float("nan")
         if held_out is not None:
-            outputs = self._evaluate(held_out[0])
-            outside = float(np.mean(np.abs(outputs - held_out[1] / self.scale)))
-        self.history.append((float(np.mean(self._running)), outside))
-        self._running = []
+            outputs = _in_pieces(outputs_of, state["variables"], held_out[0])
+            outside = float(np.mean(np.abs(outputs - held_out[1] / scale)))
+        history = np.array(state["history"])
+        history[epoch] = float(np.mean(losses)), outside
+        return {**state, "history": history}, f"loss {history[epoch, 0]:.4f}"
 
-    def _evaluate(self, maps: np.ndarray) -> np.ndarray:
-        if not hasattr(self, "_outputs"):
-            self._outputs = jax.jit(lambda variables, x: self.module.apply(variables, x[..., None]))
-        pieces = [
-            np.asarray(self._outputs(self.variables, jnp.asarray(maps[start : start + 32])))
-            for start in range(0, len(maps) - len(maps) % 32, 32)
-        ]
-        tail = len(maps) % 32
-        if tail:
-            pieces.append(np.asarray(self._outputs(self.variables, jnp.asarray(maps[-tail:]))))
-        return np.concatenate(pieces)
+    state: _State = {
+        "variables": variables,
+        "moments": optimiser.init(variables["params"]),
+        "history": np.full((settings.epochs, 2), np.nan),
+    }
+    state, _ = fit(
+        advance,
+        state,
+        inputs=len(source),
+        batch=settings.batch,
+        epochs=settings.epochs,
+        order=lambda epoch: randomness.generator(seed, "order of maps", index, epoch),
+        label=label,
+        advice="network.peak_learning_rate; lower the rate",
+        scratch=scratch,
+        checkpoint_every_seconds=settings.checkpoint_every_seconds,
+        close_epoch=close_epoch,
+    )
+    return Trained(flatten(network, state["variables"]), scale, np.array(state["history"]))
 
-    def _content(self) -> dict[str, Any]:
-        return {
-            "variables": self.variables,
-            "moments": flax.serialization.to_state_dict(self.moments),
-            "step": self.step,
-            "history": np.array(self.history, np.float64).reshape(-1, 2),
-            "running": np.array(self._running, np.float64),
-        }
 
-    def save(self, path: Path) -> None:
-        """Write the checkpoint."""
-        checkpoints.save(path, self._content())
+_State = dict[str, Any]
+"""``variables``, the optimiser's ``moments``, and the ``history`` of :class:`Trained`."""
 
-    def restore(self, path: Path) -> None:
-        """Go on from a checkpoint where there is one."""
-        content = checkpoints.load(path)
-        if content is None:
-            return
-        self.variables = jax.tree.map(jnp.asarray, content["variables"])
-        self.moments = flax.serialization.from_state_dict(
-            self.moments, jax.tree.map(jnp.asarray, content["moments"])
+
+def _compiled_step(
+    module: GraphNetwork, optimiser: optax.GradientTransformation, observe: Observe, l2: float
+) -> Callable[..., tuple[_State, Array]]:
+    @jax.jit
+    def advance(
+        params: Any, statistics: Any, moments: Any, maps: Array, targets: Array, keys: Array
+    ) -> tuple[Any, Any, Any, Array]:
+        seen = observe(_augment(maps, keys[0]), keys[1])
+        slope, (error, updated) = jax.grad(_loss, has_aux=True)(
+            params, statistics, module, seen, targets, l2
         )
-        self.step = int(content["step"])
-        self.history = [(float(a), float(b)) for a, b in content["history"]]
-        self._running = [float(value) for value in content["running"]]
+        change, moments = optimiser.update(slope, moments, params)
+        params = optax.apply_updates(params, change)
+        # A ReLU of the compiled step can turn NaN into 0: the loss answers for the weights too.
+        sound = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves((params, updated))]
+        return params, updated, moments, jnp.where(jnp.stack(sound).all(), error, jnp.nan)
+
+    def run(state: _State, maps: Array, targets: Array, keys: Array) -> tuple[_State, Array]:
+        params, statistics = state["variables"]["params"], state["variables"]["batch_stats"]
+        params, statistics, moments, error = advance(
+            params, statistics, state["moments"], maps, targets, keys
+        )
+        variables = {"params": params, "batch_stats": statistics}
+        return {**state, "variables": variables, "moments": moments}, error
+
+    return run
+
+
+def _in_pieces(outputs_of: Callable[..., Array], variables: Any, maps: np.ndarray) -> np.ndarray:
+    """Apply a compiled function to 32 maps at a time."""
+    starts = range(0, len(maps), 32)
+    pieces = [outputs_of(variables, jnp.asarray(maps[start : start + 32])) for start in starts]
+    return np.concatenate([np.asarray(piece) for piece in pieces])

@@ -10,7 +10,6 @@ import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from kappascope import progress, randomness
 from kappascope.cosmology.model import Cosmology, MatterPower, matter_power
 from kappascope.errors import InputError
 from kappascope.maps.dataset import SPLITS, MapWriter
+from kappascope.sections import Spec
 from kappascope.simulation import lightcone
 
 
@@ -124,7 +124,7 @@ def write_batch(
     path: str | Path,
     listed: Sequence[Box],
     parameters: Mapping[int, tuple[float, float]],
-    spec: Mapping[str, Any],
+    spec: Spec,
 ) -> None:
     """Simulate the boxes of a batch and write their maps.
 
@@ -134,16 +134,16 @@ def write_batch(
     spec : the config's ``seed``, ``cosmology``, ``maps`` and ``simulation``.
 
     """
-    maps, cosmology_section = spec["maps"], spec["cosmology"]
-    settings = lightcone.Settings.of(spec["simulation"])
+    maps, cosmology_section = spec.maps, spec.cosmology
+    settings = lightcone.Settings.of(spec.simulation)
     powers: dict[int, tuple[Cosmology, MatterPower]] = {}
     with MapWriter(
         path,
         maps=sum(len(box.realizations) for box in listed),
-        pixels=maps["pixels"],
-        pixel_arcmin=maps["pixel_arcmin"],
-        source_redshift=maps["source_redshift"],
-        attrs={"seed": spec["seed"], "spec": spec["code"]},
+        pixels=maps.pixels,
+        pixel_arcmin=maps.pixel_arcmin,
+        source_redshift=maps.source_redshift,
+        attrs={"seed": spec.seed, "spec": spec.code},
     ) as writer:
         for box in progress.track(listed, len(listed), f"simulate {Path(path).stem}", "box"):
             omega_matter, sigma_8 = parameters[box.cosmology]
@@ -151,9 +151,9 @@ def write_batch(
                 model = Cosmology(
                     omega_matter,
                     sigma_8,
-                    cosmology_section["hubble"],
-                    cosmology_section["omega_baryon"],
-                    cosmology_section["spectral_index"],
+                    cosmology_section.hubble,
+                    cosmology_section.omega_baryon,
+                    cosmology_section.spectral_index,
                 )
                 powers[box.cosmology] = (model, matter_power(model))
             model, power = powers[box.cosmology]
@@ -163,11 +163,11 @@ def write_batch(
                 model,
                 power,
                 settings,
-                spec["seed"],
-                maps["pixels"],
-                maps["pixel_arcmin"],
-                maps["source_redshift"],
-                spec["simulation"]["ray_tracing"],
+                spec.seed,
+                maps.pixels,
+                maps.pixel_arcmin,
+                maps.source_redshift,
+                spec.simulation.ray_tracing,
             ):
                 if not np.isfinite(convergence).all():
                     raise InputError(

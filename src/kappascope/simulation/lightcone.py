@@ -9,7 +9,7 @@ small box serves up to 10⁴ maps).
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from kappascope.cosmology.model import Cosmology, MatterPower, lensing_weight
 from kappascope.simulation import nbody
+from kappascope.simulation.config import Simulation
 
 Array = Any
 
@@ -258,9 +259,11 @@ class Settings:
     transfer_function: bool
 
     @classmethod
-    def of(cls, section: Mapping[str, Any]) -> "Settings":
+    def of(cls, section: Simulation) -> "Settings":
         """Take the keys a simulation needs from a config section."""
-        return cls(**{field.name: section[field.name] for field in dataclasses.fields(cls)})
+        return cls(
+            **{field.name: getattr(section, field.name) for field in dataclasses.fields(cls)}
+        )
 
     @property
     def size(self) -> nbody.ParticleMesh:

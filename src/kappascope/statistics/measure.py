@@ -16,7 +16,9 @@ from kappascope.errors import InputError
 from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise
 from kappascope.maps.smoothing import remaining_smoothing, smooth_map, smoothed_mask
+from kappascope.sections import Spec
 from kappascope.statistics import kernels
+from kappascope.statistics.config import Statistics
 from kappascope.statistics.field import Field
 from kappascope.statistics.registry import PAPER, check_names, statistic
 from kappascope.statistics.settings import Settings
@@ -117,7 +119,7 @@ def _labelled(name: str, values: jax.Array | np.ndarray, settings: Settings) -> 
 def measure_dataset(
     paths: Sequence[str | os.PathLike[str]],
     data_set: str,
-    spec: Mapping[str, Any],
+    spec: Spec,
     batch: int = 32,
 ) -> xarray.Dataset:
     """Measure every map of a run, laid out as "Statistics" in ``docs/reference/files.md``.
@@ -139,18 +141,18 @@ def measure_dataset(
 
     """
     columns = read_maps([Path(path) for path in paths], columns_only=True)
-    chosen = spec["statistics"]
-    names = (*chosen["names"], *chosen.get("beyond", ()))
+    chosen = spec.statistics
+    names = (*chosen.names, *chosen.beyond)
     check_names(names)
     settings = Settings.from_ranges(
         columns.pixel_arcmin,
-        chosen["bins"],
-        chosen["ell_range"],
+        chosen.bins,
+        chosen.ell_range,
         _kappa_range(chosen, data_set),
-        chosen["estimator"],
-        chosen["periodic_peaks"],
+        chosen.estimator,
+        chosen.periodic_peaks,
     )
-    sigma_pixels = remaining_smoothing(columns, spec["maps"]["smoothing_arcmin"])
+    sigma_pixels = remaining_smoothing(columns, spec.maps.smoothing_arcmin)
     mask = None if columns.mask is None else jnp.asarray(columns.mask)
     # Filled in place: small arrays kept from every batch would pin the memory between them.
     found: dict[str, np.ndarray] = {}
@@ -168,10 +170,10 @@ def measure_dataset(
     return _as_dataset(measured, columns, settings, data_set, spec)
 
 
-def _kappa_range(chosen: Mapping[str, Any], data_set: str) -> Sequence[float]:
+def _kappa_range(chosen: Statistics, data_set: str) -> Sequence[float]:
     if data_set not in ("noiseless", "noisy"):
         raise InputError(f"data_set: got {data_set!r}; allowed: noiseless, noisy")
-    edges: Sequence[float] = chosen[f"kappa_range_{data_set}"]
+    edges: Sequence[float] = getattr(chosen, f"kappa_range_{data_set}")
     return edges
 
 
@@ -185,19 +187,17 @@ def _progress(
                 bar.update(len(piece))
 
 
-def _prepared(piece: MapSet, data_set: str, spec: Mapping[str, Any], batch: int) -> jax.Array:
+def _prepared(piece: MapSet, data_set: str, spec: Spec, batch: int) -> jax.Array:
     assert piece.convergence is not None
     maps = piece.convergence
     if data_set == "noisy":
-        noise = spec["noise"]
+        noise = spec.noise
         if piece.galaxies_per_arcmin2 or piece.smoothing_arcmin:
             raise InputError(
                 "noise: these maps hold shape noise or are smoothed already, so that none can "
-                "be added; leave `noisy` out of constraints.data_sets"
+                "be added; leave `noisy` out of data_sets"
             )
-        maps = add_shape_noise(
-            piece, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-        )
+        maps = add_shape_noise(piece, spec.seed, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
     # A last piece of another size would compile everything again.
     missing = batch - len(maps)
     return jnp.asarray(np.pad(maps, ((0, missing), (0, 0), (0, 0))) if missing else maps)
@@ -208,7 +208,7 @@ def _as_dataset(
     columns: MapSet,
     settings: Settings,
     data_set: str,
-    spec: Mapping[str, Any],
+    spec: Spec,
 ) -> xarray.Dataset:
     coordinates: dict[str, Any] = {name: ("map", getattr(columns, name)) for name in COLUMNS}
     variables: dict[str, Any] = {}
@@ -228,7 +228,7 @@ def _as_dataset(
         {
             "data_set": data_set,
             "pixel_arcmin": settings.pixel_arcmin,
-            "smoothing_arcmin": float(spec["maps"]["smoothing_arcmin"]),
+            "smoothing_arcmin": float(spec.maps.smoothing_arcmin),
             "estimator": settings.estimator,
             "periodic": int(settings.periodic),
         },

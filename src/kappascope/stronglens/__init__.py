@@ -1,1 +1,1 @@
-"""Strong lenses: simulated images, networks that find them, and what these look at (wilde2022)."""
+"""Strong lenses: optics, populations, simulated images, and networks that read them."""

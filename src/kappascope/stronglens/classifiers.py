@@ -19,6 +19,7 @@ from kappascope.networks import classification
 from kappascope.networks.architectures import lens_finder
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
+from kappascope.stronglens.config import Classifiers
 from kappascope.stronglens.images import Images, turned
 from kappascope.stronglens.populations import COMPOUND
 
@@ -81,7 +82,7 @@ def targets_of(task: str, images: Images) -> np.ndarray:
 def train(
     task: str,
     images: Images,
-    section: Mapping[str, Any],
+    section: Classifiers,
     seed: int,
     index: int,
     scratch: Path | None = None,
@@ -91,7 +92,6 @@ def train(
     Parameters
     ----------
     images : to learn from; compound lenses for the sorter only.
-    section : the config's ``lenses``.
 
     Raises
     ------
@@ -101,14 +101,12 @@ def train(
     """
     if task != "sorter" and np.isin(images.kind, COMPOUND).any():
         raise InputError(f"{task}: compound lenses are for testing, leave them out of training")
-    network = network_for(task, images.x.shape[1], images.x.shape[3], section["width"])
+    network = network_for(task, images.x.shape[1], images.x.shape[3], section.width)
     parameters = classification.train(
         network,
         images.x,
         targets_of(task, images),
-        classification.Settings(
-            section["epochs"], section["batch"], section["learning_rate"], WARM_UP
-        ),
+        classification.Settings(section.epochs, section.batch, section.learning_rate, WARM_UP),
         seed,
         index,
         f"{task} {index}",

@@ -17,6 +17,7 @@ from kappascope import progress
 from kappascope.errors import InputError
 from kappascope.files import atomic_path, read_arrays
 from kappascope.stronglens import imaging
+from kappascope.stronglens.config import Images as ImageSettings
 from kappascope.stronglens.populations import NON_LENSES, Drawn, Population
 
 LEAST_MAGNIFICATION = 1.6
@@ -69,16 +70,16 @@ class Images:
         return ~np.isin(self.kind, NON_LENSES)
 
 
-def camera_of(section: Mapping[str, Any]) -> imaging.Camera:
-    """Return the camera of the config's ``lenses`` section."""
+def camera_of(section: ImageSettings) -> imaging.Camera:
+    """Return the camera of the config."""
     names = ("pixels", "pixel_arcsec", "oversampling")
-    return imaging.Camera(**{k: section[k] for k in names}, bands=tuple(section["bands"]))
+    return imaging.Camera(**{k: getattr(section, k) for k in names}, bands=tuple(section.bands))
 
 
-def population_of(section: Mapping[str, Any]) -> Population:
-    """Return the population of the config's ``lenses`` section."""
-    magnitudes = tuple(section["source_magnitudes"])
-    return Population(section["reach_arcsec"], magnitudes, section["red_sources"])
+def population_of(section: ImageSettings) -> Population:
+    """Return the population of the config."""
+    bright, faint = section.source_magnitudes
+    return Population(section.reach_arcsec, (bright, faint), section.red_sources)
 
 
 def drawn(
@@ -107,8 +108,8 @@ def drawn(
         attempt[weak] += 1
         if attempt.max() > ATTEMPTS:
             raise InputError(
-                f"lenses.source_magnitudes: {len(weak)} of {number} sources show no arcs of "
-                f"{LEAST_PIXELS} pixels in {ATTEMPTS} draws; make sources brighter"
+                f"wilde2022.images.source_magnitudes: {len(weak)} of {number} sources show no arcs "
+                f"of {LEAST_PIXELS} pixels in {ATTEMPTS} draws; make sources brighter"
             )
         for index in weak:
             scenes[index] = population.draw(seed, split, kind, int(index), int(attempt[index]))
@@ -301,7 +302,7 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
     if images.ndim != 4 or images.shape[1:3] != (side, side):
         raise InputError(
             f"{path}: images of shape {images.shape}, the networks read (image, {side}, {side}, "
-            f"{len(wanted)}); cut them out anew, or set lenses.pixels and train again"
+            f"{len(wanted)}); cut them out anew, or set wilde2022.images.pixels and train again"
         )
     if images.shape[3] != len(wanted) or bands != wanted:
         raise InputError(

@@ -17,6 +17,7 @@ import kappascope
 from kappascope.errors import InputError
 from kappascope.runtime import available_cores, configure
 from kappascope.workflow import configuration, integrity, resources
+from kappascope.workflow.config import Library
 
 SHOWN = ("snakemake", "numpy", "scipy", "jax", "jaxlib", "flax", "optax", "matplotlib")
 
@@ -153,11 +154,11 @@ def devices() -> Iterator[tuple[str, str]]:
     yield "GPU", "yes; set cluster.gpus=1" if gpu else hint
 
 
-def tier_lines(config: configuration.Config, cores: int) -> Iterator[tuple[str, str]]:
+def tier_lines(config: Library, cores: int) -> Iterator[tuple[str, str]]:
     """Yield what a run of a config will need, beside what this machine has."""
     total = resources.total(config)
     seconds = max(total.core_seconds / cores, total.longest_seconds)
-    gpus = " (GPU jobs on a GPU, assumed)" if config["cluster"]["gpus"] else ""
+    gpus = " (GPU jobs on a GPU, assumed)" if config.cluster.gpus else ""
     yield "jobs", f"{total.jobs}, and tables and plots of seconds"
     yield (
         "time",

@@ -4,7 +4,8 @@ Snakemake reruns a job when its ``params`` change. Each rule therefore carries o
 the config sections that the rule reads, and one hash of the modules that it imports, followed
 through every import inside kappascope without executing any of it. Editing a kernel reruns what
 used that kernel and nothing else; a fresh clone, where every file is new, reruns nothing. What runs
-the scripts (logs, locks, checksums: :data:`RUNNER`) makes no number and is left out.
+the scripts (logs, locks, checksums: :data:`RUNNER`) makes no number and is left out, and so are the
+models of the config (modules called ``config``): their values are in the mapping.
 
 What is hashed is the syntax tree without positions and docstrings, so comments, layout and
 documentation may change freely. The tree's form belongs to the Python release: after a change of
@@ -26,7 +27,7 @@ from kappascope.errors import InputError
 from kappascope.files import write_text
 
 PACKAGE = "kappascope"
-RUNNER = ("workflow/script.py", "progress.py")
+RUNNER = ("workflow/script.py", "progress.py", "sections.py")
 """Modules that run scripts and tell of them: neither they nor what only they import changes a
 result."""
 
@@ -101,8 +102,9 @@ def _parsed(file: Path) -> tuple[str, tuple[Path, ...]]:
     code, names = known[text]
     parents = {".".join(name.split(".")[:end]) for name in names for end in range(1, 7)}
     files = {_file(name) for name in parents}
-    runner = {SOURCE / name for name in RUNNER}
-    return code, tuple(sorted(path for path in files - runner if path is not None and path != file))
+    followed = {path for path in files if path is not None and path.name != "config.py"}
+    followed -= {file, *(SOURCE / name for name in RUNNER)}
+    return code, tuple(sorted(followed))
 
 
 def _analysed(raw: bytes, file: Path) -> tuple[str, list[str]]:

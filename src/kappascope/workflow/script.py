@@ -16,9 +16,11 @@ import psutil
 
 from kappascope.errors import InputError
 from kappascope.files import failure_told, write_json
+from kappascope.sections import Spec
 from kappascope.workflow import integrity, running
+from kappascope.workflow.config import spec_of
 
-Main = Callable[[Any, Any, dict[str, Any]], None]
+Main = Callable[[Any, Any, Spec], None]
 """(inputs, outputs, spec) → None: the work of one script."""
 
 
@@ -51,11 +53,12 @@ def run(main: Main, snakemake: Any) -> None:
 
     Parameters
     ----------
-    main : the script's work; gets ``snakemake.input``, ``snakemake.output`` and ``params.spec``.
+    main : the script's work; gets ``snakemake.input``, ``snakemake.output`` and
+        ``params.spec``, its sections typed.
     snakemake : the object Snakemake gives to scripts.
 
     """
-    spec = dict(snakemake.params.spec)
+    spec = spec_of(snakemake.params.spec)
     log = Path(snakemake.log[0])
     with _told(snakemake.rule):
         sys.stderr = _Tee(sys.stderr, _opened(log))
@@ -65,7 +68,7 @@ def run(main: Main, snakemake: Any) -> None:
         signal.signal(number, _interrupt)
     try:
         with _told(snakemake.rule):
-            if spec.get("jax"):
+            if getattr(spec, "jax", False):
                 from kappascope import runtime
 
                 cache = os.environ.get("KAPPASCOPE_COMPILATION_CACHE", "results/.compiled")

@@ -10,6 +10,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from typed import typed
 
 from kappascope.chapters.matilla2020 import experiments, relevance
 from kappascope.errors import InputError
@@ -313,7 +314,7 @@ def test_even_gradients_are_found_even(tmp_path: Path) -> None:
     models = [mean_network((1.0, -2.0)), mean_network((0.5, 0.0))]
     spec = {**SPEC, "saliency": {"relevance_maps": 5}}
     bins, shares = experiments.relevance_by_convergence(
-        batches(tmp_path), models, "noiseless", spec
+        batches(tmp_path), models, "noiseless", typed(spec)
     )
     assert len(bins) == 2 * 3 * BINS and len(shares) == 4
     for row in bins:
@@ -337,12 +338,12 @@ def test_input_times_even_gradients_have_the_shares_of_squared_maps(
 ) -> None:
     paths = batches(tmp_path)
     model = mean_network((1.0, 3.0))
-    _, shares = experiments.relevance_by_convergence(paths, [model], data_set, SPEC)
+    _, shares = experiments.relevance_by_convergence(paths, [model], data_set, typed(SPEC))
     maps = dataset.SplitMaps(paths, "testing")
     expected = []
     for cosmology in range(3):
         rows = np.flatnonzero(maps.columns.cosmology == cosmology)[:3]
-        seen = prediction.observed(maps.select(rows), data_set, SPEC).astype(float)
+        seen = prediction.observed(maps.select(rows), data_set, typed(SPEC)).astype(float)
         expected.append((np.where(seen < 0, seen, 0) ** 2).sum((1, 2)) / (seen**2).sum((1, 2)))
     row = next(
         row for row in shares if row["method"] == "input_x_gradient" and row["region"] == "negative"
@@ -356,7 +357,9 @@ def test_input_times_even_gradients_have_the_shares_of_squared_maps(
 def test_noise_changes_what_is_sorted(tmp_path: Path) -> None:
     paths, model = batches(tmp_path), mean_network((1.0, 3.0))
     clean, noisy = (
-        experiments.relevance_by_convergence(paths, [model], name, SPEC)[1][2]["share_percent"]
+        experiments.relevance_by_convergence(paths, [model], name, typed(SPEC))[1][2][
+            "share_percent"
+        ]
         for name in ("noiseless", "noisy")
     )
     assert abs(clean - noisy) > 0.1
@@ -367,16 +370,16 @@ def test_the_maps_to_explain_are_testing_maps_nearest_to_the_fiducial(tmp_path: 
     maps = dataset.SplitMaps(paths, "testing")
     rows = np.flatnonzero(maps.columns.cosmology == 1)
     assert len(rows) == 4
-    expected = prediction.observed(maps.select(rows), "noisy", SPEC)
+    expected = prediction.observed(maps.select(rows), "noisy", typed(SPEC))
     for count, kept in ((3, 3), (20, 4)):
-        found, pixel = prediction.fiducial_maps(paths, "noisy", SPEC, count)
+        found, pixel = prediction.fiducial_maps(paths, "noisy", typed(SPEC), count)
         np.testing.assert_array_equal(found, expected[:kept, ..., None])
         assert pixel == 0.82
 
 
 def test_no_testing_maps_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no testing maps"):
-        prediction.fiducial_maps(batches(tmp_path, ("training",)), "noisy", SPEC, 3)
+        prediction.fiducial_maps(batches(tmp_path, ("training",)), "noisy", typed(SPEC), 3)
 
 
 def test_the_script_writes_what_was_found(tmp_path: Path, root: Path) -> None:
@@ -385,8 +388,8 @@ def test_the_script_writes_what_was_found(tmp_path: Path, root: Path) -> None:
     main = runpy.run_path(str(root / "scripts" / "relevance.py"))["main"]
     outputs = SimpleNamespace(bins=tmp_path / "bins.csv", shares=tmp_path / "shares.csv")
     inputs = SimpleNamespace(maps=paths, networks=[tmp_path / "network" / "network.npz"])
-    main(inputs, outputs, {**SPEC, "data_set": "noiseless"})
-    bins, shares = experiments.relevance_by_convergence(paths, [model], "noiseless", SPEC)
+    main(inputs, outputs, typed({**SPEC, "data_set": "noiseless"}))
+    bins, shares = experiments.relevance_by_convergence(paths, [model], "noiseless", typed(SPEC))
     for path, rows in ((outputs.bins, bins), (outputs.shares, shares)):
         written = read_rows(path)
         assert len(written) == len(rows)

@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 
 import matplotlib
@@ -284,11 +285,12 @@ def test_known_answers_of_one_method():
     assert len(saliency.known_answers(rows).axes) == 1
 
 
+HERE = Path(__file__).resolve().parent
 _DRAW = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import test_saliency_figures
-from kappascope.figures import style
+from kappascope.reporting import style
 for name, figure in test_saliency_figures.figures().items():
     style.save_figure(figure, sys.argv[2] + "/" + name)
 assert "jax" not in sys.modules
@@ -300,7 +302,7 @@ def test_two_processes_write_the_same_bytes_without_jax(tmp_path, root):
     for seed in ("1", "2"):
         folder = tmp_path / seed
         subprocess.run(
-            [sys.executable, "-W", "error", "-c", _DRAW, str(root / "tests" / "unit"), str(folder)],
+            [sys.executable, "-W", "error", "-c", _DRAW, str(HERE), str(folder)],
             check=True,
             env={"PYTHONHASHSEED": seed, "PATH": ""},
         )

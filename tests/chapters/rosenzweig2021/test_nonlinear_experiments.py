@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 from image_networks import dense_layers
+from typed import section
 
 from kappascope.attribution.ascent import NonlinearSaliency
 from kappascope.chapters.rosenzweig2021 import experiments as nonlinear
 from kappascope.chapters.rosenzweig2021 import subjects
 from kappascope.chapters.rosenzweig2021.experiments import Followed, Subject
-from kappascope.chapters.wilde2022 import finder
-from kappascope.networks import digits
+from kappascope.networks import classification, digits
 from kappascope.networks.description import Network
 from kappascope.stronglens import classifiers, images
 from kappascope.stronglens.imaging import Camera
@@ -180,7 +180,7 @@ def test_galaxies_are_as_many_of_each_class() -> None:
     population = Population(0.8, (21.5, 23.5), 0.5)
     simulated = images.simulate(population, camera, 5, "testing", {kind: 4 for kind in KINDS})
     network = classifiers.network_for("sorter", 32, 2, 4)
-    parameters = finder.classification.initial_parameters(network, 1, 0)
+    parameters = classification.initial_parameters(network, 1, 0)
     found = subjects.galaxies((network, parameters), simulated, 9)
     assert np.bincount(found.true).tolist() == [3, 3, 3]
     assert (found.x.min((0, 1, 2)) >= found.low).all()
@@ -189,7 +189,9 @@ def test_galaxies_are_as_many_of_each_class() -> None:
 
 def test_digits_are_testing_digits_and_their_network_learned_others() -> None:
     found = digits.bundled_digits()
-    settings = digits.Settings(5, 50, 10, 1, 1, 32, 0.004)
+    settings = section(
+        "digits", training_percent=50, networks=1, epochs=1, batch=32, learning_rate=0.004
+    )
     subject = subjects.pictures(found, settings, 1, 7)
     _, testing = digits.divided(found, settings, 1)
     np.testing.assert_array_equal(subject.x[..., 0], testing.images[:7])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typed import section, typed
 
 from kappascope.chapters.singh2020 import bands
 from kappascope.errors import InputError
@@ -28,6 +29,7 @@ SECTION: dict[str, Any] = {
     "methods": ["input_x_gradient"],
     "path_nodes": 2,
 }
+CHOSEN = section("singh2020.bands", **SECTION)
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +83,9 @@ def band_reader(low: float, high: float) -> Any:
 
 
 def test_the_band_that_a_network_reads_is_the_peak(paths: list[Path]) -> None:
-    maps, split, rows = bands.explained_maps(paths, SPEC, 3)
+    maps, split, rows = bands.explained_maps(paths, typed(SPEC), 3)
     assert maps.shape == (12, PIXELS, PIXELS, 1)
-    found = bands.curves([band_reader(0.45, 0.55)] * 2, maps, split, rows, SECTION, 3)
+    found = bands.curves([band_reader(0.45, 0.55)] * 2, maps, split, rows, CHOSEN, 3)
     assert list(found.scores) == ["cd", "input_x_gradient"]
     for name, scores in found.scores.items():
         assert scores.shape == (2, 2, 12, 9)
@@ -108,11 +110,11 @@ def test_the_band_that_a_network_reads_is_the_peak(paths: list[Path]) -> None:
 def test_scores_do_not_depend_on_who_shares_the_batch(
     paths: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    maps, split, rows = bands.explained_maps(paths, SPEC, 3)
+    maps, split, rows = bands.explained_maps(paths, typed(SPEC), 3)
     model = band_reader(0.3, 0.6)
-    whole = bands.curves([model], maps, split, rows, SECTION, 3)
+    whole = bands.curves([model], maps, split, rows, CHOSEN, 3)
     monkeypatch.setattr(bands, "BATCH", 5)
-    pieces = bands.curves([model], maps, split, rows, SECTION, 3)
+    pieces = bands.curves([model], maps, split, rows, CHOSEN, 3)
     for name, scores in whole.scores.items():
         np.testing.assert_allclose(pieces.scores[name], scores, rtol=1e-4, atol=1e-6)
 
@@ -167,9 +169,9 @@ def test_contrast_by_hand() -> None:
 def test_accuracy_of_a_network_that_knows(paths: list[Path]) -> None:
     """Outputs that are one constant explain nothing; errors come from the cosmologies."""
     network, parameters = band_reader(0.2, 0.4)
-    _, split, _ = bands.explained_maps(paths, SPEC, 1)
+    _, split, _ = bands.explained_maps(paths, typed(SPEC), 1)
     zero = {**parameters, "w": np.zeros((16, 2), np.float32)}
-    rows = bands.accuracy([(network, zero)] * 2, np.ones(2), split, SPEC)
+    rows = bands.accuracy([(network, zero)] * 2, np.ones(2), split, typed(SPEC))
     for row, truth in zip(rows, split.targets.T, strict=True):
         assert row["r_squared"] == pytest.approx(1 - np.mean(truth**2) / truth.var(), rel=1e-5)
         assert row["error"] > 0 and row["maps"] == 20 and row["cosmologies"] == 4
@@ -197,7 +199,7 @@ def test_maps_without_testing_ones_are_refused(tmp_path: Path) -> None:
     )
     write_maps(tmp_path / "maps.h5", maps)
     with pytest.raises(InputError, match="no testing maps"):
-        bands.explained_maps([tmp_path / "maps.h5"], SPEC, 1)
+        bands.explained_maps([tmp_path / "maps.h5"], typed(SPEC), 1)
 
 
 def test_networks_that_disagree_widen_the_error() -> None:

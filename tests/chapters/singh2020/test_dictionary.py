@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typed import section, typed
 
 from kappascope.attribution.trim import transformed
 from kappascope.chapters.singh2020 import dictionary
@@ -38,6 +39,10 @@ SECTION: dict[str, Any] = {
     "attribution_weight": 1.0,
     "bootstrap": 20,
 }
+
+
+def asked(**changes: Any) -> Any:
+    return section("singh2020.dictionary", **{**SECTION, **changes})
 
 
 def random_basis(seed: int = 0, size: int = 16) -> np.ndarray:
@@ -149,7 +154,7 @@ def test_slopes_of_the_path_are_complete() -> None:
 
 
 def learned(tiles: Tiles, weights: list[tuple[float, float]], **changes: Any) -> list[np.ndarray]:
-    return dictionary.learn(tiles, weights, {**SECTION, **changes}, 0)
+    return dictionary.learn(tiles, weights, asked(**changes), 0)
 
 
 def test_a_planted_sparse_basis_is_found() -> None:
@@ -180,7 +185,7 @@ def test_atoms_have_unit_norm_and_are_the_same_every_time() -> None:
     assert [atoms.shape for atoms in found] == [(9, 16)] * 2
     np.testing.assert_allclose(np.linalg.norm(found, axis=-1), 1, atol=1e-5)
     np.testing.assert_array_equal(found, learned(tiles, weights, steps=30, atoms=[9]))
-    other = dictionary.learn(tiles, weights, {**SECTION, "steps": 30, "atoms": [9]}, 1)
+    other = dictionary.learn(tiles, weights, asked(steps=30, atoms=[9]), 1)
     assert not np.allclose(found, other)
 
 
@@ -323,7 +328,7 @@ def test_scripts_write_table_atoms_and_figures(tmp_path: Path, root: Path) -> No
         network=str(tmp_path / "network.npz"),
     )
     out = SimpleNamespace(table=tmp_path / "dictionary.csv", atoms=tmp_path / "atoms.npz")
-    script(root, "dictionary")(inputs, out, SPEC)
+    script(root, "dictionary")(inputs, out, typed(SPEC))
     rows = read_rows(out.table)
     assert tuple(rows[0]) == dictionary.COLUMNS
     bases = [row["basis"] for row in rows]
@@ -348,7 +353,7 @@ def test_scripts_write_table_atoms_and_figures(tmp_path: Path, root: Path) -> No
 def test_splits_without_maps_are_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "maps.h5", {"training": 3})
     with pytest.raises(InputError, match="dictionary: there are no testing maps"):
-        dictionary.read_tiles([path], "testing", small_network(10), SPEC)
+        dictionary.read_tiles([path], "testing", small_network(10), typed(SPEC))
 
 
 def test_maps_are_taken_evenly_over_cosmologies(
@@ -363,5 +368,5 @@ def test_maps_are_taken_evenly_over_cosmologies(
 
     monkeypatch.setattr(dictionary.prediction, "observed", observed)
     spec = {**SPEC, "dictionary": {**SPEC["dictionary"], "training": 3}}
-    dictionary.read_tiles([path], "training", small_network(10), spec)
+    dictionary.read_tiles([path], "training", small_network(10), typed(spec))
     assert taken[0].tolist() == [1, 4, 7]

@@ -7,6 +7,7 @@ import jax
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from typed import section
 
 from kappascope.chapters.singh2020 import basis_images
 from kappascope.chapters.singh2020.figures import digits as drawn
@@ -17,15 +18,15 @@ from kappascope.networks.architectures import lenet
 from kappascope.networks.description import Network
 from kappascope.networks.module import forward
 
-SETTINGS = digits.Settings(
-    components=10,
+SETTINGS = section(
+    "digits",
     training_percent=80,
-    attributed=80,
     networks=1,
     epochs=6,
     batch=32,
     learning_rate=4e-3,
 )
+BASIS = section("singh2020.basis_images", components=10, attributed=80)
 
 
 def idx(values):
@@ -226,7 +227,7 @@ def bar_digits(number=400):
 
 @pytest.fixture(scope="module")
 def explained():
-    return basis_images.explain(bar_digits(), SETTINGS, seed=1)
+    return basis_images.explain(bar_digits(), SETTINGS, BASIS, seed=1)
 
 
 def test_bars_are_named_after_their_class(explained):

@@ -11,6 +11,8 @@ import pytest
 import scipy.io.wavfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typed import section as section_of
+from typed import typed
 
 from kappascope.attribution.methods import attribute
 from kappascope.chapters.singh2020 import sounds
@@ -41,6 +43,10 @@ SECTION: dict[str, Any] = {
     "path_nodes": 4,
     "methods": ["integrated_gradients", "cd"],
 }
+
+
+def asked(**changes: Any) -> Any:
+    return section_of("singh2020.sounds", **{**SECTION, **changes})
 
 
 def matched_filters(frequencies: tuple[float, ...]) -> tuple[Network, Parameters]:
@@ -124,7 +130,7 @@ def test_clips_depend_on_seed_and_part_only() -> None:
 
 def test_a_rate_too_low_for_the_sounds_is_refused() -> None:
     with pytest.raises(InputError, match=r"sounds.rate_hz: got 4000"):
-        sounds.read({**SECTION, "rate_hz": 4000}, 0)
+        sounds.read(asked(rate_hz=4000), 0)
 
 
 # Bands.
@@ -222,15 +228,15 @@ def test_relevance_of_bands_adds_up_to_that_of_samples() -> None:
 
 
 def test_a_trained_network_listens_to_the_planted_bands() -> None:
-    section = {
-        **SECTION, "training": 2000, "testing": 150, "width": 8, "epochs": 10, "seconds": 0.2,
-        "batch": 32, "clips": 12, "path_nodes": 10, "band_width_hz": 100,
-    }  # fmt: skip
-    clips = sounds.read(section, 1)
-    network, parameters = sounds.train(clips, section, 1)
+    chosen = asked(
+        training=2000, testing=150, width=8, epochs=10, seconds=0.2,
+        batch=32, clips=12, path_nodes=10, band_width_hz=100,
+    )  # fmt: skip
+    clips = sounds.read(chosen, 1)
+    network, parameters = sounds.train(clips, chosen, 1)
     right = sounds.predicted(network, parameters, clips.testing) == clips.testing_labels
     assert right.mean() > 0.8
-    shares = [share for _, share in sounds.explain(network, parameters, clips, right, section)]
+    shares = [share for _, share in sounds.explain(network, parameters, clips, right, chosen)]
     assert len(shares) == 10
     for share in shares:
         assert share["peak_inside"] == 1
@@ -240,11 +246,11 @@ def test_a_trained_network_listens_to_the_planted_bands() -> None:
 
 
 def test_a_network_that_is_never_right_is_refused() -> None:
-    clips = sounds.read(SECTION, 1)
+    clips = sounds.read(asked(), 1)
     network, parameters = random_network(5)
     wrong = np.zeros(len(clips.testing), bool)
     with pytest.raises(InputError, match=r"sounds.epochs: no testing clip"):
-        list(sounds.explain(network, parameters, clips, wrong, SECTION))
+        list(sounds.explain(network, parameters, clips, wrong, asked()))
 
 
 # Recordings.
@@ -370,7 +376,7 @@ def test_scripts_write_tables_and_figure(tmp_path: Path, root: Path, source: str
         curves=tmp_path / "curves.csv",
         pdf=tmp_path / "figs2.pdf",
     )
-    script(root, "sounds")(SimpleNamespace(), out, {"seed": 2, "sounds": section})
+    script(root, "sounds")(SimpleNamespace(), out, typed({"seed": 2, "sounds": section}))
     shares, curves = read_rows(out.shares), read_rows(out.curves)
     assert tuple(shares[0]) == sounds.SHARE_COLUMNS and tuple(curves[0]) == sounds.CURVE_COLUMNS
     known = source == "generated"

@@ -7,6 +7,7 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from typed import section
 
 from kappascope.chapters.singh2020 import topics
 from kappascope.chapters.singh2020.figures.topics import attribution_of_topics
@@ -14,13 +15,14 @@ from kappascope.errors import InputError
 from kappascope.files import read_rows, write_csv
 from kappascope.networks.architectures import multilayer_perceptron
 
-SETTINGS = topics.Settings(
+SETTINGS = section(
+    "singh2020.topics",
     topics=5,
     minimum_documents=1,
     generated_documents=500,
     folds=2,
     networks=2,
-    hidden=(16, 16),
+    hidden=[16, 16],
     epochs=6,
     batch=32,
     learning_rate=4e-3,

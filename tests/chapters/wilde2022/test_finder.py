@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
+from typed import section
 
 from kappascope.chapters.wilde2022 import explaining, finder
 from kappascope.errors import InputError
+from kappascope.networks import classification
 from kappascope.stronglens import classifiers, images
 from kappascope.stronglens.imaging import Camera
 from kappascope.stronglens.populations import KINDS, MAIN, REFERENCE, Population
 
 CAMERA = Camera(32, 0.2, ("VIS", "H"), 2)
 POPULATION = Population(0.8, (21.5, 23.5), 0.5)
-SECTION = {"width": 4, "epochs": 2, "batch": 8, "learning_rate": 0.003}
+SECTION = section("wilde2022.networks", width=4, epochs=2, batch=8, learning_rate=0.003)
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +116,10 @@ def test_training_is_resumed_to_the_same_weights(usual, tmp_path, monkeypatch) -
             raise KeyboardInterrupt
         return real(x, targets, draw)
 
-    monkeypatch.setattr(finder, "turned", interrupted)
+    monkeypatch.setattr(classifiers, "turned", interrupted)
     every_step = {"checkpoint_every_seconds": 0.0}
-    train = finder.classification.train
-    monkeypatch.setattr(
-        finder.classification, "train", lambda *a, **k: train(*a, **{**k, **every_step})
-    )
+    train = classification.train
+    monkeypatch.setattr(classification, "train", lambda *a, **k: train(*a, **{**k, **every_step}))
     with pytest.raises(KeyboardInterrupt):
         classifiers.train("locator", usual, SECTION, 1, 0, tmp_path)
     assert (tmp_path / "checkpoint.msgpack").is_file()

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from kappascope.chapters.wilde2022 import finder, observed
+from kappascope.chapters.wilde2022 import observed
 from kappascope.chapters.wilde2022.observed import Exposure
 from kappascope.errors import InputError
+from kappascope.networks import classification
 from kappascope.stronglens import classifiers
 from kappascope.stronglens.imaging import SURVEY, Camera
 
@@ -164,7 +165,7 @@ def test_the_real_lenses_are_read_and_scored(real_data) -> None:
     models = {}
     for task in ("finder", "locator", "sorter"):
         network = classifiers.network_for(task, 48, 4, 4)
-        models[task] = network, finder.classification.initial_parameters(network, 1, 0)
+        models[task] = network, classification.initial_parameters(network, 1, 0)
     rows = observed.real_rows(found, [models["finder"]] * 2, models["locator"], models["sorter"])
     assert [row["system"] for row in rows] == [each.name for each in found]
     for row in rows:

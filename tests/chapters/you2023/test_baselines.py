@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from typed import section
 
 from kappascope import randomness
 from kappascope.chapters.you2023 import baselines, explaining, structures, sum_of_parts
@@ -22,6 +23,7 @@ SECTION: dict[str, Any] = {
     "groups": 4,
     "steps": 4,
 }
+BUDGET = section("you2023.baselines", **SECTION)
 SETTINGS = sum_of_parts.Settings(1, 2, 0.01, 4, (4.0,), 8.0, 1e9)
 
 
@@ -43,7 +45,7 @@ def compared() -> tuple[list[dict[str, Any]], sum_of_parts.Parts, explaining.Exp
     )
     learned = generator.normal(0, 0.02, (12, 32, 32)).astype(np.float32)
     targets = generator.normal(size=(12, 2))
-    rows = baselines.rows(0, model, parts, explained, (learned, targets), SECTION, 1)
+    rows = baselines.rows(0, model, parts, explained, (learned, targets), BUDGET, 1)
     return list(rows), parts, explained
 
 
@@ -122,9 +124,9 @@ def test_a_fitted_last_layer_is_the_best_linear_one() -> None:
 
 
 def test_sample_counts_follow_the_config() -> None:
-    method = baselines.configured("rise", SECTION)
+    method = baselines.configured("rise", BUDGET)
     assert method.procedure.conventions()["samples"] == 20
-    assert baselines.configured("gradient", SECTION).name == "gradient"
+    assert baselines.configured("gradient", BUDGET).name == "gradient"
 
 
 # ---- explaining ----------------------------------------------------------------------------------

@@ -252,7 +252,7 @@ def test_an_interrupted_training_ends_with_the_same_bytes(
 
 
 def test_a_loss_that_is_no_number_is_told(network, backbone, data, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"groups\.learning_rate: the loss became"):
+    with pytest.raises(InputError, match=r"you2023\.model\.learning_rate: the loss became"):
         parts_of.train(
             network, backbone, data, targets_of(data) * np.nan, SETTINGS, 1, 0, tmp_path, "parts"
         )

@@ -13,10 +13,12 @@ from kappascope import progress
 from kappascope.attribution import rules
 from kappascope.attribution.methods import METHODS, Method, Model, Propagation, in_batches
 from kappascope.chapters.matilla2020 import relevance
+from kappascope.chapters.matilla2020.config import Saliency
 from kappascope.faithfulness import randomization, similarity
 from kappascope.maps.dataset import SplitMaps
 from kappascope.networks import prediction
 from kappascope.reporting.errorbars import mean_and_scatter
+from kappascope.sections import Spec
 
 BATCH = 16
 
@@ -25,14 +27,13 @@ BATCH = 16
 
 
 def randomization_test(
-    models: Sequence[Model], maps: np.ndarray, data_set: str, section: Mapping[str, Any], seed: int
+    models: Sequence[Model], maps: np.ndarray, data_set: str, section: Saliency, seed: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Run the randomization test with every network.
 
     Parameters
     ----------
     maps : (map, y, x, 1) as the network sees them.
-    section : config section ``saliency``.
 
     Returns
     -------
@@ -41,21 +42,21 @@ def randomization_test(
     """
     curves, full = [], []
     for number, model in enumerate(models):
-        methods = [randomization.configured(name, section, model[0]) for name in section["methods"]]
+        methods = [randomization.configured(name, section, model[0]) for name in section.methods]
         last = len(randomization.layers(model[0]))
         stages = [(mode, k) for mode in randomization.MODES for k in range(1, last + 1)]
         named = {"data_set": data_set, "network": number}
-        statistics = section["batch_norm_statistics"]
+        statistics = section.batch_norm_statistics
         for comparison in randomization.compare(
             model,
-            maps[: section["curve_maps"]],
+            maps[: section.curve_maps],
             methods,
             stages,
-            section["curve_repeats"],
+            section.curve_repeats,
             seed,
             statistics,
             f"layers {data_set} {number}",
-            section["curve_maps"],
+            section.curve_maps,
             maps,
         ):
             curves.append({**named, **randomization.curve_row(comparison)})
@@ -64,20 +65,20 @@ def randomization_test(
             maps,
             methods,
             [("cascading", last)],
-            section["repeats"],
+            section.repeats,
             seed,
             statistics,
             f"all layers {data_set} {number}",
-            section["curve_maps"],
+            section.curve_maps,
         ):
             kappa = maps[comparison.realization, ..., 0]
-            row = randomization.table2_row(comparison, kappa, seed, section["kendall_shifts"])
+            row = randomization.table2_row(comparison, kappa, seed, section.kendall_shifts)
             full.append({**named, **row})
     return curves, full
 
 
 def agreement_rows(
-    models: Sequence[Model], maps: np.ndarray, data_set: str, section: Mapping[str, Any], seed: int
+    models: Sequence[Model], maps: np.ndarray, data_set: str, section: Saliency, seed: int
 ) -> list[dict[str, Any]]:
     """Correlate the methods with each other on the trained networks: rows of the agreement table.
 
@@ -94,9 +95,9 @@ def agreement_rows(
                 model,
                 maps,
                 seed,
-                section["curve_maps"],
+                section.curve_maps,
             )
-            for name in section["methods"]
+            for name in section.methods
         }
         for pair in itertools.combinations(explained, 2):
             for one, other in zip(*(explained[name] for name in pair), strict=True):
@@ -110,7 +111,7 @@ def agreement_rows(
 
 
 def example_maps(
-    model: Model, maps: np.ndarray, pixel_arcmin: float, section: Mapping[str, Any], seed: int
+    model: Model, maps: np.ndarray, pixel_arcmin: float, section: Saliency, seed: int
 ) -> dict[str, np.ndarray]:
     """Return the maps of Figure 4 and of the sensitivity figure, cut to a patch.
 
@@ -128,10 +129,10 @@ def example_maps(
 
     """
     kappa = maps[:1]
-    side = min(section["patch_pixels"], kappa.shape[1])
+    side = min(section.patch_pixels, kappa.shape[1])
     start = (kappa.shape[1] - side) // 2
     patch = (slice(start, start + side),) * 2
-    methods = [randomization.configured(name, section, model[0]) for name in section["methods"]]
+    methods = [randomization.configured(name, section, model[0]) for name in section.methods]
     last = len(randomization.layers(model[0]))
     stages = [("cascading", 1), ("cascading", last)]
     found = randomization.compare(
@@ -141,9 +142,9 @@ def example_maps(
         stages,
         1,
         seed,
-        section["batch_norm_statistics"],
+        section.batch_norm_statistics,
         "examples",
-        section["curve_maps"],
+        section.curve_maps,
         maps,
     )
     panels: dict[str, list[np.ndarray]] = {method.name: [] for method in methods}
@@ -161,7 +162,7 @@ def example_maps(
     }
     for rule, settings in sensitivity_settings(section).items():
         shown = [
-            randomization.explained(method, model, kappa, seed, section["curve_maps"])
+            randomization.explained(method, model, kappa, seed, section.curve_maps)
             for method in settings.values()
         ]
         arrays[rule] = np.array([each[(0, *patch)] for each in shown], np.float32)
@@ -169,7 +170,7 @@ def example_maps(
     return arrays
 
 
-def sensitivity_settings(section: Mapping[str, Any]) -> dict[str, dict[float, Method]]:
+def sensitivity_settings(section: Saliency) -> dict[str, dict[float, Method]]:
     """Return rule → value → method: LRP-αβ over β and LRP-ε over ε, as the paper's otherwise."""
 
     def varied(name: str, rule: rules.Rule) -> Method:
@@ -182,17 +183,17 @@ def sensitivity_settings(section: Mapping[str, Any]) -> dict[str, dict[float, Me
     return {
         "alpha_beta": {
             beta: varied("inn_lrp_alpha1beta0_bn_z", rules.AlphaBeta(1 + beta, beta, "both"))
-            for beta in section["betas"]
+            for beta in section.betas
         },
         "epsilon": {
             epsilon: varied("inn_lrp_epsilon_bn_z", rules.Epsilon(epsilon))
-            for epsilon in section["epsilons"]
+            for epsilon in section.epsilons
         },
     }
 
 
 def sensitivity_rows(
-    model: Model, maps: np.ndarray, data_set: str, section: Mapping[str, Any], seed: int
+    model: Model, maps: np.ndarray, data_set: str, section: Saliency, seed: int
 ) -> list[dict[str, Any]]:
     """Compare maps over α, β and ε: rows of ``sensitivity.csv``.
 
@@ -202,11 +203,11 @@ def sensitivity_rows(
 
     """
     rows = []
-    few = maps[: section["curve_maps"]]
+    few = maps[: section.curve_maps]
     last = len(randomization.layers(model[0]))
     for rule, settings in sensitivity_settings(section).items():
         default = "inn_lrp_alpha1beta0_bn_z" if rule == "alpha_beta" else "inn_lrp_epsilon_bn_z"
-        batch = section["curve_maps"]
+        batch = section.curve_maps
         usual = randomization.explained(METHODS[default], model, few, seed, batch)
         for value, method in settings.items():
             like, survives = [], []
@@ -215,9 +216,9 @@ def sensitivity_rows(
                 few,
                 [method],
                 [("cascading", last)],
-                section["curve_repeats"],
+                section.curve_repeats,
                 seed,
-                section["batch_norm_statistics"],
+                section.batch_norm_statistics,
                 f"{rule} {value:g} {data_set}",
                 batch,
                 maps,
@@ -241,7 +242,7 @@ def relevance_by_convergence(
     paths: Sequence[str | Path],
     models: Sequence[Model],
     data_set: str,
-    spec: Mapping[str, Any],
+    spec: Spec,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Sort squared saliency by convergence at every cosmology (Figures 5 and 6).
 
@@ -262,7 +263,7 @@ def relevance_by_convergence(
     with progress.bar(len(cosmologies), f"relevance {data_set}", unit="cosmology") as shown:
         for cosmology in cosmologies:
             rows = np.flatnonzero(maps.columns.cosmology == cosmology)
-            rows = rows[: spec["saliency"]["relevance_maps"]]
+            rows = rows[: spec.saliency.relevance_maps]
             truths.append(maps.targets[rows[0]])
             seen = prediction.observed(maps.select(rows), data_set, spec)
             by_network: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in found}

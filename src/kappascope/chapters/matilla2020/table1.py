@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from kappascope import randomness
+from kappascope.chapters.matilla2020.config import Constraints
 from kappascope.inference import credible, mcmc
 from kappascope.inference.credible import CREDIBILITIES, Cells
 from kappascope.inference.emulator import Emulator
@@ -71,10 +72,9 @@ class Settings:
     seed: int = 0
 
     @classmethod
-    def from_spec(cls, constraints: Mapping[str, Any], seed: int) -> "Settings":
-        """Take the options out of the config's ``constraints`` block."""
-        names = set(cls.__dataclass_fields__) - {"seed"}
-        return cls(**{key: constraints[key] for key in names & set(constraints)}, seed=seed)
+    def of(cls, section: Constraints, seed: int) -> "Settings":
+        """Take the options from the config."""
+        return cls(**section.model_dump(), seed=seed)
 
 
 class DataVectors:
@@ -339,7 +339,7 @@ def _tell(data_set: str, name: str, constraint: Constraint) -> None:
         if abs(sampled / grid - 1.0) > 0.05:
             logger.warning(
                 "%s: the %d %% area of %s is %.3g from the grid and %.3g from emcee; raise "
-                "constraints.grid or constraints.mcmc_steps",
+                "matilla2020.constraints.grid or matilla2020.constraints.mcmc_steps",
                 data_set, credibility, name, grid, sampled,
             )  # fmt: skip
 

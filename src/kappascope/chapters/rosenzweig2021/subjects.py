@@ -4,6 +4,7 @@ import numpy as np
 
 from kappascope.chapters.rosenzweig2021.experiments import Subject
 from kappascope.networks import digits
+from kappascope.networks.config import Digits as DigitNetworks
 from kappascope.networks.description import Network, Parameters
 from kappascope.stronglens import classifiers
 from kappascope.stronglens.images import Images, spread
@@ -28,7 +29,7 @@ def galaxies(model: tuple[Network, Parameters], images: Images, number: int) -> 
     )
 
 
-def pictures(found: digits.Digits, settings: digits.Settings, seed: int, number: int) -> Subject:
+def pictures(found: digits.Digits, settings: DigitNetworks, seed: int, number: int) -> Subject:
     """Return testing digits and the first own network, to drive classes up in."""
     training, test = digits.divided(found, settings, seed)
     reader = digits.own_network(training, settings, seed, 0)

@@ -20,6 +20,7 @@ import numpy as np
 from kappascope import progress, randomness
 from kappascope.attribution import trim
 from kappascope.attribution.methods import Method, Model
+from kappascope.chapters.singh2020 import config
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.faithfulness.randomization import configured
@@ -27,6 +28,7 @@ from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import prediction
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 from kappascope.reporting.errorbars import errors_of_means, scatter
+from kappascope.sections import Spec
 from kappascope.transforms import fourier
 
 BATCH = 33
@@ -80,7 +82,7 @@ class Curves:
 
 
 def explained_maps(
-    paths: Sequence[str | Path], spec: Mapping[str, Any], each: int
+    paths: Sequence[str | Path], spec: Spec, each: int
 ) -> tuple[np.ndarray, SplitMaps, np.ndarray]:
     """Return the first testing maps of every cosmology as the network sees them.
 
@@ -106,7 +108,7 @@ def accuracy(
     models: Sequence[Model],
     scale: np.ndarray,
     split: SplitMaps,
-    spec: Mapping[str, Any],
+    spec: Spec,
     draws: int = 200,
 ) -> list[dict[str, Any]]:
     """R² of networks on maps of simulations they have not seen, with a bootstrap over cosmologies.
@@ -134,7 +136,7 @@ def accuracy(
         """Return (network, parameter) of some maps."""
         return 1 - (missed[:, chosen] ** 2).mean(1) / truth[chosen].var(0)
 
-    generator = randomness.generator(spec["seed"], "bootstrap of cosmologies")
+    generator = randomness.generator(spec.seed, "bootstrap of cosmologies")
     again = []
     for _ in range(draws):
         drawn = generator.integers(len(names), size=len(names))
@@ -162,7 +164,7 @@ def curves(
     maps: np.ndarray,
     split: SplitMaps,
     rows: np.ndarray,
-    section: Mapping[str, Any],
+    section: config.Bands,
     seed: int,
 ) -> Curves:
     """Score bands of maps by contextual decomposition and by other methods.
@@ -170,17 +172,16 @@ def curves(
     Parameters
     ----------
     maps : (map, y, x, 1), rows ``rows`` of ``split``.
-    section : config section ``trim``.
 
     """
-    low, high = section["band_range"]
-    centres = np.linspace(low, high, section["bands"])
-    width = section["band_width"]
+    low, high = section.band_range
+    centres = np.linspace(low, high, section.bands)
+    width = section.band_width
     asked = {
         "scores": fourier.bands_around(centres.tolist(), width),
         "tiles": [(at, at + width) for at in np.arange(0, WHOLE, width)],
     }
-    methods = {name: configured(name, section, models[0][0]) for name in section["methods"]}
+    methods = {name: configured(name, section, models[0][0]) for name in section.methods}
     names = ("cd", *methods)
     # Both sets of bands in one go: a network is evaluated once for all of them.
     every = [*asked["scores"], *asked["tiles"]]

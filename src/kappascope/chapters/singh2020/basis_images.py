@@ -19,13 +19,14 @@ from sklearn.exceptions import ConvergenceWarning
 
 from kappascope import randomness
 from kappascope.attribution.trim import decomposed, transformed
+from kappascope.chapters.singh2020.config import BasisImages
 from kappascope.errors import InputError
+from kappascope.networks.config import Digits as DigitNetworks
 from kappascope.networks.digits import (
     CLASSES,
     PIXELS,
     Digits,
     Reader,
-    Settings,
     divided,
     own_network,
     released_lenet,
@@ -109,8 +110,8 @@ def fit_basis(training: np.ndarray, test: np.ndarray, components: int, seed: int
     """
     if not 1 <= components <= len(training):
         raise InputError(
-            f"digits.components: got {components}, allowed are 1 to {len(training)}, "
-            "the number of training digits"
+            f"singh2020.basis_images.components: got {components}, allowed are 1 to "
+            f"{len(training)}, the number of training digits"
         )
     number = int(randomness.generator(seed, "basis of digits").integers(2**31))
     # Zeros of the start stay zeros; half of the pixels and components would never be used.
@@ -268,7 +269,11 @@ class Explained:
 
 
 def explain(
-    digits: Digits, settings: Settings, seed: int, weights: str | Path | None = None
+    digits: Digits,
+    settings: DigitNetworks,
+    section: BasisImages,
+    seed: int,
+    weights: str | Path | None = None,
 ) -> Explained:
     """Do the whole of Figure S3.
 
@@ -285,8 +290,8 @@ def explain(
     for index in range(settings.networks):
         readers.append(own_network(training, settings, seed, index))
         accuracy.append(accuracy_row(readers[-1], test))
-    images, labels = test.images[: settings.attributed], test.labels[: settings.attributed]
-    basis = fit_basis(training.images, images, settings.components, seed)
+    images, labels = test.images[: section.attributed], test.labels[: section.attributed]
+    basis = fit_basis(training.images, images, section.components, seed)
     used, rows = class_by_use(basis, labels), []
     for reader in readers:
         removed = removal_scores(reader, images, basis).mean(0).argmax(1)

@@ -28,7 +28,7 @@ each other; the ratio of the two is the cancellation.
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +40,11 @@ import scipy.fft
 
 from kappascope import progress, randomness
 from kappascope.attribution.methods import METHODS, IntegratedGradients, Model, in_batches
+from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
 from kappascope.maps.dataset import SplitMaps
 from kappascope.networks import prediction
+from kappascope.sections import Spec
 
 Array = Any
 
@@ -91,7 +93,7 @@ def tiled(maps: np.ndarray, side: int) -> np.ndarray:
     rows, columns = maps.shape[1] // side, maps.shape[2] // side
     if not rows or not columns:
         raise InputError(
-            f"dictionary.tile_pixels: got {side}, more than the {maps.shape[1]} of a map"
+            f"singh2020.dictionary.tile_pixels: got {side}, more than the {maps.shape[1]} of a map"
         )
     kept = maps[:, : rows * side, : columns * side]
     cut = kept.reshape(len(maps), rows, side, columns, side).swapaxes(2, 3)
@@ -122,9 +124,7 @@ def path_slopes(model: Model, maps: np.ndarray, nodes: int) -> np.ndarray:
     return out
 
 
-def read_tiles(
-    paths: Sequence[str | Path], split: str, model: Model, spec: Mapping[str, Any]
-) -> Tiles:
+def read_tiles(paths: Sequence[str | Path], split: str, model: Model, spec: Spec) -> Tiles:
     """Read maps of one split, evenly over its cosmologies, and cut them with their slopes.
 
     Parameters
@@ -134,16 +134,16 @@ def read_tiles(
     spec : config sections ``seed``, ``maps``, ``noise`` and ``dictionary``.
 
     """
-    section = spec["dictionary"]
+    section = spec.dictionary
     maps = SplitMaps(paths, split)
     if not len(maps):
         raise InputError(f"dictionary: there are no {split} maps")
-    count = min(section[split], len(maps))
+    count = min(getattr(section, split), len(maps))
     # From the middle of equal stretches: ends alone would be maps of the extreme cosmologies.
     rows = ((np.arange(count) + 0.5) * len(maps) / count).astype(int)
-    seen = prediction.observed(maps.select(rows), section["data_set"], spec)
-    slopes = path_slopes(model, seen, section["path_nodes"])
-    side = section["tile_pixels"]
+    seen = prediction.observed(maps.select(rows), section.data_set, spec)
+    slopes = path_slopes(model, seen, section.path_nodes)
+    side = section.tile_pixels
     return Tiles(tiled(seen, side), tiled(slopes, side), side)
 
 
@@ -223,7 +223,7 @@ def _fitted(
 
 
 def learn(
-    tiles: Tiles, weights: Sequence[tuple[float, float]], section: Mapping[str, Any], seed: int
+    tiles: Tiles, weights: Sequence[tuple[float, float]], section: config.Dictionary, seed: int
 ) -> list[np.ndarray]:
     """Learn one dictionary for each pair of weights.
 
@@ -234,7 +234,6 @@ def learn(
     ----------
     tiles : scaled, see :func:`scales`.
     weights : (λ, μ) of each dictionary.
-    section : config section ``dictionary``; ``atoms``, ``steps``, ``batch``, ``learning_rate``.
 
     Returns
     -------
@@ -251,10 +250,10 @@ def learn(
     order = _order(len(flat[0]), section, seed)
     pairs = np.array(weights, np.float32)
     candidates = []
-    for count in section["atoms"]:
+    for count in section.atoms:
         if count > pixels:
             raise InputError(
-                f"dictionary.atoms: got {count}, more than the {pixels} pixels of a tile"
+                f"singh2020.dictionary.atoms: got {count}, more than the {pixels} pixels of a tile"
             )
         candidates.append(_learned(tiles, count, pairs, order, section, seed))
     objectives = [
@@ -264,11 +263,13 @@ def learn(
     return [candidates[best][place] for place, best in enumerate(np.argmin(objectives, 0))]
 
 
-def _order(count: int, section: Mapping[str, Any], seed: int) -> np.ndarray:
+def _order(count: int, section: config.Dictionary, seed: int) -> np.ndarray:
     """Return the numbers of the tiles of each step, (step, batch)."""
-    batch, steps = section["batch"], section["steps"]
+    batch, steps = section.batch, section.steps
     if count < batch:
-        raise InputError(f"dictionary.batch: got {batch}, but there are only {count} tiles")
+        raise InputError(
+            f"singh2020.dictionary.batch: got {batch}, but there are only {count} tiles"
+        )
     generator = randomness.generator(seed, "order of tiles")
     each = count // batch
     epochs = [generator.permutation(count)[: each * batch] for _ in range(-(-steps // each))]
@@ -280,7 +281,7 @@ def _learned(
     count: int,
     weights: np.ndarray,
     order: np.ndarray,
-    section: Mapping[str, Any],
+    section: config.Dictionary,
     seed: int,
 ) -> np.ndarray:
     """Return (dictionary, count, pixel) atoms in the space of as many principal components.
@@ -292,10 +293,12 @@ def _learned(
     x, slopes = (
         part.reshape(-1, part.shape[-1]) @ space.T for part in (tiles.values, tiles.slopes)
     )
-    settings = (float(section["learning_rate"]), int(section["steps"]))
+    settings = (float(section.learning_rate), int(section.steps))
     found = np.asarray(_fitted(start(count, seed), x, slopes, weights, order, settings))
     if not np.isfinite(found).all():
-        raise InputError("dictionary.learning_rate: a fit is not finite; choose a lower one")
+        raise InputError(
+            "singh2020.dictionary.learning_rate: a fit is not finite; choose a lower one"
+        )
     return found @ space
 
 
@@ -391,14 +394,13 @@ def attribution_shares(atoms: np.ndarray, tiles: Tiles) -> np.ndarray:
 
 
 def compare(
-    training: Tiles, testing: Tiles, section: Mapping[str, Any], seed: int
+    training: Tiles, testing: Tiles, section: config.Dictionary, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Learn dictionaries on training tiles and judge them, and fixed bases, on testing tiles.
 
     Parameters
     ----------
     training, testing : as read; they are scaled here, by the training tiles.
-    section : config section ``dictionary``.
 
     Returns
     -------
@@ -410,8 +412,8 @@ def compare(
     """
     by = scales(training)
     training, testing = training.scaled(*by), testing.scaled(*by)
-    lambdas = sorted(map(float, section["reconstruction_weights"]))
-    mus = (0.0, float(section["attribution_weight"]))
+    lambdas = sorted(map(float, section.reconstruction_weights))
+    mus = (0.0, float(section.attribution_weight))
     pairs = [(weight, mu) for mu in mus for weight in lambdas]
     learned = learn(training, pairs, section, seed)
     rows: list[dict[str, Any]] = []
@@ -420,7 +422,7 @@ def compare(
     shares = np.zeros((len(pairs), most), np.float32)
     for place, (found, (weight, mu)) in enumerate(zip(learned, pairs, strict=True)):
         named = {"basis": "learned", "with_attribution": int(mu > 0)}
-        judged = judge(found, testing, seed, section["bootstrap"])
+        judged = judge(found, testing, seed, section.bootstrap)
         rows.append({**named, "reconstruction_weight": weight, **judged})
         share = attribution_shares(found, testing)
         order = np.argsort(-share, kind="stable")
@@ -429,7 +431,7 @@ def compare(
     for name, whole in fixed_bases(training).items():
         for count in _counts(len(whole), name):
             named = {"basis": name, "with_attribution": "", "reconstruction_weight": ""}
-            judged = judge(whole[:count], testing, seed, section["bootstrap"])
+            judged = judge(whole[:count], testing, seed, section.bootstrap)
             rows.append({**named, **judged})
     side = training.side
     return rows, {

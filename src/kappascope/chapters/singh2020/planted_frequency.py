@@ -29,6 +29,7 @@ from kappascope.attribution.methods import (
     find,
 )
 from kappascope.attribution.trim import Transform
+from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
 from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.description import Network
@@ -101,9 +102,7 @@ def fourier(inverse: str, features: int) -> Transform:
 
     """
     if inverse not in INVERSES:
-        raise InputError(
-            f"planted_frequency.inverse: got {inverse!r}, allowed are {', '.join(INVERSES)}"
-        )
+        raise InputError(f"inverse: got {inverse!r}, allowed are {', '.join(INVERSES)}")
     return RealFourier(features) if inverse == "exact" else ReleasedFourier(features)
 
 
@@ -164,7 +163,7 @@ class Design:
 
     def _demand(self, true: bool, field: str, advice: str) -> None:
         if not true:
-            key = f"planted_frequency.{self.name}.{field}"
+            key = f"singh2020.planted_frequency.{self.name}.{field}"
             raise InputError(f"{key}: got {getattr(self, field)!r}; {advice}")
 
     @property
@@ -178,32 +177,24 @@ class Design:
         return multilayer_perceptron(self.features, (self.hidden,), 2)
 
 
-def designs(section: Mapping[str, Any]) -> list[Design]:
-    """Read the variants from ``planted_frequency`` of the config.
-
-    Parameters
-    ----------
-    section : one mapping for each of :data:`VARIANTS`, and what both have in common.
+def designs(section: config.PlantedFrequency) -> list[Design]:
+    """Read both variants from the config.
 
     Raises
     ------
     InputError
-        When a key is missing or unknown, or a value is out of range.
+        When a value is out of range.
 
     """
-    common = {key: value for key, value in section.items() if not isinstance(value, Mapping)}
-    known = {field.name for field in dataclasses.fields(Design)}
-    found = []
-    for name in VARIANTS:
-        fields = {"name": name, **common, **section.get(name, {})}
-        for wrong, advice in (
-            (set(fields) - known, "unknown, remove"),
-            (known - set(fields), "add"),
-        ):
-            if wrong:
-                raise InputError(f"planted_frequency.{name}.{min(wrong)}: {advice} it")
-        found.append(Design(**fields))
-    return found
+    return [
+        Design(
+            name=name,
+            features=section.features,
+            hidden=section.width,
+            **getattr(section, name).model_dump(),
+        )
+        for name in VARIANTS
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -319,8 +310,8 @@ def train(design: Design, data: DataSet) -> tuple[dict[str, Array], float]:
     outputs = np.asarray(_outputs(design.network, parameters, x[design.training :]))
     if not np.isfinite(outputs).all():
         raise InputError(
-            f"planted_frequency.{design.name}.learning_rate: got {design.learning_rate}; the "
-            "network's outputs stop being finite, lower it"
+            f"singh2020.planted_frequency.{design.name}.learning_rate: got {design.learning_rate}; "
+            "the network's outputs stop being finite, lower it"
         )
     return parameters, float((outputs.argmax(-1) == data.labels[design.training :]).mean())
 

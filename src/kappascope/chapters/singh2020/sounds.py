@@ -28,6 +28,7 @@ import scipy.signal
 from kappascope import progress, randomness
 from kappascope.attribution.methods import METHODS, IntegratedGradients, Method, Model
 from kappascope.attribution.trim import decomposed, transformed
+from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
 from kappascope.networks import architectures, classification
 from kappascope.networks.description import Network, Parameters
@@ -83,24 +84,24 @@ class Clips:
     testing_labels: np.ndarray
 
 
-def read(section: Mapping[str, Any], seed: int) -> Clips:
-    """Generate or read the clips that the config section ``sounds`` asks for."""
-    if section["source"] == "urbansound8k":
-        return urbansound8k(section["path"], section["rate_hz"], _samples(section))
-    if section["rate_hz"] < LEAST_RATE_HZ:
+def read(section: config.Sounds, seed: int) -> Clips:
+    """Generate or read the clips that the config asks for."""
+    if section.source == "urbansound8k":
+        return urbansound8k(section.path, section.rate_hz, _samples(section))
+    if section.rate_hz < LEAST_RATE_HZ:
         raise InputError(
-            f"sounds.rate_hz: got {section['rate_hz']:g}; generated sounds need at least "
+            f"singh2020.sounds.rate_hz: got {section.rate_hz:g}; generated sounds need at least "
             f"{LEAST_RATE_HZ} Hz"
         )
     parts: list[np.ndarray] = []
     for part, split in enumerate(("training", "testing")):
-        parts += generated(section[split], section["rate_hz"], _samples(section), seed, part)
+        parts += generated(getattr(section, split), section.rate_hz, _samples(section), seed, part)
     names = tuple(f"{low:g}–{high:g} Hz" for low, high in BANDS_HZ)
     return Clips(names, BANDS_HZ, *parts)
 
 
-def _samples(section: Mapping[str, Any]) -> int:
-    return round(section["seconds"] * section["rate_hz"])
+def _samples(section: config.Sounds) -> int:
+    return round(section.seconds * section.rate_hz)
 
 
 # ---- generated sounds ----------------------------------------------------------------------------
@@ -173,7 +174,9 @@ def urbansound8k(path: str | Path | None, rate_hz: float, samples: int) -> Clips
 
     """
     if path is None:
-        raise InputError("sounds.path: got nothing; urbansound8k needs the data set's folder")
+        raise InputError(
+            "singh2020.sounds.path: got nothing; urbansound8k needs the data set's folder"
+        )
     rows = _metadata(Path(path) / "metadata" / "UrbanSound8K.csv")
     names = _classes(rows)
     clips = np.empty((len(rows), samples), np.float32)
@@ -185,7 +188,7 @@ def urbansound8k(path: str | Path | None, rate_hz: float, samples: int) -> Clips
     test = np.array([fold == _TESTING_FOLD for _, fold, _, _ in rows])
     for kind, chosen in (("1 to 9", ~test), (f"{_TESTING_FOLD}", test)):
         if not chosen.any():
-            raise InputError(f"sounds.path: {path} has no clips in fold {kind}")
+            raise InputError(f"singh2020.sounds.path: {path} has no clips in fold {kind}")
     clips = _normalized(clips)
     return Clips(names, None, clips[~test], labels[~test], clips[test], labels[test])
 
@@ -193,7 +196,9 @@ def urbansound8k(path: str | Path | None, rate_hz: float, samples: int) -> Clips
 def _metadata(path: Path) -> list[tuple[str, int, int, str]]:
     """Read (file, fold, class number, class name) of each clip."""
     if not path.is_file():
-        raise InputError(f"{path}: not found; sounds.path must be the folder of UrbanSound8K")
+        raise InputError(
+            f"{path}: not found; singh2020.sounds.path must be the folder of UrbanSound8K"
+        )
     rows = []
     with open(path, newline="", encoding="utf-8") as handle:
         for number, row in enumerate(csv.DictReader(handle), start=2):
@@ -271,13 +276,11 @@ def _floats(data: np.ndarray) -> np.ndarray:
 # ---- the network ---------------------------------------------------------------------------------
 
 
-def train(clips: Clips, section: Mapping[str, Any], seed: int) -> tuple[Network, Parameters]:
+def train(clips: Clips, section: config.Sounds, seed: int) -> tuple[Network, Parameters]:
     """Train a classifier of waveforms."""
     samples = clips.training.shape[1]
-    network = architectures.waveform_cnn(samples, section["width"], len(clips.names))
-    settings = classification.Settings(
-        section["epochs"], section["batch"], section["learning_rate"]
-    )
+    network = architectures.waveform_cnn(samples, section.width, len(clips.names))
+    settings = classification.Settings(section.epochs, section.batch, section.learning_rate)
     x = clips.training[:, None, :, None]
     parameters = classification.train(
         network, x, clips.training_labels, settings, seed, 0, "train on sounds"
@@ -416,14 +419,13 @@ def explain(
     parameters: Parameters,
     clips: Clips,
     right: np.ndarray,
-    section: Mapping[str, Any],
+    section: config.Sounds,
 ) -> Iterator[tuple[list[dict[str, Any]], dict[str, Any]]]:
     """Explain correctly classified testing clips, a class and a method at a time.
 
     Parameters
     ----------
     right : (clip,) bool, whether a testing clip is classified correctly.
-    section : config section ``sounds``.
 
     Yields
     ------
@@ -436,19 +438,21 @@ def explain(
 
     """
     if not right.any():
-        raise InputError("sounds.epochs: no testing clip is classified correctly; train longer")
-    edges = band_edges(section["rate_hz"], section["band_width_hz"])
-    masks = band_masks(clips.testing.shape[1], section["rate_hz"], edges)
-    work = [(name, number) for name in section["methods"] for number in range(len(clips.names))]
+        raise InputError(
+            "singh2020.sounds.epochs: no testing clip is classified correctly; train longer"
+        )
+    edges = band_edges(section.rate_hz, section.band_width_hz)
+    masks = band_masks(clips.testing.shape[1], section.rate_hz, edges)
+    work = [(name, number) for name in section.methods for number in range(len(clips.names))]
     for method, number in progress.track(work, len(work), "explain sounds", unit="class"):
-        rows = np.flatnonzero(right & (clips.testing_labels == number))[: section["clips"]]
+        rows = np.flatnonzero(right & (clips.testing_labels == number))[: section.clips]
         if not len(rows):
             continue
         chosen = clips.testing[rows]
         model = explained_class(network, parameters, number)
-        scores = relevance(method, model, chosen, masks, section["path_nodes"])
+        scores = relevance(method, model, chosen, masks, section.path_nodes)
         named = {
-            "source": section["source"],
+            "source": section.source,
             "method": method,
             "class": number,
             "name": clips.names[number],

@@ -12,7 +12,7 @@ statements (cross-validation). Words and topics come from all statements: neithe
 import csv
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from sklearn.linear_model import LogisticRegression
 
 from kappascope import randomness
 from kappascope.attribution.trim import decomposed, transformed
+from kappascope.chapters.singh2020.config import Topics
 from kappascope.errors import InputError
 from kappascope.networks import classification
 from kappascope.networks.architectures import multilayer_perceptron
@@ -65,38 +66,6 @@ ACCURACY_COLUMNS = (
     "topics_together",
     "residual",
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """Section ``topics`` of the config.
-
-    Attributes
-    ----------
-    topics : how many.
-    minimum_documents : statements a word must stand in to count.
-    generated_documents : how many to make where the file is absent.
-    folds : parts of the statements, each judged by networks that learned from the others.
-    networks : in each fold; their outputs are averaged.
-    hidden : units of the two hidden layers.
-    epochs, batch, learning_rate : of the training; few epochs keep it from learning by heart.
-
-    """
-
-    topics: int
-    minimum_documents: int
-    generated_documents: int
-    folds: int
-    networks: int
-    hidden: tuple[int, int]
-    epochs: int
-    batch: int
-    learning_rate: float
-
-    @classmethod
-    def of(cls, section: Mapping[str, Any]) -> "Settings":
-        """Read the section."""
-        return cls(**{**section, "hidden": tuple(section["hidden"])})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +129,7 @@ def read_statements(path: str | Path) -> tuple[list[str], np.ndarray]:
     return statements, np.array(fake)
 
 
-def statement_documents(path: str | Path, settings: Settings) -> Documents:
+def statement_documents(path: str | Path, settings: Topics) -> Documents:
     """Count the words of LIAR-PLUS, without English stop words."""
     statements, fake = read_statements(path)
     # A number of years or dollars is no word of a topic.
@@ -174,13 +143,13 @@ def statement_documents(path: str | Path, settings: Settings) -> Documents:
         counts = counter.fit_transform(statements).toarray()
     except ValueError:
         raise InputError(
-            f"topics.minimum_documents: got {settings.minimum_documents}, no word of {path} "
-            "stands in so many statements; lower it"
+            f"singh2020.topics.minimum_documents: got {settings.minimum_documents}, no word of "
+            f"{path} stands in so many statements; lower it"
         ) from None
     return Documents(counts, tuple(counter.get_feature_names_out()), fake, STATEMENTS)
 
 
-def generated_documents(settings: Settings, seed: int) -> Documents:
+def generated_documents(settings: Topics, seed: int) -> Documents:
     """Draw documents of known topics; those with the planted topic are labelled fake.
 
     The planted topic is the one that nearest to half of the documents hold.
@@ -279,7 +248,7 @@ def judge(
     fake: np.ndarray,
     phi: np.ndarray,
     coefficients: np.ndarray,
-    settings: Settings,
+    settings: Topics,
     seed: int,
     methods: Sequence[str] = METHODS,
 ) -> Judged:
@@ -292,7 +261,7 @@ def judge(
 
     """
     counts = documents.counts
-    network = multilayer_perceptron(counts.shape[1], settings.hidden, 2)
+    network = multilayer_perceptron(counts.shape[1], tuple(settings.hidden), 2)
     number, topics = settings.networks, len(phi)
     outputs = np.zeros((number, len(counts)))
     together = np.zeros((number, len(counts), 2))
@@ -330,7 +299,9 @@ def _known(coefficients: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 def folds(documents: int, number: int, seed: int) -> list[np.ndarray]:
     """Share documents out at random; rows of each fold."""
     if not 2 <= number <= documents:
-        raise InputError(f"topics.folds: got {number} for {documents} statements; take 2 or more")
+        raise InputError(
+            f"singh2020.topics.folds: got {number} for {documents} statements; take 2 or more"
+        )
     order = randomness.generator(seed, "folds of statements").permutation(documents)
     return [np.sort(part) for part in np.array_split(order, number)]
 
@@ -380,7 +351,7 @@ def _mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if len(values) < 2:
         raise InputError(
             f"topics: {len(values)} statements rightly called fake, too few to average; "
-            "raise topics.epochs or topics.networks"
+            "raise singh2020.topics.epochs or singh2020.topics.networks"
         )
     return values.mean(0), errors_of_means(values)
 
@@ -406,7 +377,7 @@ def planted_topic(documents: Documents, phi: np.ndarray) -> int | None:
 
 
 def accuracy_row(
-    documents: Documents, judged: Judged, shuffled: Judged, settings: Settings, seed: int
+    documents: Documents, judged: Judged, shuffled: Judged, settings: Topics, seed: int
 ) -> dict[str, Any]:
     """Return the row of ``topics_accuracy.csv``.
 
@@ -433,7 +404,7 @@ def accuracy_row(
     }
 
 
-def _yardstick(documents: Documents, settings: Settings, seed: int) -> float:
+def _yardstick(documents: Documents, settings: Topics, seed: int) -> float:
     """Accuracy of logistic regression on the same folds."""
     right = 0
     for rows in folds(len(documents.fake), settings.folds, seed):
@@ -445,7 +416,7 @@ def _yardstick(documents: Documents, settings: Settings, seed: int) -> float:
 
 
 def explain(
-    documents: Documents, settings: Settings, seed: int
+    documents: Documents, settings: Topics, seed: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Do the whole of Figure 2.
 

@@ -11,6 +11,7 @@ from kappascope import progress, randomness
 from kappascope.attribution.ascent import DeepDream
 from kappascope.attribution.methods import GradCam, find, in_batches
 from kappascope.chapters.wilde2022 import finder
+from kappascope.chapters.wilde2022.config import Explanation
 from kappascope.faithfulness import randomization
 from kappascope.faithfulness.similarity import correlations
 from kappascope.networks.description import Network, Parameters
@@ -179,12 +180,12 @@ Maps = dict[tuple[str, int], np.ndarray]
 """(method, output) → (image, y, x)."""
 
 
-def all_maps(model: Model, images: Images, section: Mapping[str, Any], seed: int) -> Maps:
+def all_maps(model: Model, images: Images, section: Explanation, seed: int) -> Maps:
     """Explain both outputs of a finder with every configured method."""
     x = images.x.astype(np.float32)
     found: Maps = {}
-    with progress.bar(2 * len(section["methods"]), "explain lenses", unit="map set") as shown:
-        for name in section["methods"]:
+    with progress.bar(2 * len(section.methods), "explain lenses", unit="map set") as shown:
+        for name in section.methods:
             for output in range(2):
                 found[name, output] = relevance(name, model, x, output, seed)
                 shown.update()

@@ -23,6 +23,7 @@ from kappascope.attribution import labels, methods
 from kappascope.attribution.methods import Method, Model
 from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise
 from kappascope.chapters.you2023 import structures
+from kappascope.chapters.you2023.config import Baselines
 from kappascope.chapters.you2023.explaining import Explained
 from kappascope.chapters.you2023.sum_of_parts import Parts, attribution, features_of
 from kappascope.faithfulness import perturbation
@@ -53,21 +54,21 @@ COLUMNS = (
 BEST_COLUMNS = ("measure", "best", "value", "error", "sum_of_parts", "best_post_hoc", "its_value")
 
 
-def configured(name: str, section: Mapping[str, Any]) -> Method:
+def configured(name: str, section: Baselines) -> Method:
     """Return a method with the numbers of samples that the config asks for."""
     found = methods.find(name)
     procedure = found.procedure
     if isinstance(procedure, Lime | KernelShap | Rise):
-        procedure = dataclasses.replace(procedure, samples=section["samples"])
+        procedure = dataclasses.replace(procedure, samples=section.samples)
     elif isinstance(procedure, methods.IntegratedGradients):
-        procedure = dataclasses.replace(procedure, nodes=section["path_nodes"])
+        procedure = dataclasses.replace(procedure, nodes=section.path_nodes)
     elif isinstance(procedure, Fresh):
-        procedure = dataclasses.replace(procedure, tile=section["tile_pixels"])
+        procedure = dataclasses.replace(procedure, tile=section.tile_pixels)
     return dataclasses.replace(found, procedure=procedure)
 
 
 def attributed(
-    name: str, model: Model, maps: np.ndarray, section: Mapping[str, Any], seed: int
+    name: str, model: Model, maps: np.ndarray, section: Baselines, seed: int
 ) -> np.ndarray:
     """Attribute maps (map, y, x) for all outputs: (output, map, y, x), of the maps' size."""
     if name == RANDOM:
@@ -121,7 +122,7 @@ def rows(
     parts: Parts,
     explained: Explained,
     training: tuple[np.ndarray, np.ndarray],
-    section: Mapping[str, Any],
+    section: Baselines,
     seed: int,
 ) -> Iterator[dict[str, Any]]:
     """Yield what each method gets on each map for each output of one network.
@@ -130,11 +131,10 @@ def rows(
     ----------
     parts : of the sum-of-parts model on the explained maps.
     training : maps (map, y, x) and targets (map, output) in units of the outputs, for FRESH.
-    section : the config's ``groups.baselines``.
 
     """
     maps = explained.maps
-    names = [RANDOM, *section["methods"]]
+    names = [RANDOM, *section.methods]
     found = {name: attributed(name, model, maps, section, seed) for name in names}
     outputs = range(model[0].outputs)
     found[SUM_OF_PARTS] = np.stack([attribution(parts, output) for output in outputs])
@@ -201,7 +201,7 @@ class _Test:
         output: int,
         row: int,
         parts: Parts,
-        section: Mapping[str, Any],
+        section: Baselines,
     ) -> "_Test":
         if name == SUM_OF_PARTS:
             mine = np.flatnonzero(parts.scores[row, :, output] > 0)
@@ -213,7 +213,7 @@ class _Test:
                 np.concatenate([groups, rest]), np.append(scores, -1.0)
             )
         else:
-            groups = perturbation.top_cells(attribution, section["tile_pixels"], section["groups"])
+            groups = perturbation.top_cells(attribution, section.tile_pixels, section.groups)
             scores = -np.arange(len(groups), dtype=float)
             ordered = perturbation.group_steps(groups, scores)
         return cls(
@@ -221,7 +221,7 @@ class _Test:
             output,
             groups,
             scores,
-            perturbation.pixel_steps(attribution, section["steps"]),
+            perturbation.pixel_steps(attribution, section.steps),
             ordered,
         )
 

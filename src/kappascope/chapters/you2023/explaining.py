@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kappascope.chapters.you2023 import structures, sum_of_parts
+from kappascope.chapters.you2023.config import Chapter
 from kappascope.chapters.you2023.sum_of_parts import Parts
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
@@ -15,6 +16,7 @@ from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import description, prediction
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 from kappascope.reporting.errorbars import error_of_mean, scatter
+from kappascope.sections import Spec
 from kappascope.transforms import segments
 
 ACCURACY_COLUMNS = (
@@ -58,15 +60,15 @@ def explained_maps(
     paths: Sequence[str | Path],
     networks: Sequence[str | Path],
     each: int,
-    spec: Mapping[str, Any],
+    spec: Spec,
 ) -> Explained:
     """Return the first testing maps of every cosmology as the networks see them."""
-    section = spec["groups"]
+    section = spec.you2023
     split = SplitMaps(paths, "testing")
     if not len(split):
         raise InputError("groups: there are no testing maps")
     rows = first_of_each(split.columns.cosmology, each)
-    maps = prediction.observed(split.select(rows), section["data_set"], spec, section["rebin"])
+    maps = prediction.observed(split.select(rows), section.data_set, spec, section.rebin)
     with np.load(networks[0]) as stored:
         scale = stored["target_scale"]
     return Explained(maps, split.targets[rows], split.columns.cosmology[rows], scale)
@@ -76,15 +78,15 @@ def all_parts(
     networks: Sequence[str | Path],
     models: Sequence[str | Path],
     explained: Explained,
-    section: Mapping[str, Any],
+    section: Chapter,
 ) -> list[Parts]:
     """Apply every sum-of-parts model to the maps."""
-    settings = sum_of_parts.Settings.of({**section["model"], "checkpoint_every_seconds": 0})
+    settings = sum_of_parts.Settings.of(section.model, checkpoint_every_seconds=0)
     found = []
     for path, model in zip(networks, models, strict=True):
         network, parameters, _ = description.load(Path(path).parent)
         data = sum_of_parts.divided(
-            network, parameters, explained.maps, segments.Settings(**section["segments"])
+            network, parameters, explained.maps, segments.Settings(**section.segments.model_dump())
         )
         trained = sum_of_parts.load(model)
         found.append(sum_of_parts.evaluate(network, parameters, trained, data, settings))

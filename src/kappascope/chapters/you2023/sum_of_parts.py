@@ -17,13 +17,11 @@ Astudillo 2016), in place of softmax. With E features before the network's last 
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import flax.linen as nn
-import flax.serialization
 import flax.traverse_util
 import jax
 import jax.numpy as jnp
@@ -31,11 +29,12 @@ import numpy as np
 import optax
 
 from kappascope import progress, randomness
+from kappascope.chapters.you2023 import config
 from kappascope.errors import InputError
 from kappascope.files import read_arrays, write_arrays
-from kappascope.networks import checkpoints
 from kappascope.networks.description import Network
 from kappascope.networks.evaluate import in_batches
+from kappascope.networks.fit import fit
 from kappascope.networks.module import activations
 from kappascope.transforms import segments
 
@@ -292,7 +291,7 @@ def segment_features(
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How to train; keys of the config's ``groups`` section.
+    """How to train.
 
     Attributes
     ----------
@@ -319,10 +318,17 @@ class Settings:
         return len(self.generator_sharpness)
 
     @classmethod
-    def of(cls, section: Mapping[str, Any]) -> "Settings":
-        """Take the keys training needs from a config section."""
-        taken = {field.name: section[field.name] for field in dataclasses.fields(cls)}
-        return cls(**{**taken, "generator_sharpness": tuple(taken["generator_sharpness"])})
+    def of(cls, section: config.Model, checkpoint_every_seconds: float) -> "Settings":
+        """Take what training needs from the config."""
+        return cls(
+            section.epochs,
+            section.batch,
+            section.learning_rate,
+            section.sampled_groups,
+            tuple(section.generator_sharpness),
+            section.selector_sharpness,
+            checkpoint_every_seconds,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -453,65 +459,49 @@ def train(
     """
     if len(data.maps) < settings.batch:
         raise InputError(
-            f"groups.batch: got {settings.batch}, more than the {len(data.maps)} training maps; "
-            "lower it"
+            f"you2023.model.batch: got {settings.batch}, more than the {len(data.maps)} training "
+            "maps; lower it"
         )
     model, most = build(network, settings), data.known.shape[1]
     frozen = {name: jnp.asarray(array) for name, array in backbone.items()}
-    an_epoch = len(data.maps) // settings.batch
-    optimiser = _optimiser(settings.learning_rate, settings.epochs * an_epoch)
+    total = settings.epochs * (len(data.maps) // settings.batch)
+    optimiser = _optimiser(settings.learning_rate, total)
     parameters = initial(
         model, frozen, data.known.shape[2], randomness.key(seed, "sum of parts", index)
     )
-    moments, errors, step = optimiser.init(parameters), [], 0
-    checkpoint = scratch / "checkpoint.msgpack"
-    stored = checkpoints.load(checkpoint)
-    if stored is not None:
-        parameters = jax.tree.map(jnp.asarray, stored["parameters"])
-        moments = flax.serialization.from_state_dict(
-            moments, jax.tree.map(jnp.asarray, stored["moments"])
+
+    def advance(state: Any, rows: np.ndarray, step: int) -> tuple[Any, Array]:
+        draw = randomness.generator(seed, "groups of a step", index, step)
+        count = data.count[rows]
+        asked = asked_groups(count, settings.sampled_groups, settings.heads, most, draw)
+        inputs = (
+            *(data.maps[rows], data.labels[rows], data.known[rows], count, asked),
+            narrowing(step / total),
         )
-        errors, step = [float(one) for one in stored["errors"]], int(stored["step"])
+        parameters, moments, error = _advance(
+            model,
+            optimiser,
+            state["parameters"],
+            state["moments"],
+            frozen,
+            tuple(map(jnp.asarray, inputs)),
+            jnp.asarray(targets[rows], jnp.float32),
+        )
+        return {"parameters": parameters, "moments": moments}, error
 
-    def save() -> None:
-        content = {"parameters": parameters, "moments": moments, "step": step}
-        checkpoints.save(checkpoint, {**content, "errors": np.array(errors, np.float64)})
-
-    saved = time.monotonic()
-    with progress.bar(settings.epochs * an_epoch, label, initial=step, unit="step") as shown:
-        while step < settings.epochs * an_epoch:
-            epoch, place = divmod(step, an_epoch)
-            order = randomness.generator(seed, "order of divided maps", index, epoch)
-            rows = order.permutation(len(data.maps))[place * settings.batch :][: settings.batch]
-            draw = randomness.generator(seed, "groups of a step", index, step)
-            count = data.count[rows]
-            asked = asked_groups(count, settings.sampled_groups, settings.heads, most, draw)
-            inputs = (
-                *(data.maps[rows], data.labels[rows], data.known[rows], count, asked),
-                narrowing(step / (settings.epochs * an_epoch)),
-            )
-            parameters, moments, error = _advance(
-                model,
-                optimiser,
-                parameters,
-                moments,
-                frozen,
-                tuple(map(jnp.asarray, inputs)),
-                jnp.asarray(targets[rows], jnp.float32),
-            )
-            errors.append(float(error))
-            if not np.isfinite(errors[-1]):
-                raise InputError(
-                    f"groups.learning_rate: the loss became {errors[-1]} at step {step}; lower it"
-                )
-            step += 1
-            shown.update()
-            if time.monotonic() - saved > settings.checkpoint_every_seconds:
-                save()
-                saved = time.monotonic()
-    save()
-    trained = jax.tree.map(np.asarray, parameters)
-    return trained, np.reshape(errors, (settings.epochs, an_epoch)).mean(1)
+    state, errors = fit(
+        advance,
+        {"parameters": parameters, "moments": optimiser.init(parameters)},
+        inputs=len(data.maps),
+        batch=settings.batch,
+        epochs=settings.epochs,
+        order=lambda epoch: randomness.generator(seed, "order of divided maps", index, epoch),
+        label=label,
+        advice="you2023.model.learning_rate; lower it",
+        scratch=scratch,
+        checkpoint_every_seconds=settings.checkpoint_every_seconds,
+    )
+    return jax.tree.map(np.asarray, state["parameters"]), errors.mean(1)
 
 
 def evaluate(

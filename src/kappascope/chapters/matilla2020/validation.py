@@ -9,10 +9,12 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from kappascope.cosmology.config import Universes
 from kappascope.cosmology.model import Cosmology, limber_power, matter_power
 from kappascope.maps.dataset import MapSet, SplitMaps
 from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import smooth
+from kappascope.sections import Spec
 from kappascope.statistics.kernels import average_over_modes, power_spectrum
 
 MOMENT_COLUMNS = (
@@ -32,14 +34,14 @@ MOMENT_COLUMNS = (
 POWER_COLUMNS = ("cosmology", "omega_matter", "sigma_8", "ell", "power", "power_error", "limber")
 
 
-def model(section: Mapping[str, Any], omega_matter: float, sigma_8: float) -> Cosmology:
+def model(section: Universes, omega_matter: float, sigma_8: float) -> Cosmology:
     """Return the cosmology of one row with the parameters all rows share."""
     return Cosmology(
         omega_matter,
         sigma_8,
-        section["hubble"],
-        section["omega_baryon"],
-        section["spectral_index"],
+        section.hubble,
+        section.omega_baryon,
+        section.spectral_index,
     )
 
 
@@ -88,15 +90,20 @@ def _moments(second: np.ndarray, third: np.ndarray) -> tuple[float, float, float
 
 
 def validate(
-    paths: Sequence[str | Path], spec: Mapping[str, Any], most_maps: int = 2000
+    paths: Sequence[str | Path],
+    spec: Spec,
+    cosmologies: Sequence[tuple[int, float, float]],
+    fiducial: int,
+    most_maps: int = 2000,
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], dict[str, np.ndarray]]:
     """Measure moments and power of the maps of a few cosmologies.
 
     Parameters
     ----------
     paths : batches of maps.
-    spec : config sections ``cosmology``, ``maps``, ``noise``, ``seed``, the rows ``cosmologies``,
-        the ``fiducial`` row and ``data_sets``.
+    spec : config sections ``cosmology``, ``maps``, ``noise``, ``seed`` and ``data_sets``.
+    cosmologies : (number, Ω_m, σ8) of each.
+    fiducial : number of the fiducial.
     most_maps : maps used of a cosmology.
 
     Returns
@@ -113,8 +120,8 @@ def validate(
     moments: list[dict[str, Any]] = []
     power_rows: list[dict[str, Any]] = []
     arrays: dict[str, np.ndarray] = {"pdf_edges": np.linspace(-4, 8, 61)}
-    for number in chosen_cosmologies(spec["cosmologies"], spec["fiducial"], 5):
-        many = number == spec["fiducial"] and (covariance.columns.cosmology == number).any()
+    for number in chosen_cosmologies(cosmologies, fiducial, 5):
+        many = number == fiducial and (covariance.columns.cosmology == number).any()
         source = covariance if many else testing
         rows = np.flatnonzero(source.columns.cosmology == number)[:most_maps]
         if not len(rows):
@@ -123,17 +130,17 @@ def validate(
         columns = source.columns
         omega_matter = float(columns.omega_matter[rows[0]])
         sigma_8 = float(columns.sigma_8[rows[0]])
-        cosmology = model(spec["cosmology"], omega_matter, sigma_8)
+        cosmology = model(spec.cosmology, omega_matter, sigma_8)
         named = {"cosmology": number, "omega_matter": omega_matter, "sigma_8": sigma_8}
-        redshift = spec["maps"]["source_redshift"]
+        redshift = spec.maps.source_redshift
         power_rows += _power_rows(mine, cosmology, named, redshift)
         clean = expected_sigma(
-            cosmology, redshift, spec["maps"]["smoothing_arcmin"], mine.pixel * mine.pixels
+            cosmology, redshift, spec.maps.smoothing_arcmin, mine.pixel * mine.pixels
         )
-        for data_set in spec["data_sets"]:
+        for data_set in spec.data_sets:
             found, pictures = _moment_row(mine, data_set, clean, spec)
             moments.append({"data_set": data_set, **named, **found})
-            if number == spec["fiducial"]:
+            if number == fiducial:
                 arrays[f"gallery_{data_set}"] = pictures
                 arrays[f"pdf_{data_set}"] = _density(
                     mine, data_set, spec, found["sigma_kappa"], arrays["pdf_edges"]
@@ -167,27 +174,23 @@ class _Maps:
             yield self.source.select(self.rows[start : start + size])
 
 
-def _smoothed(piece: MapSet, data_set: str, spec: Mapping[str, Any]) -> np.ndarray:
+def _smoothed(piece: MapSet, data_set: str, spec: Spec) -> np.ndarray:
     """Return maps (map, y, x) of a piece as a data set shows them."""
-    noise = spec["noise"]
+    noise = spec.noise
     seen = piece.convergence
     if data_set == "noisy":
-        seen = add_shape_noise(
-            piece, spec["seed"], noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-        )
-    return np.asarray(smooth(seen, spec["maps"]["smoothing_arcmin"] / piece.pixel_arcmin))
+        seen = add_shape_noise(piece, spec.seed, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
+    return np.asarray(smooth(seen, spec.maps.smoothing_arcmin / piece.pixel_arcmin))
 
 
 def _moment_row(
-    mine: _Maps, data_set: str, clean: float, spec: Mapping[str, Any]
+    mine: _Maps, data_set: str, clean: float, spec: Spec
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Moments of smoothed maps beside what theory expects, and the first three maps."""
-    noise, smoothing = spec["noise"], spec["maps"]["smoothing_arcmin"]
+    noise, smoothing = spec.noise, spec.maps.smoothing_arcmin
     white = 0.0
     if data_set == "noisy":
-        white = shape_noise_sigma(
-            mine.pixel, noise["galaxies_per_arcmin2"], noise["ellipticity_rms"]
-        )
+        white = shape_noise_sigma(mine.pixel, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
     # White noise under a Gaussian of width s pixels keeps 1/(2 s √π) of its scatter.
     soft = white / (2 * smoothing / mine.pixel * math.sqrt(math.pi))
     second: list[np.ndarray] = []
@@ -215,9 +218,7 @@ def _moment_row(
     return row, np.concatenate(pictures)
 
 
-def _density(
-    mine: _Maps, data_set: str, spec: Mapping[str, Any], sigma: float, edges: np.ndarray
-) -> np.ndarray:
+def _density(mine: _Maps, data_set: str, spec: Spec, sigma: float, edges: np.ndarray) -> np.ndarray:
     """One-point distribution (bin) of smoothed maps in units of their r.m.s."""
     counts = np.zeros(len(edges) - 1)
     for piece in mine.pieces():

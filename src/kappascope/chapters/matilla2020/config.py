@@ -1,0 +1,98 @@
+"""What the config says of Matilla et al. (2020)."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from kappascope.attribution import labels
+from kappascope.faithfulness.config import KnownAnswers
+from kappascope.sections import Distinct, Problem, Section, key
+
+
+class Constraints(Section):
+    """From statistics and network outputs to credible areas."""
+
+    likelihood: Literal["gaussian", "sellentin_heavens"] = key(
+        "gaussian with the debiased precision matrix, as in the paper; sellentin_heavens: the "
+        "t-distribution that an estimated covariance calls for.",
+    )
+    grid: int = key(
+        "Points along each parameter of the grid on which the posterior is evaluated.",
+        "count",
+        ge=20,
+    )
+    bootstrap: int = key("Resamplings of the maps behind each error bar.", "count", ge=2)
+    mcmc_steps: int = key(
+        "Steps of each emcee walker in the cross-check of the areas.",
+        "step",
+        ge=10,
+    )
+    mcmc_walkers: int = key("Walkers of the cross-check; even.", "count", ge=4, multiple_of=2)
+
+
+class Saliency(Section):
+    """Which pixels count: saliency maps, the randomization test, relevance by convergence."""
+
+    methods: Distinct[str] = key(
+        "Attribution methods under test, in the order of Figure 4; names from kappascope "
+        "attribute --list. The default is the paper's seven with the conventions of its "
+        "library, and two that it only looked at.",
+        min_length=1,
+    )
+    path_nodes: int = key(
+        "Points on the path of integrated gradients in the tests, each as costly as a gradient.",
+        "count",
+        ge=1,
+    )
+    smoothgrad_samples: int = key(
+        "Noisy copies that SmoothGrad averages in the tests, each as costly as a gradient.",
+        "count",
+        ge=1,
+    )
+    maps: int = key("Maps of the fiducial cosmology behind Table II.", "map", ge=1)
+    repeats: int = key("Draws of new weights for all layers behind Table II.", "count", ge=1)
+    curve_maps: int = key(
+        "Maps behind the curves that follow the layers, and behind the sensitivity figure.",
+        "map",
+        ge=1,
+    )
+    curve_repeats: int = key("Draws of new weights behind the curves.", "count", ge=1)
+    batch_norm_statistics: Literal["initial", "estimated"] = key(
+        "Running mean and variance of batch normalization in layers drawn anew: estimated "
+        "from the maps, or initial (0 and 1), with which relevance fades by many orders of "
+        "magnitude.",
+    )
+    kendall_shifts: int = key(
+        "Circular shifts behind the permutation p-value of Kendall's tau; Pearson and "
+        "Spearman use all shifts.",
+        "count",
+        ge=19,
+    )
+    patch_pixels: int = key(
+        "Side of the patch shown in Figure 4; the whole map where that is smaller.",
+        "pixel",
+        ge=8,
+    )
+    betas: Distinct[Annotated[float, Field(ge=0)]] = key(
+        "Values of beta, with alpha = 1 + beta, of the sensitivity figure; alpha = beta = 1, "
+        "as the paper prints, would annihilate relevance.",
+        min_length=1,
+    )
+    epsilons: Distinct[Annotated[float, Field(gt=0)]] = key(
+        "Values of epsilon of the sensitivity figure.",
+        min_length=1,
+    )
+    relevance_maps: int = key("Testing maps of each cosmology behind Figures 5 and 6.", "map", ge=1)
+
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield values that do not go together."""
+        yield from labels.check("matilla2020.saliency.methods", self.methods)
+
+
+class Chapter(Section):
+    """Does a network know more than statistics, and which pixels count? (Matilla et al. 2020)."""
+
+    constraints: Constraints
+    saliency: Saliency
+    known_answers: KnownAnswers

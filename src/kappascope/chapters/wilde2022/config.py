@@ -1,0 +1,76 @@
+"""What the config says of Wilde et al. (2022)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kappascope.attribution import labels
+from kappascope.errors import shown
+from kappascope.files import name_problem
+from kappascope.sections import Distinct, Problem, Section, key
+from kappascope.stronglens.config import Classifiers, Images
+
+NODES = (  # of architectures.lens_finder: those that have pixels
+    *(f"{kind}{number}" for number in (1, 2, 3, 4) for kind in ("conv", "relu")),
+    *("pool1", "pool2", "pool4"),
+)
+
+
+class Explanation(Section):
+    """What finders look at."""
+
+    methods: Distinct[str] = key(
+        "Names from kappascope attribute --list; grad_cam.NODE is enlarged to the images.",
+        min_length=1,
+    )
+    explained: int = key(
+        "Testing images to explain: lenses, and half as many non-lenses and compound lenses.",
+        "image",
+        ge=8,
+    )
+    probed: int = key("Lenses whose scenes are changed.", "image", ge=4)
+    randomized: int = key("Lenses for the randomization test.", "image", ge=2)
+    repeats: int = key("Draws of weights in the randomization test.", "count", ge=1)
+    dream_steps: int = key("Steps of Deep Dream.", "count", ge=1)
+
+
+class Chapter(Section):
+    """Simulated strong lenses and the networks that find them (Wilde et al. 2022)."""
+
+    images: Images
+    networks: Classifiers
+    explanation: Explanation
+    own_images: str | None = key(
+        "An npz of images to score beside the real lenses, see docs/how-to/find-lenses.md.",
+        "path",
+    )
+
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield values that do not go together."""
+        own = self.own_images
+        if own is not None and not Path(own).is_file():
+            yield (
+                "wilde2022.own_images",
+                f"got {shown(own)}, which is no file here; give an npz as "
+                "docs/how-to/find-lenses.md describes it",
+            )
+        if own is not None and (problem := name_problem(own)):
+            yield "wilde2022.own_images", f"got {shown(own)}: {problem}"
+        if self.networks.batch > self.images.training:
+            yield (
+                "wilde2022.networks.batch",
+                f"got {self.networks.batch}, more than the {self.images.training} training images; "
+                "lower it",
+            )
+        chosen = self.explanation.methods
+        yield from labels.check("wilde2022.explanation.methods", chosen, coarse=True)
+        for name in chosen:
+            node = name.partition(".")[2]
+            if node and node not in NODES:
+                text = f"got {name}; the networks' nodes are {', '.join(NODES)}"
+                yield "wilde2022.explanation.methods", text
+            window = re.fullmatch(r"occlusion_w(\d+)s(\d+)", name)
+            if window and not 0 < int(window[1]) <= self.images.pixels:
+                text = f"got {name}, but images have {self.images.pixels} pixels"
+                yield "wilde2022.explanation.methods", text

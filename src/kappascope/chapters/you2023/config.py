@@ -1,0 +1,141 @@
+"""What the config says of You et al. (2023)."""
+
+from collections.abc import Iterator
+from typing import Any, Literal
+
+from kappascope.attribution import labels
+from kappascope.sections import Distinct, Problem, Section, key
+
+MINIMUM_PIXELS = 29  # three 4×4 convolutions, each followed by 2×2 pooling
+
+
+class Network(Section):
+    """The network that is explained."""
+
+    width: int = key("Channels of the first convolution, 16 as published.", "count", ge=1)
+    epochs: int = key("Passes over the training maps.", "count", ge=1)
+    peak_learning_rate: float = key("At the top of the one-cycle schedule.", gt=0)
+    masked_share: float = key(
+        "Share of the training maps of which random blobs are hidden, so that the network "
+        "reads parts of maps; 0 as published.",
+        ge=0,
+        le=1,
+    )
+    networks: int = key("Networks, each with a sum-of-parts model of its own.", "count", ge=1)
+
+
+class Segments(Section):
+    """Watershed segments, as in the released notebooks."""
+
+    levels: float = key(
+        "Steps of the map's values a unit of convergence; |kappa| < 1/levels is background.",
+        gt=0,
+    )
+    separation: int = key("Least distance between centres of basins.", "pixel", ge=1)
+    compactness: float = key("Of the basins.", ge=0)
+    most: int = key(
+        "Largest number of segments of a map; the smallest beyond it join the background.",
+        "count",
+        ge=2,
+    )
+
+
+class Model(Section):
+    """Sum-of-parts models."""
+
+    training: int = key("Training maps of each cosmology.", "map", ge=1)
+    epochs: int = key("Passes over them.", "count", ge=1)
+    batch: int = key("Maps a step.", "map", ge=1)
+    learning_rate: float = key("Of AdamW.", gt=0)
+    sampled_groups: int = key(
+        "Groups of a map in a training step; all are used afterwards.",
+        "count",
+        ge=1,
+    )
+    generator_sharpness: Distinct[float] = key(
+        "A number for each set of groups; the larger, the fewer segments a group.",
+        min_length=1,
+    )
+    selector_sharpness: float = key("The larger, the fewer groups have a weight.", gt=0)
+
+
+class Structures(Section):
+    """Which groups are voids and clusters; thresholds in units of a map's r.m.s."""
+
+    maps: int = key("Testing maps of each cosmology that are explained.", "map", ge=1)
+    void_below: float = key("Mean convergence below which a group is a void.", "r.m.s.")
+    cluster_above: float = key("Mean convergence above which a group is a cluster.", "r.m.s.")
+    void_thresholds: Distinct[float] = key(
+        "Further thresholds of voids, for the sweep.",
+        "r.m.s.",
+        min_length=1,
+    )
+    cluster_thresholds: Distinct[float] = key(
+        "Further thresholds of clusters, for the sweep.",
+        "r.m.s.",
+        min_length=1,
+    )
+
+
+class Baselines(Section):
+    """Other attributions on the same maps."""
+
+    methods: Distinct[str] = key("Names from kappascope attribute --list.")
+    maps: int = key("Testing maps of each cosmology.", "map", ge=1)
+    samples: int = key("Altered maps that LIME, kernel SHAP and RISE look at.", "count", ge=10)
+    path_nodes: int = key("Gradients along the path of integrated gradients.", "count", ge=1)
+    tile_pixels: int = key("Side of the cells that attributions are summed on.", "pixel", ge=1)
+    groups: int = key("Groups that the cells are ranked into.", "count", ge=1)
+    steps: int = key("Steps of insertion and deletion by pixels.", "count", ge=1)
+    fresh_training: int = key(
+        "Training maps of each cosmology that FRESH's last layer is fitted to.",
+        "map",
+        ge=1,
+    )
+
+
+class Theorem(Section):
+    """Errors of the best attribution of single features."""
+
+    features: int = key("Largest number of features.", "count", ge=2, le=20)
+    program_features: int = key(
+        "Largest number for which the linear program is solved as well.",
+        "count",
+        ge=2,
+        le=16,
+    )
+
+
+class Chapter(Section):
+    """Which structures a network reads: sum-of-parts, voids and clusters (You et al. 2023)."""
+
+    data_set: Literal["noiseless", "noisy"] = key("Maps: without or with shape noise.")
+    rebin: int = key(
+        "Pixels along a side that are averaged to one: 128 pixels by 2 come close to the "
+        "published 66.",
+        "pixel",
+        ge=1,
+    )
+    network: Network
+    segments: Segments
+    model: Model
+    structures: Structures
+    baselines: Baselines
+    theorem: Theorem
+
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield values that do not go together."""
+        side = config.maps.pixels // self.rebin
+        if side < MINIMUM_PIXELS:
+            yield (
+                "you2023.rebin",
+                f"got {self.rebin}, which leaves maps of {side} pixels; the network needs "
+                f"{MINIMUM_PIXELS}: rebin less",
+            )
+        if self.model.training > config.maps.training:
+            yield (
+                "you2023.model.training",
+                f"got {self.model.training}, more than the {config.maps.training} training maps of "
+                "a cosmology (maps.training)",
+            )
+        yield from labels.check("you2023.baselines.methods", self.baselines.methods, coarse=True)

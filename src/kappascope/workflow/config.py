@@ -1,0 +1,131 @@
+"""The whole config: sections of the library, one for each chapter, and the cluster's."""
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from pydantic import create_model
+
+from kappascope import chapters
+from kappascope.cosmology.config import Universes
+from kappascope.maps.config import Maps, Noise
+from kappascope.networks.config import Digits, Regressor
+from kappascope.sections import Distinct, Section, Spec, key
+from kappascope.simulation.config import Simulation
+from kappascope.statistics.config import Statistics
+
+
+class Cluster(Section):
+    """What a scheduler is asked for (docs/how-to/cluster.md). Changes no result."""
+
+    partition: str | None = key("Slurm partition of all jobs; null is the cluster's own default.")
+    gpu_partition: str | None = key("Partition of jobs on a GPU; null is as for the others.")
+    gpus: int = key("GPUs of a job that one makes faster; 0 is to run on CPUs.", "count", ge=0)
+    gpu_speed: float = key(
+        "How many times faster such a job is on its GPU than on one core; for the run time "
+        "asked for.",
+        gt=0,
+    )
+    memory_factor: float = key("Multiplies the memory asked for.", gt=0)
+    time_factor: float = key(
+        "Multiplies the run time asked for: more than 1 on slower machines.",
+        gt=0,
+    )
+
+
+class Library(Section):
+    """Every key of the config with its meaning, unit, default and allowed values.
+
+    No key is required: what is left out keeps the value of the tier.
+    """
+
+    tier: str = key(
+        "Budget to start from: default, or a file of config/tiers/ (smoke, desk, paper)."
+    )
+    variants: list[str] = key(
+        "Files of config/variants/ laid over the tier, in this order; on the command line "
+        "separated by commas."
+    )
+    run: str = key(
+        "Name of the folder under results/. Filled in by itself: the tier's name and, for each "
+        "variant, -{variant}. Give it to keep a run with other overrides beside the others.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    )
+    seed: int = key(
+        "Root of every random number; each draw also names its purpose, cosmology and map, so "
+        "results depend on no order of jobs.",
+        ge=0,
+    )
+    cosmology: Universes
+    maps: Maps
+    data_sets: Distinct[Literal["noiseless", "noisy"]] = key(
+        "Data sets to run: without and with shape noise.", min_length=1
+    )
+    noise: Noise
+    simulation: Simulation
+    statistics: Statistics
+    network: Regressor
+    digits: Digits
+    cluster: Cluster
+
+
+SELECTORS = ("tier", "variants")
+"""Keys that choose files of values and have none in config/config.yaml."""
+
+
+@functools.cache
+def chapter_sections() -> dict[str, type[Section]]:
+    """Chapter → its section, by year: every package in ``chapters`` is one."""
+    found = {}
+    for module in pkgutil.iter_modules(chapters.__path__):
+        name = f"{chapters.__name__}.{module.name}.config"
+        found[module.name] = importlib.import_module(name).Chapter
+    return dict(sorted(found.items(), key=lambda item: (item[0][-4:], item[0])))
+
+
+@functools.cache
+def whole() -> type[Library]:
+    """Return the model of the whole config."""
+    fields: dict[str, Any] = {name: (kind, ...) for name, kind in chapter_sections().items()}
+    made = create_model("Config", __base__=Library, __doc__=Library.__doc__, **fields)
+    return made
+
+
+def section_at(path: str) -> type[Section]:
+    """Return the model of a section by its dotted name."""
+    kind: Any = whole()
+    for name in path.split("."):
+        kind = kind.model_fields[name].annotation
+    return kind
+
+
+def sections() -> Iterator[tuple[str, type[Section]]]:
+    """Yield (dotted name, model) of every section."""
+
+    def walk(prefix: str, kind: type[Section]) -> Iterator[tuple[str, type[Section]]]:
+        for name, field in kind.model_fields.items():
+            inner = field.annotation
+            if isinstance(inner, type) and issubclass(inner, Section):
+                yield prefix + name, inner
+                yield from walk(f"{prefix}{name}.", inner)
+
+    yield from walk("", whole())
+
+
+def spec_of(plain: Mapping[str, Any]) -> Spec:
+    """Return what a job depends on with its sections typed.
+
+    Parameters
+    ----------
+    plain : section's dotted name or name of a plain value → mapping or value.
+
+    """
+    known = dict(sections())
+    made = {}
+    for name, value in plain.items():
+        made[name.rpartition(".")[2]] = (
+            known[name].part(value) if name in known and isinstance(value, Mapping) else value
+        )
+    return Spec(**made)

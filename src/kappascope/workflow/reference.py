@@ -1,0 +1,102 @@
+"""The option reference and the schema for editors, written from the config's models.
+
+``python -m kappascope.workflow.reference`` writes config/README.md and config/schema.json.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kappascope.files import write_text
+from kappascope.workflow.configuration import ROOT, allowed, available, load, options, schema
+
+
+def reference(root: Path = ROOT) -> str:
+    """Text of config/README.md: every key, from the schema, and what the tiers change."""
+    lines = [
+        "# Options",
+        "",
+        "<!-- Written by `make config-reference` from the config modules in src/kappascope. -->",
+        "",
+        "`config.yaml` is the default tier, complete. A tier in `tiers/` and the variants in",
+        "`variants/` hold only what differs; `--config` and `--configfile` come last:",
+        "",
+        "```",
+        "snakemake --cores all --config tier=smoke variants=noise_10_per_arcmin2",
+        "snakemake --cores all --config tier=smoke 'network={width: 4}' run=narrow",
+        "snakemake --cores all --configfile mine.yaml",
+        "```",
+        "",
+        "Results go to `results/{run}/`: the tier's name, then `-{variant}` for each variant,",
+        "unless `run` is given. An unknown key or an impossible value stops everything before the",
+        "first job. The effective config is written to `results/{run}/config.yaml`.",
+        "",
+        f"Tiers: {', '.join(f'`{name}`' for name in available('tier', root))}. "
+        f"Variants: {', '.join(f'`{name}`' for name in available('variant', root))}.",
+    ]
+    description = schema(root)["properties"]
+    lines += _section("Run", "What to run and where it goes.", "", description)
+    return "\n".join([*lines, *_tier_table(root)]) + "\n"
+
+
+def _section(title: str, text: str, prefix: str, part: Mapping[str, Any]) -> list[str]:
+    """Return a table of a section's own keys, and one for each section inside it."""
+    rows, inner = [], []
+    for name, option in part.items():
+        if "properties" in option:
+            path = f"{prefix}{name}."
+            inner += _section(path[:-1], option["description"], path, option["properties"])
+            continue
+        unit = "" if option["unit"] == "none" else option["unit"]
+        cells = (_code(prefix + name), _code(_cell(option["default"])), unit, allowed(option))
+        rows.append(f"| {' | '.join(cells)} | {option['description']} |")
+    head = ["| key | default | unit | allowed | meaning |", "|---|---|---|---|---|"]
+    level = "#" * (2 + title.count("."))
+    return ["", f"{level} {title}", "", text, *(["", *head, *rows] if rows else []), *inner]
+
+
+def _tier_table(root: Path) -> list[str]:
+    names = available("tier", root)
+    tiers = {name: load(name, root=root) for name in names}
+    lines = ["", "## What the tiers change", "", f"| key | {' | '.join(names)} |"]
+    lines.append("|---" * (len(names) + 1) + "|")
+    for key, option in options(root):
+        if "properties" in option or key in ("tier", "variants", "run"):
+            continue
+        values = [functools.reduce(getattr, key.split("."), tiers[name]) for name in names]
+        if any(value != values[0] for value in values):
+            shown = [_cell(v) if i == 0 or v != values[0] else "" for i, v in enumerate(values)]
+            lines.append(f"| {_code(key)} | {' | '.join(shown)} |")
+    return lines
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.10g}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_cell(item) for item in value) + "]"
+    return (
+        "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def _code(text: str) -> str:
+    return f"`{text}`"
+
+
+def schema_text(root: Path = ROOT) -> str:
+    """Text of config/schema.json: one line a key."""
+    text = json.dumps(schema(root), ensure_ascii=False)
+    return text.replace('}, "', '},\n"') + "\n"
+
+
+def main() -> None:
+    """Write config/README.md and config/schema.json."""
+    write_text(ROOT / "config/README.md", reference())
+    write_text(ROOT / "config/schema.json", schema_text())
+
+
+if __name__ == "__main__":
+    main()
