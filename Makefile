@@ -12,6 +12,8 @@ CORES ?= all
 ARGUMENTS ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
+# Two workers: one takes what shares a run of the smoke tier, the other everything else.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 # Some packages come as source only, and pip before 23.1 would build those in a way of its own.
 export PIP_USE_PEP517 := 1
 
@@ -63,19 +65,19 @@ check: $(TEST_STAMP)
 
 # pytest stands last, so that the output ends with its summary.
 test: check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # Kills, damaged files, full disks ...: about 15 minutes.
 test-faults: $(TEST_STAMP)
-	$(BIN)/python -m pytest tests/faults
+	$(PYTEST) tests/faults
 
 # The smoke tier through a Slurm of one node, which needs root; about 15 minutes.
 test-cluster: $(TEST_STAMP)
-	$(BIN)/python -m pytest tests/cluster
+	$(PYTEST) tests/cluster
 
 # All of them, around one run of the smoke tier.
 test-all: check
-	$(BIN)/python -m pytest tests
+	$(PYTEST) tests
 
 bench: $(TEST_STAMP)
 	$(BIN)/python benchmarks/run.py

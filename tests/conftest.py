@@ -10,6 +10,14 @@ from checkouts import SMOKE, Checkout, new_checkout
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On several workers: what shares the one finished run stays together, other files go alone."""
+    for item in items:
+        file = item.path.relative_to(ROOT / "tests")
+        shared = file.parts[0] in ("workflow", "claims", "faults", "cluster")
+        item.add_marker(pytest.mark.xdist_group("runs" if shared else str(file)))
+
+
 def _folder(variable: str, default: str) -> Path:
     path = Path(os.environ.get(variable, ROOT.parent / "shared" / default))
     if not path.is_dir():

@@ -3,18 +3,15 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kappascope.errors import InputError
-
-if TYPE_CHECKING:
-    from kappascope.cosmology.config import Fiducial
 
 COLUMNS = ("cosmology", "omega_matter", "sigma_8", "origin", "order")
 
 
-def is_fiducial(row: Mapping[str, Any], fiducial: "Fiducial") -> bool:
-    """Whether a row of the table is the fiducial, to the table's three digits."""
+def is_fiducial(row: Mapping[str, Any], fiducial: Any) -> bool:
+    """Whether a row is the config's ``cosmology.fiducial``, to the table's three digits."""
     pair = (("omega_matter", fiducial.omega_matter), ("sigma_8", fiducial.sigma_8))
     return all(abs(row[name] - value) < 5e-4 for name, value in pair)
 

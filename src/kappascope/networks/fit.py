@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import flax.serialization
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from kappascope import progress
@@ -113,8 +112,7 @@ def _restored(state: State, path: Path | None) -> tuple[State, list[Any]]:
     try:
         content = flax.serialization.msgpack_restore(path.read_bytes())
         losses = content["losses"].tolist()
-        stored = jax.tree.map(jnp.asarray, content["state"])
-        return flax.serialization.from_state_dict(state, stored), losses
+        return flax.serialization.from_state_dict(state, content["state"]), losses
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         print(f"{path}: damaged ({error}); training starts over", file=sys.stderr)
         return state, []

@@ -349,6 +349,6 @@ def test_scripts_draw_what_the_files_hold(tmp_path, root):
         main(
             SimpleNamespace(**inputs, examples=examples),
             SimpleNamespace(pdf=str(pdf)),
-            {"data_set": data_set, "data_sets": ["noiseless", "noisy"]},
+            SimpleNamespace(data_set=data_set, data_sets=["noiseless", "noisy"]),
         )
         assert pdf.stat().st_size > 1000 and pdf.with_suffix(".png").stat().st_size > 1000

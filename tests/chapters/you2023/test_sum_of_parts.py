@@ -259,7 +259,7 @@ def test_a_loss_that_is_no_number_is_told(network, backbone, data, tmp_path: Pat
 
 
 def test_more_maps_a_step_than_there_are_is_told(network, backbone, data, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"groups\.batch: got 99, more than the 8"):
+    with pytest.raises(InputError, match=r"you2023\.model\.batch: got 99, more than the 8"):
         trained(network, backbone, data, tmp_path, batch=99)
 
 
