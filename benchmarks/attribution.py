@@ -47,7 +47,7 @@ def main() -> None:
     runtime.configure(threads=arguments.threads)
     import numpy as np
 
-    from kappascope.attribution.methods import METHODS, Propagation, attribute
+    from kappascope.attribution.methods import METHODS, Propagation, attribute, find
     from kappascope.networks.architectures import convergence_cnn
 
     generator = np.random.default_rng(1)
@@ -74,7 +74,8 @@ def main() -> None:
         "≥ 266" if standard and arguments.threads == 2 else None,
         **named,
     )
-    procedures = {method.procedure: name for name, method in reversed(METHODS.items())}
+    fixed = [e.name for e in METHODS.entries().values() if "pattern" not in e.info]
+    procedures = {find(name).procedure: name for name in reversed(fixed)}
     known = [name for kind, name in procedures.items() if isinstance(kind, Propagation)]
     for name in arguments.methods or known[-2::-1]:
         run(name)

@@ -21,6 +21,7 @@ from kappascope.errors import InputError
 from kappascope.files import check_output, write_json
 from kappascope.maps.reading import open_map, open_mask
 from kappascope.runtime import available_cores, configure
+from kappascope.statistics.registry import PAPER, check_names, names
 from kappascope.statistics.settings import ESTIMATORS, Settings, check_pixel_arcmin
 from kappascope.workflow.doctor import add_parser as add_doctor
 
@@ -116,6 +117,13 @@ def _add_measure(subcommands: Any) -> None:
         help="of the power spectrum and of peaks: every mode once and ties no peaks, or LensTools' "
         "half plane and single precision (default: %(default)s)",
     )
+    parser.add_argument(
+        "--also",
+        metavar="NAME,NAME,...",
+        default="",
+        help="further statistics beside the paper's five: "
+        + ", ".join(name for name in names() if name not in PAPER),
+    )
     parser.add_argument("--bins", type=int, default=20, help="default: %(default)d")
     _add_range(parser, "--ell-range", (100.0, 15000.0))
     _add_range(parser, "--kappa-range", (-0.0235, 0.0704))
@@ -143,6 +151,7 @@ def _add_range(parser: argparse.ArgumentParser, name: str, default: tuple[float,
 
 
 def _measure(options: argparse.Namespace) -> None:
+    check_names(name for name in options.also.split(",") if name)
     if not 0 <= options.smoothing_arcmin <= LARGEST_SMOOTHING_ARCMIN:
         raise InputError(
             f"--smoothing-arcmin: got {options.smoothing_arcmin:g}; give 0 (none) to "
@@ -236,13 +245,15 @@ _KEYS = {
 def _measured_both(
     map_: np.ndarray, mask: np.ndarray | None, settings: Settings, options: argparse.Namespace
 ) -> dict[str, Any]:
+    also = [name for name in options.also.split(",") if name and name not in PAPER]
     found = {
         "angle_deg": settings.pixel_arcmin * len(map_) / 60.0,
-        "raw": _one(map_, mask, settings),
+        "raw": _one(map_, mask, settings, also),
     }
     if options.smoothing_arcmin:
         smoothed, kept = _smoothed(map_, mask, settings.pixel_arcmin, options)
-        found[f"smoothed_{options.smoothing_arcmin:g}arcmin_fft"] = _one(smoothed, kept, settings)
+        name = f"smoothed_{options.smoothing_arcmin:g}arcmin_fft"
+        found[name] = _one(smoothed, kept, settings, also)
     return found
 
 
@@ -264,11 +275,13 @@ def _smoothed(
     return np.asarray(batch[0]), kept
 
 
-def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[str, Any]:
+def _one(
+    map_: np.ndarray, mask: np.ndarray | None, settings: Settings, also: Sequence[str]
+) -> dict[str, Any]:
     from kappascope.statistics.kernels import modes_in_bins
     from kappascope.statistics.measure import measure_with
 
-    measured = measure_with(map_[None], settings, mask=mask)
+    measured = measure_with(map_[None], settings, (*PAPER, *also), mask)
     unmeasured = _unmeasured(mask, len(map_), settings)
     power = measured["power_spectrum"].values[0].tolist()
     empty = modes_in_bins(len(map_), settings) == 0
@@ -282,6 +295,14 @@ def _one(map_: np.ndarray, mask: np.ndarray | None, settings: Settings) -> dict[
             if name in unmeasured
             else measured[name].values[0].tolist()
             for name, key in _KEYS.items()
+        },
+        **{
+            name: {
+                "bins": measured[name].centres.tolist(),
+                "values": measured[name].values[0].tolist(),
+                "units": measured[name].units,
+            }
+            for name in also
         },
         "std": float(np.std(map_ if mask is None else map_[mask])),
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kappascope.attribution.labels import LABELS
+from kappascope.attribution.labels import label
 from kappascope.files import write_csv
 from kappascope.reporting import claims
 from kappascope.workflow import configuration
@@ -271,7 +271,7 @@ def _saliency() -> dict[str, list[dict[str, Any]]]:
     names = configuration.load().matilla2020.saliency.methods[:7]
     ledger = {claim.id: claim for claim in claims.load_claims(ROOT / "paper/claims.yaml")}
     for data_set, method in itertools.product(DATA_SETS, names):
-        named = {"data_set": data_set, "method": method, "label": LABELS[method]}
+        named = {"data_set": data_set, "method": method, "label": label(method)}
         gradient = method in ("gradient", "input_x_gradient")
         null_test.append({**named, "passes_paper": int(gradient), "passes_shift": int(gradient)})
         for coefficient in ("pearson", "spearman", "kendall", "ssim"):
@@ -354,7 +354,7 @@ def _saliency() -> dict[str, list[dict[str, Any]]]:
             {
                 "control": control,
                 "method": method,
-                "label": LABELS[method],
+                "label": label(method),
                 "r_squared": 0.9,
                 "range_low": -1.5,
                 "range_high": -0.5,

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.ndimage
+from registered import METHODS
 
-from kappascope.attribution.methods import METHODS, Model, attribute
+from kappascope.attribution.methods import Model, attribute
 from kappascope.faithfulness import randomization, similarity
 from kappascope.networks import architectures
 from kappascope.networks.description import Network, Parameters

@@ -13,8 +13,8 @@ import pytest
 from test_attribute_command import small_network, some_inputs
 from test_attribution_rules import Builder, chain, inputs
 
-from kappascope.attribution import labels, rules, walk
-from kappascope.attribution.methods import METHODS, attribute, in_batches
+from kappascope.attribution import rules, walk
+from kappascope.attribution.methods import attribute, in_batches
 from kappascope.errors import InputError
 from kappascope.networks import description
 from kappascope.networks.description import Network, Parameters
@@ -87,10 +87,6 @@ def test_outputs_inputs_and_names_of_any_sensible_kind() -> None:
     assert attribute("gradient", model, np.ones((1, *x.shape[1:]), int), 0).dtype == np.float32
     with jax.enable_x64(True):
         assert attribute("gradient", model, x.astype(float), 0).dtype == np.float64
-
-
-def test_the_names_that_config_knows_are_the_methods() -> None:
-    assert sorted(labels.NAMES) == sorted(METHODS)
 
 
 def test_no_output_at_all_is_refused() -> None:

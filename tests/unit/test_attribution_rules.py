@@ -13,9 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from registered import METHODS
 
 from kappascope.attribution import methods, rules, walk
-from kappascope.attribution.methods import METHODS, Method, Model, attribute, in_batches
+from kappascope.attribution.methods import Method, Model, attribute, in_batches
+from kappascope.attribution.sampling import Occlusion
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
 from kappascope.networks.module import activations, apply_node, forward
@@ -1084,8 +1086,8 @@ def test_relevance_is_finite_where_sums_vanish(name: str) -> None:
 def test_names_are_found() -> None:
     network, _ = chain()
     for name in METHODS:
-        assert methods.find(name) is METHODS[name]
-    assert methods.find("occlusion_w4s2").procedure == methods.Occlusion(4, 2)
+        assert methods.find(name) == METHODS[name]
+    assert methods.find("occlusion_w4s2").procedure == Occlusion(4, 2)
     assert methods.find("grad_cam.relu1", network).procedure == methods.GradCam("relu1")
     assert methods.find("grad_cam_raw.a.b").procedure == methods.GradCam("a.b", rectified=False)
     assert methods.find("guided_grad_cam.a").procedure == methods.GradCam("a", guided=True)

@@ -119,5 +119,5 @@ def test_no_path_of_a_machine_stands_in_what_we_wrote():
 
 
 def test_the_schema_offers_completion_to_editors():
-    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
     assert schema["$schema"].startswith("https://json-schema.org/")

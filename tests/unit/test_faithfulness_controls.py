@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import scipy.ndimage
 from hypothesis import given, settings
+from registered import METHODS
 from typed import section, typed
 
-from kappascope.attribution.methods import METHODS, IntegratedGradients, attribute
+from kappascope.attribution.methods import IntegratedGradients, attribute
 from kappascope.errors import InputError
 from kappascope.faithfulness import controls, judging, similarity
 from kappascope.faithfulness.judging import PLANTED

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from registered import METHODS
 from typed import section
 
 from kappascope.attribution import rules
-from kappascope.attribution.labels import LABELS
-from kappascope.attribution.methods import METHODS, IntegratedGradients, SmoothGrad, attribute
+from kappascope.attribution.methods import IntegratedGradients, SmoothGrad, attribute
 from kappascope.chapters.matilla2020 import experiments, latex, table2
 from kappascope.errors import InputError
 from kappascope.faithfulness import randomization, similarity
@@ -321,7 +321,7 @@ def test_methods_get_the_nodes_and_samples_of_the_config() -> None:
     )
     assert randomization.configured("smoothgrad", chosen).procedure == SmoothGrad(9)
     for name in set(PAPER) - {"integrated_gradients", "smoothgrad"}:
-        assert randomization.configured(name, chosen) is METHODS[name]
+        assert randomization.configured(name, chosen) == METHODS[name]
     assert METHODS["smoothgrad"].procedure == SmoothGrad(50)
 
 
@@ -819,7 +819,7 @@ def test_latex_of_a_file_is_latex_of_the_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "method",
-    sorted(LABELS),
+    sorted(METHODS),
 )
 def test_every_label_is_text_that_latex_can_set(method: str) -> None:
     cells_of(latex.table2(table2.table2([made_up(method=method)])))

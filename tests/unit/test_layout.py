@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = "kappascope"
 SOURCE = Path(__file__).resolve().parents[2] / "src" / PACKAGE
-CHAPTERS = sorted(path.name for path in (SOURCE / "chapters").iterdir() if path.is_dir())
+CHAPTERS = sorted(path.parent.name for path in (SOURCE / "chapters").glob("*/__init__.py"))
 
 
 def named(file: Path) -> str:

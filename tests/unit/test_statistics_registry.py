@@ -62,7 +62,7 @@ def test_the_papers_five_come_first() -> None:
 
 
 def test_an_unknown_name_is_one_line_with_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"got 'peak'.*did you mean 'peaks'") as caught:
+    with pytest.raises(InputError, match=r"got 'peak'.*did you mean peaks") as caught:
         check_names(["v0", "peak"])
     assert "\n" not in str(caught.value)
 

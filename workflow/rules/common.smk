@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
 from kappascope.errors import InputError
 from kappascope.files import name_problem
+from kappascope.registry import EXTENSIONS, extensions
 from kappascope.workflow import configuration, integrity, provenance, running
 from kappascope.workflow import resources as measured
 
@@ -48,6 +49,9 @@ try:
     ROWS = configuration.cosmologies(CONFIG, ROOT) if SIMULATED else []
 except InputError as error:
     refuse(error)
+
+# Jobs know the same declarations.
+os.environ[EXTENSIONS] = os.pathsep.join(map(str, extensions()))
 
 DATA_SETS = CONFIG.data_sets
 NETWORK_NUMBERS = list(range(CONFIG.network.networks))

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from kappascope.attribution.registry import METHODS
 from kappascope.attribution.sampling import images_only
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
@@ -162,6 +163,13 @@ class Trajectory:
         return self.values[:, -1]
 
 
+@METHODS.add(
+    "nonlinear_saliency",
+    label="Nonlinear saliency",
+    text="""S = mean over steps of J [kept] / max |J|, J = ∂y_k/∂x at the present image, of which a
+    growing share (0 to 95 %) with the smallest |J| is blurred while the rest moves along J
+    (Rosenzweig et al. 2021).""",
+)
 @dataclasses.dataclass(frozen=True)
 class NonlinearSaliency:
     """Nonlinear saliency maps, and their linear counterpart.
@@ -281,6 +289,12 @@ class NonlinearSaliency:
         }
 
 
+@METHODS.add(
+    "deep_dream",
+    label="Deep Dream",
+    text="""S = x* - x, x* after 50 smoothed steps along ∂y_k/∂x (Mordvintsev et al. 2015; Wilde et
+    al. 2022), each at most 0.02 of the input's range, within the range.""",
+)
 @dataclasses.dataclass(frozen=True)
 class DeepDream:
     """Regularised ascent: small smooth steps along the gradient, within the range.
@@ -337,3 +351,15 @@ def _dream_step(
     smooth = blurred(gradient, sigma) if sigma > 0 else gradient
     largest = jnp.abs(smooth).max((1, 2, 3), keepdims=True)
     return jnp.clip(x + step * (high - low) * smooth / (largest + TINY), low, high)
+
+
+METHODS.add(
+    "nonlinear_saliency_down",
+    label="Nonlinear saliency, downwards",
+    text="nonlinear_saliency of -y_k: what lowers the output, for regressors.",
+)(NonlinearSaliency(objective="minus_output"))
+METHODS.add(
+    "linear_saliency",
+    label="Linear saliency",
+    text="nonlinear_saliency with the gradient at the input in every step.",
+)(NonlinearSaliency(linear=True))

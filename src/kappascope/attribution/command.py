@@ -236,16 +236,17 @@ def _inputs(options: argparse.Namespace, extra: Any, dimensions: int) -> np.ndar
 
 
 def _listing() -> str:
-    from kappascope.attribution.methods import METHODS, PATTERNS
+    from kappascope.attribution.methods import METHODS, find
 
     lines = []
-    for method in METHODS.values():
-        conventions = method.conventions()
-        del conventions["method"]
-        told = ", ".join(f"{key}: {value}" for key, value in conventions.items())
-        lines += [method.name, f"    {method.text}", f"    [{told}]"]
-    for name, (_, _, text) in PATTERNS.items():
-        lines += [name, f"    {text}"]
+    for entry in METHODS.entries().values():
+        text = " ".join(METHODS.given(entry.name)["text"].split())
+        lines += [entry.name, f"    {text}"]
+        if "pattern" not in entry.info:
+            conventions = find(entry.name).conventions()
+            del conventions["method"]
+            told = ", ".join(f"{key}: {value}" for key, value in conventions.items())
+            lines.append(f"    [{told}]")
     lines += [
         "cd",
         "    Contextual decomposition (Murdoch et al. 2018; Singh et al. 2019): the part of the "

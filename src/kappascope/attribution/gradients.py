@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kappascope.attribution.propagation import GRADIENT, GUIDED, compiled
+from kappascope.attribution.registry import METHODS
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
 from kappascope.networks.module import activations
@@ -29,6 +30,13 @@ def _noisy(x: Array, keys: Array, sample: int, level: float) -> Array:
     return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
 
 
+@METHODS.add(
+    "integrated_gradients",
+    label="Integrated gradients",
+    budget={"nodes": "path_nodes"},
+    text="""S = x ⊙ ∫₀¹ ∂y_k/∂x(αx) dα (Sundararajan et al. 2017), baseline 0. Complete: Σ S =
+    y_k(x) - y_k(0).""",
+)
 @dataclasses.dataclass(frozen=True)
 class IntegratedGradients:
     """x times the mean gradient along the straight path from an input of zero.
@@ -59,6 +67,13 @@ class IntegratedGradients:
         return {"baseline": "0", "path": f"{self.nodes} Gauss-Legendre nodes"}
 
 
+@METHODS.add(
+    "smoothgrad",
+    label="SmoothGrad",
+    budget={"samples": "smoothgrad_samples"},
+    text="""S = mean over noisy copies of x of ∂y_k/∂x (Smilkov et al. 2017), 50 samples with σ =
+    0.15 (max x - min x). The gradient itself for a linear network.""",
+)
 @dataclasses.dataclass(frozen=True)
 class SmoothGrad:
     """Mean gradient over noisy copies of the input."""
@@ -89,6 +104,13 @@ def _shrunk(x: Array, keys: Array, sample: int) -> Array:
     return x * places.reshape(-1, *[1] * (x.ndim - 1))
 
 
+@METHODS.add(
+    "gradient_shap",
+    label="SHAP",
+    text="""S = x ⊙ mean of ∂y_k/∂x(αx) over random α in [0, 1], baseline 0 (Lundberg & Lee 2017;
+    the expected gradients of Captum's GradientShap without noise), 5 draws. Complete on
+    average.""",
+)
 @dataclasses.dataclass(frozen=True)
 class GradientShap:
     """x times the mean gradient at random places of the straight path from an input of zero.
@@ -163,3 +185,23 @@ class GradCam:
         """Return what another library may do otherwise."""
         told = {"node": self.node, "seed": "1", "final_relu": self.rectified}
         return {**told, "upsampling": "nearest"} if self.guided else told
+
+
+METHODS.add(
+    "grad_cam.NODE",
+    pattern=r"grad_cam\.(?P<node>.+)",
+    coarse=True,
+    text="""S = max(0, Σ_c w_c A_c), w_c the mean over pixels of ∂y_k/∂A_c at a node (Selvaraju et
+    al. 2017), at the node's size.""",
+)(lambda node: GradCam(node))
+METHODS.add(
+    "grad_cam_raw.NODE",
+    pattern=r"grad_cam_raw\.(?P<node>.+)",
+    coarse=True,
+    text="Grad-CAM without the last ReLU.",
+)(lambda node: GradCam(node, rectified=False))
+METHODS.add(
+    "guided_grad_cam.NODE",
+    pattern=r"guided_grad_cam\.(?P<node>.+)",
+    text="guided_backprop times Grad-CAM, up-sampled to the nearest neighbour.",
+)(lambda node: GradCam(node, guided=True))

@@ -10,15 +10,14 @@ k is the explained output and y_k its value, x the input, S the map.
 """
 
 import dataclasses
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from kappascope import randomness
-from kappascope.attribution import rules
+from kappascope.attribution import labels
 from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
 from kappascope.attribution.gradients import (
     GradCam,
@@ -26,9 +25,10 @@ from kappascope.attribution.gradients import (
     IntegratedGradients,
     SmoothGrad,
 )
-from kappascope.attribution.propagation import GRADIENT, GUIDED, Propagation, compiled
+from kappascope.attribution.propagation import Propagation, compiled
+from kappascope.attribution.registry import METHODS
 from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Occlusion, Rise
-from kappascope.errors import InputError
+from kappascope.errors import InputError, nearest
 from kappascope.networks.description import Network
 
 Array = Any
@@ -66,271 +66,6 @@ class Method:
         return {"method": self.name, **self.procedure.conventions()}
 
 
-METHODS: dict[str, Method] = {}
-"""All methods with a fixed name."""
-
-PATTERNS: dict[str, tuple[re.Pattern[str], Callable[..., Procedure], str]] = {}
-"""Methods whose name holds a node or sizes: shown name → (pattern, maker, text)."""
-
-
-def _named(name: str, procedure: Procedure, text: str) -> None:
-    METHODS[name] = Method(name, procedure, " ".join(text.split()))
-
-
-def _patterned(shown: str, pattern: str, make: Callable[..., Procedure], text: str) -> None:
-    PATTERNS[shown] = (re.compile(pattern), make, " ".join(text.split()))
-
-
-_Z = rules.propagation
-_PROPORTIONAL = "Average pooling, addition and batch normalization give in proportion."
-
-_named(
-    "gradient",
-    GRADIENT,
-    """S = ∂y_k/∂x (Simonyan et al. 2014). For a linear network its coefficients; Σ x S = y_k on a
-    network without biases.""",
-)
-_named(
-    "input_x_gradient",
-    Propagation(times_input=True),
-    """S = x ⊙ ∂y_k/∂x (Shrikumar et al. 2016). Σ S = y_k on a ReLU network without biases.""",
-)
-_named(
-    "smoothgrad",
-    SmoothGrad(),
-    """S = mean over noisy copies of x of ∂y_k/∂x (Smilkov et al. 2017), 50 samples with
-    σ = 0.15 (max x - min x). The gradient itself for a linear network.""",
-)
-_named(
-    "integrated_gradients",
-    IntegratedGradients(),
-    """S = x ⊙ ∫₀¹ ∂y_k/∂x(αx) dα (Sundararajan et al. 2017), baseline 0. Complete:
-    Σ S = y_k(x) - y_k(0).""",
-)
-_named(
-    "gradient_shap",
-    GradientShap(),
-    """S = x ⊙ mean of ∂y_k/∂x(αx) over random α in [0, 1], baseline 0 (Lundberg & Lee 2017; the
-    expected gradients of Captum's GradientShap without noise), 5 draws. Complete on average.""",
-)
-_named(
-    "deep_lift",
-    Propagation(
-        rules.Composite(
-            relu=rules.Rescale(), sigmoid=rules.Rescale(), max_pool=rules.Refused("deep_lift")
-        ),
-        times_input=True,
-        from_baseline=True,
-    ),
-    """Rescale rule, baseline 0 (Shrikumar et al. 2017): ReLU and sigmoid multiply by Δout/Δin, the
-    rest by its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
-)
-_deconvnet = rules.Composite(relu=rules.DeconvnetRectifier())
-_named(
-    "guided_backprop",
-    GUIDED,
-    """The gradient, with ReLU handing back R [R > 0] [z > 0] (Springenberg et al. 2015). Conserves
-    nothing.""",
-)
-_named(
-    "deconvnet",
-    Propagation(_deconvnet),
-    """The gradient, with ReLU handing back max(R, 0) (Zeiler & Fergus 2014). Conserves nothing.""",
-)
-_named(
-    "inn_guided_backprop",
-    dataclasses.replace(GUIDED, seed="output"),
-    """Guided backpropagation started from y_k, as iNNvestigate does: y_k times `guided_backprop`
-    where y_k > 0; for y_k < 0 other paths survive.""",
-)
-_named(
-    "inn_deconvnet",
-    Propagation(_deconvnet, seed="output"),
-    """The deconvnet started from y_k, as iNNvestigate does.""",
-)
-for _name, _rule, _text in (
-    ("lrp_0", rules.Epsilon(0.0), "LRP-0: equals input_x_gradient on ReLU networks."),
-    (
-        "lrp_epsilon",
-        rules.Epsilon(1e-3),
-        "LRP-ε, ε = 0.001 (Bach et al. 2015). Σ S = y_k less what ε and the biases absorb.",
-    ),
-    (
-        "lrp_alpha1beta0",
-        rules.AlphaBeta(1, 0),
-        "LRP-αβ, α = 1, β = 0 (excitation backpropagation, Zhang et al. 2016). Σ S = y_k less what "
-        "the biases absorb.",
-    ),
-    (
-        "lrp_alpha2beta1",
-        rules.AlphaBeta(2, 1),
-        "LRP-αβ, α = 2, β = 1 (Bach et al. 2015). As alpha1beta0, and more where a unit has no "
-        "negative contributions.",
-    ),
-    (
-        "lrp_zplus",
-        rules.AlphaBeta(1, 0),
-        "The z⁺ rule (Montavon et al. 2017), the same numbers as lrp_alpha1beta0.",
-    ),
-    (
-        "lrp_zplus_nobias",
-        rules.AlphaBeta(1, 0, "ignore"),
-        "The z⁺ rule without biases in the denominators: Σ S = y_k.",
-    ),
-    (
-        "lrp_gamma",
-        rules.Gamma(0.25),
-        "LRP-γ, γ = 0.25 (Montavon et al. 2019). Σ S = y_k less what the biases absorb.",
-    ),
-):
-    _named(_name, Propagation(_Z(_rule), "output", fold=True), f"{_text} {_PROPORTIONAL}")
-_named(
-    "lrp_composite",
-    Propagation(
-        _Z(rules.AlphaBeta(1, 0), dense=rules.Epsilon(1e-3), first=rules.Flat()),
-        "output",
-        fold=True,
-    ),
-    f"""LRP with ε = 0.001 on dense nodes, z⁺ on convolutions and the flat rule on the first
-    (zennit's EpsilonPlusFlat). {_PROPORTIONAL}""",
-)
-for _name, _rule in (
-    ("inn_lrp_epsilon_bn_z", rules.Epsilon(1e-3)),
-    ("inn_lrp_alpha1beta0_bn_z", rules.AlphaBeta(1, 0, "both")),
-    ("inn_lrp_alpha2beta1_bn_z", rules.AlphaBeta(2, 1, "both")),
-):
-    _named(
-        _name,
-        Propagation(_Z(_rule), "output"),
-        f"""iNNvestigate's {"LRP-ε" if "epsilon" in _name else "LRP-αβ"}: batch normalization has a
-        rule of its own, R a s/y{"" if "epsilon" in _name else "; the whole bias in Z⁺ and in Z⁻"}.
-        {_PROPORTIONAL}""",
-    )
-_TAYLOR = """Deep Taylor decomposition (Montavon et al. 2017) as iNNvestigate has it: α = 1, β = 0
-on conv and dense nodes, ReLU as in the gradient, pooling evenly; zero everywhere for y_k ≤ 0."""
-
-
-def _taylor(bias: str, batch_norm: rules.Rule) -> Propagation:
-    kernel = rules.AlphaBeta(1, 0, bias)
-    composite = rules.Composite(
-        conv=kernel,
-        dense=kernel,
-        batch_norm=batch_norm,
-        sigmoid=rules.Refused("deep Taylor decomposition"),
-    )
-    return Propagation(composite, "positive_output")
-
-
-_identity = rules.PassThrough()
-_named(
-    "deep_taylor",
-    _taylor("both", _identity),
-    f"{_TAYLOR} The same as deep_taylor_bn_identity.",
-)
-_named(
-    "deep_taylor_bn_identity",
-    _taylor("both", _identity),
-    f"{_TAYLOR} Batch normalization passes relevance on (iNNvestigate 1.0.8).",
-)
-_named(
-    "deep_taylor_bn_gradient",
-    _taylor("ignore", rules.Derivative()),
-    f"""{_TAYLOR} No bias in the denominators, batch normalization as in the gradient (iNNvestigate
-    2.1).""",
-)
-_named(
-    "deep_taylor_folded",
-    dataclasses.replace(_taylor("ignore", _identity), fold=True),
-    f"""{_TAYLOR} No bias in the denominators, batch normalization folded. Σ S ≤ y_k: pooling hands
-    part to units that ReLU then masks.""",
-)
-_named(
-    "lime",
-    Lime(),
-    """Weighted ridge regression of y_k on which watershed segments are shown (Ribeiro et al. 2016),
-    500 subsets; a pixel has its segment's coefficient over the segment's size.""",
-)
-_named(
-    "kernel_shap",
-    KernelShap(),
-    """Shapley values of watershed segments by regression (Lundberg & Lee 2017), 500 coalitions.
-    Complete: Σ S = y_k(x) - y_k(0).""",
-)
-_named(
-    "rise",
-    Rise(),
-    """S = Σ_i y_k(x ⊙ m_i) m_i / (N p), N = 500 random masks that show a share p = 0.5 of an 8×8
-    grid (Petsiuk et al. 2018).""",
-)
-_named(
-    "fresh",
-    Fresh(),
-    """What FRESH's extractor hands on (Jain et al. 2020): the fifth of the tiles of 8 pixels with
-    the largest Σ |x ∂y_k/∂x|, and zero elsewhere.""",
-)
-_named(
-    "deep_dream",
-    DeepDream(),
-    """S = x* - x, x* after 50 smoothed steps along ∂y_k/∂x (Mordvintsev et al. 2015; Wilde et al.
-    2022), each at most 0.02 of the input's range, within the range.""",
-)
-_named(
-    "nonlinear_saliency",
-    NonlinearSaliency(),
-    """S = mean over steps of J [kept] / max |J|, J = ∂y_k/∂x at the present image, of which a
-    growing share (0 to 95 %) with the smallest |J| is blurred while the rest moves along J
-    (Rosenzweig et al. 2021).""",
-)
-_named(
-    "nonlinear_saliency_down",
-    NonlinearSaliency(objective="minus_output"),
-    "nonlinear_saliency of -y_k: what lowers the output, for regressors.",
-)
-_named(
-    "linear_saliency",
-    NonlinearSaliency(linear=True),
-    "nonlinear_saliency with the gradient at the input in every step.",
-)
-_patterned(
-    "lime_wN",
-    r"lime_w(?P<tile>[1-9]\d*)",
-    lambda tile: Lime(tile=int(tile)),
-    "LIME over square tiles of N pixels.",
-)
-_patterned(
-    "kernel_shap_wN",
-    r"kernel_shap_w(?P<tile>[1-9]\d*)",
-    lambda tile: KernelShap(tile=int(tile)),
-    "Kernel SHAP over square tiles of N pixels.",
-)
-_patterned(
-    "grad_cam.NODE",
-    r"grad_cam\.(?P<node>.+)",
-    lambda node: GradCam(node),
-    """S = max(0, Σ_c w_c A_c), w_c the mean over pixels of ∂y_k/∂A_c at a node (Selvaraju et al.
-    2017), at the node's size.""",
-)
-_patterned(
-    "grad_cam_raw.NODE",
-    r"grad_cam_raw\.(?P<node>.+)",
-    lambda node: GradCam(node, rectified=False),
-    "Grad-CAM without the last ReLU.",
-)
-_patterned(
-    "guided_grad_cam.NODE",
-    r"guided_grad_cam\.(?P<node>.+)",
-    lambda node: GradCam(node, guided=True),
-    "guided_backprop times Grad-CAM, up-sampled to the nearest neighbour.",
-)
-_patterned(
-    "occlusion_wNsM",
-    r"occlusion_w(?P<window>\d+)s(?P<stride>\d+)",
-    lambda window, stride: Occlusion(int(window), int(stride)),
-    """S = y_k(x) - y_k(x with an N×N window set to 0), windows M pixels apart (Zeiler & Fergus
-    2014).""",
-)
-
-
 def find(name: str, network: Network | None = None) -> Method:
     """Return the method of a name.
 
@@ -344,29 +79,32 @@ def find(name: str, network: Network | None = None) -> Method:
         When there is no such method.
 
     """
-    if name in METHODS:
-        return METHODS[name]
-    for pattern, make, text in PATTERNS.values():
-        match = pattern.fullmatch(name)
-        if match:
-            asked = match.groupdict().get("node")
-            known = [] if network is None else [node["name"] for node in network.nodes]
-            if asked is not None and network is not None and asked not in known:
-                raise InputError(
-                    f"{name}: the network has no node {asked!r}{_nearest(asked, known)}"
-                )
-            return Method(name, make(**match.groupdict()), text)
-    raise InputError(
-        f"method {name!r} is unknown{_nearest(name, [*METHODS, *PATTERNS])}; "
-        "kappascope attribute --list names all"
-    )
+    entry, groups = labels.declaration(name)
+    if entry is None:
+        raise InputError(
+            f"method {name!r} is unknown{nearest(name, METHODS.names())}; "
+            "kappascope attribute --list names all"
+        )
+    asked = groups.get("node")
+    if asked is not None and network is not None:
+        known = [node["name"] for node in network.nodes]
+        if asked not in known:
+            raise InputError(f"{name}: the network has no node {asked!r}{nearest(asked, known)}")
+    made = METHODS[entry.name]
+    procedure = made(**groups) if groups or isinstance(made, type) else made
+    return Method(name, procedure, " ".join(METHODS.given(entry.name)["text"].split()))
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(name, known, 1, 0.4)
-    return f"; did you mean {close[0]}?" if close else ""
+def configured(name: str, section: Any, network: Network | None = None) -> Method:
+    """Return a method with as many nodes and samples as a section of the config gives it."""
+    method = find(name, network)
+    entry, _ = labels.declaration(name)
+    budget = {} if entry is None else entry.info.get("budget") or {}
+    changes = {
+        field: getattr(section, key) for field, key in budget.items() if hasattr(section, key)
+    }
+    procedure = dataclasses.replace(method.procedure, **changes) if changes else method.procedure
+    return dataclasses.replace(method, procedure=procedure)
 
 
 def attribute(
@@ -381,7 +119,7 @@ def attribute(
 
     Parameters
     ----------
-    method : its name, see :data:`METHODS` and :data:`PATTERNS`, or a :class:`Method`.
+    method : its name, or a :class:`Method`.
     network : (description, parameters), from ``description.load``.
     x : (batch, y, x, channel) or (batch, feature), in the network's own size.
     output : which output to explain; several or None (all) add an axis in front.

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from kappascope.attribution import rules
+from kappascope.attribution.registry import METHODS
 from kappascope.attribution.walk import backward, evaluate, fold
 from kappascope.networks.description import Network
 from kappascope.networks.module import activations
@@ -115,3 +116,159 @@ def compiled(
 ) -> Array:
     """Run a procedure of one pass: (explained, batch, ...)."""
     return _compiled(procedure, network, parameters, x, tuple(outputs), None)
+
+
+# ---- methods -------------------------------------------------------------------------------------
+
+_Z = rules.propagation
+_PROPORTIONAL = "Average pooling, addition and batch normalization give in proportion."
+
+
+def _lrp(rule: rules.Rule) -> Propagation:
+    return Propagation(_Z(rule), "output", fold=True)
+
+
+def _innvestigate(rule: rules.Rule) -> Propagation:
+    return Propagation(_Z(rule), "output")
+
+
+METHODS.add(
+    "gradient",
+    label="Gradient",
+    text="""S = ∂y_k/∂x (Simonyan et al. 2014). For a linear network its coefficients; Σ x S = y_k
+    on a network without biases.""",
+)(GRADIENT)
+METHODS.add(
+    "input_x_gradient",
+    label="Input×gradient",
+    text="""S = x ⊙ ∂y_k/∂x (Shrikumar et al. 2016). Σ S = y_k on a ReLU network without biases.""",
+)(Propagation(times_input=True))
+METHODS.add(
+    "deep_lift",
+    label="DeepLift",
+    text="""Rescale rule, baseline 0 (Shrikumar et al. 2017): ReLU and sigmoid multiply by Δout/Δin,
+    the rest by its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
+)(
+    Propagation(
+        rules.Composite(
+            relu=rules.Rescale(), sigmoid=rules.Rescale(), max_pool=rules.Refused("deep_lift")
+        ),
+        times_input=True,
+        from_baseline=True,
+    )
+)
+_deconvnet = rules.Composite(relu=rules.DeconvnetRectifier())
+METHODS.add(
+    "guided_backprop",
+    label="Guided backpropagation",
+    text="""The gradient, with ReLU handing back R [R > 0] [z > 0] (Springenberg et al. 2015).
+    Conserves nothing.""",
+)(GUIDED)
+METHODS.add(
+    "deconvnet",
+    label="Deconvnet",
+    text="""The gradient, with ReLU handing back max(R, 0) (Zeiler & Fergus 2014). Conserves
+    nothing.""",
+)(Propagation(_deconvnet))
+METHODS.add(
+    "inn_guided_backprop",
+    label="Guided backpropagation",
+    text="""Guided backpropagation started from y_k, as iNNvestigate does: y_k times
+    `guided_backprop` where y_k > 0; for y_k < 0 other paths survive.""",
+)(dataclasses.replace(GUIDED, seed="output"))
+METHODS.add(
+    "inn_deconvnet",
+    label="Deconvnet",
+    text="The deconvnet started from y_k, as iNNvestigate does.",
+)(Propagation(_deconvnet, seed="output"))
+METHODS.add("lrp_0", text=f"LRP-0: equals input_x_gradient on ReLU networks. {_PROPORTIONAL}")(
+    _lrp(rules.Epsilon(0.0))
+)
+METHODS.add(
+    "lrp_epsilon",
+    text=f"""LRP-ε, ε = 0.001 (Bach et al. 2015). Σ S = y_k less what ε and the biases absorb.
+    {_PROPORTIONAL}""",
+)(_lrp(rules.Epsilon(1e-3)))
+METHODS.add(
+    "lrp_alpha1beta0",
+    text=f"""LRP-αβ, α = 1, β = 0 (excitation backpropagation, Zhang et al. 2016). Σ S = y_k less
+    what the biases absorb. {_PROPORTIONAL}""",
+)(_lrp(rules.AlphaBeta(1, 0)))
+METHODS.add(
+    "lrp_alpha2beta1",
+    text=f"""LRP-αβ, α = 2, β = 1 (Bach et al. 2015). As alpha1beta0, and more where a unit has no
+    negative contributions. {_PROPORTIONAL}""",
+)(_lrp(rules.AlphaBeta(2, 1)))
+METHODS.add(
+    "lrp_zplus",
+    text=f"""The z⁺ rule (Montavon et al. 2017), the same numbers as lrp_alpha1beta0.
+    {_PROPORTIONAL}""",
+)(_lrp(rules.AlphaBeta(1, 0)))
+METHODS.add(
+    "lrp_zplus_nobias",
+    text=f"The z⁺ rule without biases in the denominators: Σ S = y_k. {_PROPORTIONAL}",
+)(_lrp(rules.AlphaBeta(1, 0, "ignore")))
+METHODS.add(
+    "lrp_gamma",
+    text=f"""LRP-γ, γ = 0.25 (Montavon et al. 2019). Σ S = y_k less what the biases absorb.
+    {_PROPORTIONAL}""",
+)(_lrp(rules.Gamma(0.25)))
+METHODS.add(
+    "lrp_composite",
+    text=f"""LRP with ε = 0.001 on dense nodes, z⁺ on convolutions and the flat rule on the first
+    (zennit's EpsilonPlusFlat). {_PROPORTIONAL}""",
+)(
+    Propagation(
+        _Z(rules.AlphaBeta(1, 0), dense=rules.Epsilon(1e-3), first=rules.Flat()),
+        "output",
+        fold=True,
+    )
+)
+METHODS.add(
+    "inn_lrp_epsilon_bn_z",
+    label="LRP-ε",
+    text=f"""iNNvestigate's LRP-ε: batch normalization has a rule of its own, R a s/y.
+    {_PROPORTIONAL}""",
+)(_innvestigate(rules.Epsilon(1e-3)))
+_ALPHA_BETA = f"""iNNvestigate's LRP-αβ: batch normalization has a rule of its own, R a s/y; the
+whole bias in Z⁺ and in Z⁻. {_PROPORTIONAL}"""
+METHODS.add("inn_lrp_alpha1beta0_bn_z", label="LRP-αβ", text=_ALPHA_BETA)(
+    _innvestigate(rules.AlphaBeta(1, 0, "both"))
+)
+METHODS.add("inn_lrp_alpha2beta1_bn_z", label="LRP-αβ, α = 2", text=_ALPHA_BETA)(
+    _innvestigate(rules.AlphaBeta(2, 1, "both"))
+)
+_TAYLOR = """Deep Taylor decomposition (Montavon et al. 2017) as iNNvestigate has it: α = 1, β = 0
+on conv and dense nodes, ReLU as in the gradient, pooling evenly; zero everywhere for y_k ≤ 0."""
+
+
+def _taylor(bias: str, batch_norm: rules.Rule) -> Propagation:
+    kernel = rules.AlphaBeta(1, 0, bias)
+    composite = rules.Composite(
+        conv=kernel,
+        dense=kernel,
+        batch_norm=batch_norm,
+        sigmoid=rules.Refused("deep Taylor decomposition"),
+    )
+    return Propagation(composite, "positive_output")
+
+
+_identity = rules.PassThrough()
+METHODS.add("deep_taylor", text=f"{_TAYLOR} The same as deep_taylor_bn_identity.")(
+    _taylor("both", _identity)
+)
+METHODS.add(
+    "deep_taylor_bn_identity",
+    label="Deep Taylor decomposition",
+    text=f"{_TAYLOR} Batch normalization passes relevance on (iNNvestigate 1.0.8).",
+)(_taylor("both", _identity))
+METHODS.add(
+    "deep_taylor_bn_gradient",
+    text=f"""{_TAYLOR} No bias in the denominators, batch normalization as in the gradient
+    (iNNvestigate 2.1).""",
+)(_taylor("ignore", rules.Derivative()))
+METHODS.add(
+    "deep_taylor_folded",
+    text=f"""{_TAYLOR} No bias in the denominators, batch normalization folded. Σ S ≤ y_k: pooling
+    hands part to units that ReLU then masks.""",
+)(dataclasses.replace(_taylor("ignore", _identity), fold=True))

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kappascope.attribution.propagation import GRADIENT, compiled
+from kappascope.attribution.registry import METHODS
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
 from kappascope.networks.evaluate import BATCH, in_batches
@@ -74,6 +75,13 @@ def _spread(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.asarray((values / np.bincount(labels.ravel()))[:, labels])
 
 
+@METHODS.add(
+    "lime",
+    label="LIME",
+    budget={"samples": "samples"},
+    text="""Weighted ridge regression of y_k on which watershed segments are shown (Ribeiro et al.
+    2016), 500 subsets; a pixel has its segment's coefficient over the segment's size.""",
+)
 @dataclasses.dataclass(frozen=True)
 class Lime:
     """Ridge regression of the output on which segments are shown (Ribeiro et al. 2016).
@@ -120,6 +128,13 @@ class Lime:
         return {**told, "ridge": self.ridge, **_features_told(self.tile)}
 
 
+@METHODS.add(
+    "kernel_shap",
+    label="Kernel SHAP",
+    budget={"samples": "samples"},
+    text="""Shapley values of watershed segments by regression (Lundberg & Lee 2017), 500
+    coalitions. Complete: Σ S = y_k(x) - y_k(0).""",
+)
 @dataclasses.dataclass(frozen=True)
 class KernelShap:
     """Shapley values of segments by weighted regression (Lundberg & Lee 2017).
@@ -202,6 +217,13 @@ def _by_segments(
     return jnp.asarray(maps)
 
 
+@METHODS.add(
+    "rise",
+    label="RISE",
+    budget={"samples": "samples"},
+    text="""S = Σ_i y_k(x ⊙ m_i) m_i / (N p), N = 500 random masks that show a share p = 0.5 of an
+    8×8 grid (Petsiuk et al. 2018).""",
+)
 @dataclasses.dataclass(frozen=True)
 class Rise:
     """Mean of random masks, weighed by the output seen through them (Petsiuk et al. 2018).
@@ -255,6 +277,13 @@ class Rise:
         return {**told, "normalized by": "samples × shown"}
 
 
+@METHODS.add(
+    "fresh",
+    label="FRESH",
+    budget={"tile": "tile_pixels"},
+    text="""What FRESH's extractor hands on (Jain et al. 2020): the fifth of the tiles of 8 pixels
+    with the largest Σ |x ∂y_k/∂x|, and zero elsewhere.""",
+)
 @dataclasses.dataclass(frozen=True)
 class Fresh:
     """The rationale that FRESH's extractor hands to its predictor (Jain et al. 2020).
@@ -350,3 +379,23 @@ class Occlusion:
             "sign": "f(x) - f(occluded)",
             "overlap": "mean over the windows that cover a pixel",
         }
+
+
+METHODS.add(
+    "lime_wN",
+    pattern=r"lime_w(?P<tile>[1-9]\d*)",
+    budget={"samples": "samples"},
+    text="LIME over square tiles of N pixels.",
+)(lambda tile: Lime(tile=int(tile)))
+METHODS.add(
+    "kernel_shap_wN",
+    pattern=r"kernel_shap_w(?P<tile>[1-9]\d*)",
+    budget={"samples": "samples"},
+    text="Kernel SHAP over square tiles of N pixels.",
+)(lambda tile: KernelShap(tile=int(tile)))
+METHODS.add(
+    "occlusion_wNsM",
+    pattern=r"occlusion_w(?P<window>\d+)s(?P<stride>\d+)",
+    text="""S = y_k(x) - y_k(x with an N×N window set to 0), windows M pixels apart (Zeiler & Fergus
+    2014).""",
+)(lambda window, stride: Occlusion(int(window), int(stride)))

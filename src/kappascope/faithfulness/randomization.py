@@ -17,13 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from kappascope import progress, randomness
+from kappascope.attribution import methods
 from kappascope.attribution.methods import (
     GradCam,
-    IntegratedGradients,
     Method,
     Model,
-    SmoothGrad,
-    find,
     in_batches,
 )
 from kappascope.errors import InputError
@@ -38,17 +36,13 @@ MODES = ("cascading", "independent")
 
 
 def configured(name: str, section: Any, network: Network | None = None) -> Method:
-    """Return a method with the path nodes and SmoothGrad's samples of the config."""
-    method = find(name, network)
+    """Return a method with the budget of the config; refuse one without a value for every pixel."""
+    method = methods.configured(name, section, network)
     if isinstance(method.procedure, GradCam) and not method.procedure.guided:
         raise InputError(
             f"matilla2020.saliency.methods: {name} has no value for every pixel; take "
             f"guided_{name} instead"
         )
-    if isinstance(method.procedure, IntegratedGradients):
-        return dataclasses.replace(method, procedure=IntegratedGradients(section.path_nodes))
-    if isinstance(method.procedure, SmoothGrad):
-        return dataclasses.replace(method, procedure=SmoothGrad(section.smoothgrad_samples))
     return method
 
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 
 from kappascope.statistics import kernels
 from kappascope.statistics.field import Field
-from kappascope.statistics.registry import register
+from kappascope.statistics.registry import STATISTICS
 
 
-@register(
+@STATISTICS.add(
     "minima",
     label="MC",
     description="minima of one map per unit of convergence",

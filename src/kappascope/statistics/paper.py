@@ -4,10 +4,10 @@ import jax
 
 from kappascope.statistics import kernels
 from kappascope.statistics.field import Field
-from kappascope.statistics.registry import ell_centres, register
+from kappascope.statistics.registry import STATISTICS, ell_centres
 
 
-@register(
+@STATISTICS.add(
     "power_spectrum",
     label="PS",
     description="convergence power spectrum",
@@ -20,7 +20,7 @@ def power_spectrum(field: Field) -> jax.Array:
     return kernels.power_of_map(field.map, field.where.pixel, field.settings)
 
 
-@register(
+@STATISTICS.add(
     "peaks",
     label="PC",
     description="peaks of one map per unit of convergence",
@@ -31,19 +31,21 @@ def peaks(field: Field) -> jax.Array:
     return field.sums.peaks / kernels.bin_width(field.settings)
 
 
-@register("v0", label="V0", description="area fraction above the threshold", units="1")
+@STATISTICS.add("v0", label="V0", description="area fraction above the threshold", units="1")
 def v0(field: Field) -> jax.Array:
     """Measure the first Minkowski functional, (bins)."""
     return field.minkowski[0]
 
 
-@register("v1", label="V1", description="boundary length of the excursion set", units="1 / pixel")
+@STATISTICS.add(
+    "v1", label="V1", description="boundary length of the excursion set", units="1 / pixel"
+)
 def v1(field: Field) -> jax.Array:
     """Measure the second Minkowski functional, (bins) [1/pixel]."""
     return field.minkowski[1]
 
 
-@register("v2", label="V2", description="genus of the excursion set", units="1 / pixel^2")
+@STATISTICS.add("v2", label="V2", description="genus of the excursion set", units="1 / pixel^2")
 def v2(field: Field) -> jax.Array:
     """Measure the third Minkowski functional, (bins) [1/pixel^2]."""
     return field.minkowski[2]

@@ -9,7 +9,7 @@ import numpy as np
 
 from kappascope.statistics.field import Field
 from kappascope.statistics.kernels import binned_sum, masked
-from kappascope.statistics.registry import register
+from kappascope.statistics.registry import STATISTICS
 from kappascope.statistics.settings import Settings
 from kappascope.transforms.wavelets import starlet
 
@@ -21,7 +21,7 @@ def _places(settings: Settings) -> np.ndarray:
     return np.arange((SCALES + 1) * (len(settings.kappa_edges) - 1), dtype=float)
 
 
-@register(
+@STATISTICS.add(
     "starlet_l1",
     label="SL1",
     description="starlet l1-norm per scale and amplitude bin, finest scale first, over pixels",

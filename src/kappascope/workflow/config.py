@@ -53,6 +53,10 @@ class Library(Section):
         "variant, -{variant}. Give it to keep a run with other overrides beside the others.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
     )
+    extensions: Distinct[str] = key(
+        "Python files that declare further statistics, methods and the like, as "
+        "docs/how-to/add-a-statistic.md shows."
+    )
     seed: int = key(
         "Root of every random number; each draw also names its purpose, cosmology and map, so "
         "results depend on no order of jobs.",

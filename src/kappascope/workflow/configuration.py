@@ -15,6 +15,7 @@ from typing import Any
 import pydantic
 import yaml
 
+from kappascope import registry
 from kappascope.cosmology import table
 from kappascope.errors import InputError, nearest, shown
 from kappascope.files import checkout, write_text
@@ -58,7 +59,11 @@ def load(
     if "run" not in (overrides or {}):
         merged["run"] = "-".join([tier, *variants])
     merged = {"tier": tier, "variants": list(variants), **merged}
-    return validated(_converted(merged, schema(base)), origins)
+    converted = _converted(merged, schema(base))
+    given = converted.get("extensions", [])
+    if isinstance(given, list) and all(isinstance(file, str) for file in given):
+        registry.use(given)
+    return validated(converted, origins)
 
 
 def from_command_line(given: Mapping[str, Any], root: Root = None) -> Library:

@@ -25,6 +25,7 @@ from typing import Any
 
 from kappascope.errors import InputError
 from kappascope.files import write_text
+from kappascope.registry import declaring, extensions
 
 PACKAGE = "kappascope"
 RUNNER = ("workflow/script.py", "progress.py", "sections.py")
@@ -56,7 +57,7 @@ def source_hash(*modules: str) -> str:
 def sources(*modules: str) -> list[Path]:
     """Files whose code ``modules`` run: themselves and what they import inside kappascope."""
     waiting = [_start(module) for module in modules]
-    found: set[Path] = set()
+    found: set[Path] = set(extensions())
     while waiting:
         file = waiting.pop()
         if file not in found:
@@ -101,7 +102,11 @@ def _parsed(file: Path) -> tuple[str, tuple[Path, ...]]:
     _used.add(text)
     code, names = known[text]
     parents = {".".join(name.split(".")[:end]) for name in names for end in range(1, 7)}
-    files = {_file(name) for name in parents}
+    files = {_file(name) for name in parents if "*" not in name}
+    for name in names:
+        if "*" in name:
+            package, variable = name.split(".*:")
+            files |= set(declaring(SOURCE.joinpath(*package.split(".")[1:]), variable))
     followed = {path for path in files if path is not None and path.name != "config.py"}
     followed -= {file, *(SOURCE / name for name in RUNNER)}
     return code, tuple(sorted(followed))
@@ -119,8 +124,8 @@ def _analysed(raw: bytes, file: Path) -> tuple[str, list[str]]:
             names.add(base)
             names.update(f"{base}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # A registry names the modules that it imports when they are used.
-            names.update(re.findall(r"^kappascope(?:\.\w+)+$", node.value))
+            # A registry names the package whose modules it imports when they are used.
+            names.update(re.findall(r"^kappascope(?:\.\w+)+(?:\.\*:\w+)?$", node.value))
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module):
             _drop_docstring(node)
     if file.is_relative_to(SOURCE):

@@ -31,7 +31,7 @@ BASIS = section("singh2020.basis_images", components=10, attributed=80)
 
 def idx(values):
     header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
-    return gzip.compress(header + values.astype(np.uint8).tobytes())
+    return gzip.compress(header + values.astype(np.uint8).tobytes(), mtime=0)
 
 
 def mnist(tmp_path, images, labels):

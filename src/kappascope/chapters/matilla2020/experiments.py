@@ -11,7 +11,7 @@ import numpy as np
 
 from kappascope import progress
 from kappascope.attribution import rules
-from kappascope.attribution.methods import METHODS, Method, Model, Propagation, in_batches
+from kappascope.attribution.methods import Method, Model, Propagation, find, in_batches
 from kappascope.chapters.matilla2020 import relevance
 from kappascope.chapters.matilla2020.config import Saliency
 from kappascope.faithfulness import randomization, similarity
@@ -174,11 +174,12 @@ def sensitivity_settings(section: Saliency) -> dict[str, dict[float, Method]]:
     """Return rule → value → method: LRP-αβ over β and LRP-ε over ε, as the paper's otherwise."""
 
     def varied(name: str, rule: rules.Rule) -> Method:
-        procedure = METHODS[name].procedure
+        method = find(name)
+        procedure = method.procedure
         assert isinstance(procedure, Propagation)
         composite = dataclasses.replace(procedure.composite, conv=rule, dense=rule)
         changed = dataclasses.replace(procedure, composite=composite)
-        return dataclasses.replace(METHODS[name], name=f"{name} {rule}", procedure=changed)
+        return dataclasses.replace(method, name=f"{name} {rule}", procedure=changed)
 
     return {
         "alpha_beta": {
@@ -208,7 +209,7 @@ def sensitivity_rows(
     for rule, settings in sensitivity_settings(section).items():
         default = "inn_lrp_alpha1beta0_bn_z" if rule == "alpha_beta" else "inn_lrp_epsilon_bn_z"
         batch = section.curve_maps
-        usual = randomization.explained(METHODS[default], model, few, seed, batch)
+        usual = randomization.explained(find(default), model, few, seed, batch)
         for value, method in settings.items():
             like, survives = [], []
             for comparison in randomization.compare(

@@ -39,7 +39,7 @@ import optax
 import scipy.fft
 
 from kappascope import progress, randomness
-from kappascope.attribution.methods import METHODS, IntegratedGradients, Model, in_batches
+from kappascope.attribution.methods import IntegratedGradients, Model, find, in_batches
 from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
 from kappascope.maps.dataset import SplitMaps
@@ -114,7 +114,7 @@ def path_slopes(model: Model, maps: np.ndarray, nodes: int) -> np.ndarray:
 
     """
     procedure = IntegratedGradients(nodes, times=False)
-    method = dataclasses.replace(METHODS["integrated_gradients"], procedure=procedure)
+    method = dataclasses.replace(find("integrated_gradients"), procedure=procedure)
     out = np.empty(maps.shape, np.float32)
     with progress.bar(len(maps), "gradients for dictionaries", unit="map") as shown:
         batches = in_batches(method, model, maps[..., None], OMEGA_MATTER, batch=_BATCH)

@@ -26,7 +26,7 @@ import scipy.io.wavfile
 import scipy.signal
 
 from kappascope import progress, randomness
-from kappascope.attribution.methods import METHODS, IntegratedGradients, Method, Model
+from kappascope.attribution.methods import IntegratedGradients, Method, Model, find
 from kappascope.attribution.trim import decomposed, transformed
 from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
@@ -379,7 +379,7 @@ def relevance(
         return np.asarray(parts)[..., 0].T
     chosen: str | Method = method
     if method == "integrated_gradients":
-        chosen = dataclasses.replace(METHODS[method], procedure=IntegratedGradients(nodes))
+        chosen = dataclasses.replace(find(method), procedure=IntegratedGradients(nodes))
     found = np.asarray(transformed(chosen, model, x, transform, 0))
     return found.sum(-1) @ masks.T
 

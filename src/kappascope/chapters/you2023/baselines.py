@@ -20,8 +20,7 @@ import numpy as np
 
 from kappascope import progress, randomness
 from kappascope.attribution import labels, methods
-from kappascope.attribution.methods import Method, Model
-from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Rise
+from kappascope.attribution.methods import Model
 from kappascope.chapters.you2023 import structures
 from kappascope.chapters.you2023.config import Baselines
 from kappascope.chapters.you2023.explaining import Explained
@@ -54,19 +53,6 @@ COLUMNS = (
 BEST_COLUMNS = ("measure", "best", "value", "error", "sum_of_parts", "best_post_hoc", "its_value")
 
 
-def configured(name: str, section: Baselines) -> Method:
-    """Return a method with the numbers of samples that the config asks for."""
-    found = methods.find(name)
-    procedure = found.procedure
-    if isinstance(procedure, Lime | KernelShap | Rise):
-        procedure = dataclasses.replace(procedure, samples=section.samples)
-    elif isinstance(procedure, methods.IntegratedGradients):
-        procedure = dataclasses.replace(procedure, nodes=section.path_nodes)
-    elif isinstance(procedure, Fresh):
-        procedure = dataclasses.replace(procedure, tile=section.tile_pixels)
-    return dataclasses.replace(found, procedure=procedure)
-
-
 def attributed(
     name: str, model: Model, maps: np.ndarray, section: Baselines, seed: int
 ) -> np.ndarray:
@@ -75,7 +61,7 @@ def attributed(
         generator = randomness.generator(seed, "random attribution")
         return generator.random((model[0].outputs, *maps.shape))
     found = np.zeros((model[0].outputs, *maps.shape))
-    method = configured(name, section)
+    method = methods.configured(name, section)
     with progress.bar(len(maps), f"attribute, {name}", unit="map") as shown:
         for rows, relevance in methods.in_batches(method, model, maps[..., None], None, seed):
             # Grad-CAM comes in the size of its node, without channels.
