@@ -1,10 +1,12 @@
 """What jobs need, from the config."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from kappascope.errors import InputError
 from kappascope.workflow import configuration, resources
 from kappascope.workflow.config import Library
 
@@ -118,3 +120,64 @@ def test_nothing_of_the_cluster_changes_what_a_job_depends_on() -> None:
         assert not re.search(r"(config|CONFIG)\W*cluster", file.read_text()), file.name
         for sections in re.findall(r'spec\(\s*"\w+",\s*\[([^\]]*)\]', file.read_text()):
             assert '"cluster"' not in sections, file.name
+
+
+# ---- measuring -----------------------------------------------------------------------------------
+
+
+def a_run(folder: Path, config: Library, faster: float, larger: float) -> Path:
+    """Write the benchmark files of a run whose jobs cost what the table says, times a factor."""
+    run = folder / "results" / "mine"
+    for name in ("benchmarks", "logs"):
+        (run / name).mkdir(parents=True)
+    for rule in resources.rules():
+        need = resources.need(rule, config)
+        job = resources.table()[rule, resources.JOB]
+        cpu = job[0] + faster * (need.seconds - job[0])
+        memory = job[1] + larger * (need.megabytes - job[1])
+        for number in range(2):
+            (run / f"benchmarks/{rule}_{number}.tsv").write_text(
+                f"s\tmax_rss\tcpu_time\n{2 * cpu}\t{memory}\t{cpu}\n"
+            )
+            told = {"rule": rule, "start_up_seconds": job[0], "compilation_seconds": job[0]}
+            told["work_seconds"] = 2 * (cpu - job[0])
+            (run / f"logs/{rule}_{number}.timing.json").write_text(json.dumps(told))
+    configuration.write_effective(config.model_dump(), run / "config.yaml")
+    return run
+
+
+@pytest.mark.parametrize(("faster", "larger"), [(1.0, 1.0), (0.5, 2.0)])
+def test_a_table_measured_from_a_run_says_what_its_jobs_cost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: float, larger: float
+) -> None:
+    """CPU seconds count, not the wall's: these jobs shared their cores with as much again."""
+    config = configuration.load("smoke")
+    before = {rule: resources.need(rule, config) for rule in resources.rules()}
+    jobs = {rule: resources.table()[rule, resources.JOB] for rule in resources.rules()}
+    run = a_run(tmp_path, config, faster, larger)
+    rows = resources.measured(run, config)
+    assert [(row["rule"], row["unit"]) for row in rows] == list(resources.table())
+    path = tmp_path / "table.csv"
+    resources.write(rows, path)
+    measured = resources.table(path)
+    monkeypatch.setattr(resources, "table", lambda: measured)
+    for rule, need in before.items():
+        seconds = jobs[rule][0] + faster * (need.seconds - jobs[rule][0])
+        megabytes = jobs[rule][1] + larger * (need.megabytes - jobs[rule][1])
+        found = resources.need(rule, config)
+        assert found.seconds == pytest.approx(seconds, rel=0.02), rule
+        assert found.megabytes == pytest.approx(megabytes, rel=0.02), rule
+
+
+def test_a_folder_without_benchmarks_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"holds no benchmarks of jobs; give the folder of a run"):
+        resources.measured(tmp_path, configuration.load("smoke"))
+
+
+def test_every_unit_of_work_has_a_cost_and_no_cost_is_without_a_unit() -> None:
+    config = configuration.load()
+    counted = {
+        (rule, unit) for rule in resources.rules() for unit in resources._WORK[rule](config).units
+    }
+    counted |= {(rule, resources.JOB) for rule in (*resources.rules(), "other")}
+    assert counted == {key for key in resources.table() if key[0] != "all"}

@@ -44,11 +44,20 @@ def add_parser(subcommands: Any) -> None:
         action="store_true",
         help="hash every result; the next run makes damaged ones anew",
     )
+    parser.add_argument(
+        "--measure",
+        metavar="RUN",
+        type=Path,
+        help="write the table behind the estimates anew from a finished run (results/NAME)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Print the report; exit with an InputError when something will keep a run from ending."""
+    if options.measure is not None:
+        measure(options.measure)
+        return
     cores = options.cores or available_cores()
     if cores < 1:
         raise InputError(f"--cores: got {options.cores}; give 1 or more")
@@ -66,6 +75,29 @@ def run(options: argparse.Namespace) -> None:
         )
     if options.verify:
         verify()
+
+
+def measure(folder: Path) -> None:
+    """Write the table of what units of work cost from a run's benchmarks, and say what changed."""
+    given = folder / "config.yaml"
+    if not given.is_file():
+        raise InputError(f"{given}: not there; give the folder of a finished run, results/NAME")
+    config = configuration.from_command_line(configuration.read_yaml(given, str(given)))
+    before = resources.total(config)
+    resources.write(resources.measured(folder, config))
+    after = resources.total(config)
+    _print(
+        f"{resources.TABLE}, from {folder}",
+        iter(
+            [
+                (
+                    "core hours",
+                    f"{after.core_seconds / 3600:.2f}, {before.core_seconds / 3600:.2f} before",
+                ),
+                ("largest job", f"{after.megabytes:.0f} MB, {before.megabytes:.0f} before"),
+            ]
+        ),
+    )
 
 
 def _print(title: str, lines: Iterator[tuple[str, str]]) -> None:
