@@ -36,5 +36,5 @@ def main(inputs, outputs, spec):
     write_arrays(outputs.arrays, arrays)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -1,13 +1,11 @@
 """Build the paper of a run: paper/paper.typ with the run's tables and figures, to one PDF.
 
 The source and what it may show are copied to a scratch folder first, so that Typst reads nothing
-else, and what a run did not make is shown as missing. By hand:
-``python scripts/build_paper.py results/default``.
+else, and what a run did not make is shown as missing.
 """
 
 import json
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import typst
 
 from kappascope.errors import InputError
 from kappascope.files import atomic_path
+from kappascope.workflow.script import run
 
 SHOWN = {".csv", ".json", ".pdf", ".png", ".svg", ".yaml"}
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,14 +57,5 @@ def build(results: Path, output: Path, source: Path = ROOT / "paper") -> None:
         path.write_bytes(compiled)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
-elif __name__ == "__main__":
-    try:
-        if len(sys.argv) != 2:
-            raise InputError("usage: python scripts/build_paper.py results/RUN")
-        build(Path(sys.argv[1]), Path(sys.argv[1]) / "paper.pdf")
-    except InputError as error:
-        sys.exit(f"error: {error}")
+if __name__ == "__main__":
+    run(main)

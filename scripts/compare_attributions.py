@@ -28,5 +28,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs[0], found, baselines.ROW_COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -8,6 +8,7 @@ from kappascope.chapters.matilla2020 import table1
 from kappascope.files import write_arrays, write_csv
 from kappascope.inference import measurements
 from kappascope.inference.emulator import Emulator
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -31,7 +32,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.areas, table1.area_rows(measured.data_set, found), table1.AREA_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

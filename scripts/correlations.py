@@ -3,6 +3,7 @@
 from kappascope.chapters.matilla2020 import correlations
 from kappascope.files import write_csv
 from kappascope.inference import measurements
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -12,7 +13,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.correlations, rows, correlations.CORRELATION_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

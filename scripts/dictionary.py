@@ -18,5 +18,5 @@ def main(inputs, outputs, spec):
     write_arrays(outputs.atoms, arrays)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

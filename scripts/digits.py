@@ -18,5 +18,5 @@ def main(inputs, outputs, spec):
     write_arrays(outputs.basis, {"images": explained.basis.images})
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

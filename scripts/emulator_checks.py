@@ -8,6 +8,7 @@ from kappascope.chapters.matilla2020 import checks, table1
 from kappascope.files import write_arrays, write_csv
 from kappascope.inference import measurements
 from kappascope.inference.emulator import Emulator
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -28,7 +29,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.emulator_check, emulators, checks.EMULATOR_CHECK_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -39,5 +39,5 @@ def main(inputs, outputs, spec):
         print(line, flush=True)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

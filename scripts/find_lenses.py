@@ -53,5 +53,5 @@ def main(inputs, outputs, spec):
     write_arrays(outputs.systems, observed.packed(systems, camera))
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -13,5 +13,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.best, baselines.best_rows(table), baselines.BEST_COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

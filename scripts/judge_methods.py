@@ -23,5 +23,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs[0], averaged, judging.COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -27,5 +27,5 @@ def main(inputs, outputs, spec):
     shutil.rmtree(spec.scratch, ignore_errors=True)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -3,6 +3,7 @@
 from kappascope.chapters.matilla2020 import correlations, latex
 from kappascope.files import write_csv, write_text
 from kappascope.inference import measurements
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -13,7 +14,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.linear_model, rows, correlations.LINEAR_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -14,5 +14,5 @@ def main(inputs, outputs, spec):
     write_statistics(dataset, outputs[0])
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

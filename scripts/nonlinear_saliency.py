@@ -57,5 +57,5 @@ def main(inputs, outputs, spec):
     write_arrays(outputs.arrays, {**arrays, **more})
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -15,5 +15,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.table1, table, planted_frequency.COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

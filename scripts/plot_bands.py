@@ -5,6 +5,7 @@ import numpy as np
 from kappascope.chapters.singh2020.figures.bands import band_curves, curves_by_parameter
 from kappascope.files import read_rows
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -19,7 +20,5 @@ def main(inputs, outputs, spec):
     save_figure(both, outputs.fig_s1, provenance(sources))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

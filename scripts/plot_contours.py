@@ -2,6 +2,7 @@
 
 from kappascope.chapters.matilla2020.figures.contours import contour_panels, read_pictures
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -9,7 +10,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance([inputs.posteriors], data_set=spec.data_set))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

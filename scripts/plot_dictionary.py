@@ -5,6 +5,7 @@ import numpy as np
 from kappascope.chapters.singh2020.figures.dictionary import atoms, trade_off
 from kappascope.files import read_rows
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -14,7 +15,5 @@ def main(inputs, outputs, spec):
     save_figure(trade_off(read_rows(inputs.table)), outputs.trade_off, provenance([inputs.table]))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -5,6 +5,7 @@ import numpy as np
 from kappascope.chapters.singh2020.figures.digits import basis_images
 from kappascope.files import read_rows
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -15,7 +16,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance(used))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -2,6 +2,7 @@
 
 from kappascope.chapters.matilla2020.figures.contours import emulator_check_panels, read_pictures
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -17,7 +18,5 @@ def main(inputs, outputs, spec):
     save_figure(emulator_check_panels(panels), outputs.pdf, provenance([inputs.posteriors]))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -27,5 +27,5 @@ def main(inputs, outputs, spec):
     save_figure(figures.structures(examples, side), outputs.structures, drawn)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -42,5 +42,5 @@ def main(inputs, outputs, spec):
         save_figure(figure, folder / name, told)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

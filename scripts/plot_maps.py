@@ -24,5 +24,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.validation, origin)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -27,5 +27,5 @@ def main(inputs, outputs, spec):
     )
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

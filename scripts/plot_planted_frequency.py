@@ -4,6 +4,7 @@ from kappascope.chapters.singh2020.figures.planted_frequency import error_by_met
 from kappascope.files import read_rows
 from kappascope.reporting.claims import published_by
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -12,7 +13,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance([inputs.table1, inputs.claims]))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -6,6 +6,7 @@ from kappascope.chapters.matilla2020.figures.contours import (
 )
 from kappascope.inference.measurements import listed
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -19,7 +20,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance(files))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

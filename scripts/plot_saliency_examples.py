@@ -4,6 +4,7 @@ import numpy as np
 
 from kappascope.chapters.matilla2020.figures.saliency import examples
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -14,7 +15,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance([inputs.examples], data_set=spec.data_set))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

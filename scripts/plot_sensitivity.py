@@ -5,6 +5,7 @@ import numpy as np
 from kappascope.chapters.matilla2020.figures.saliency import sensitivity
 from kappascope.files import read_rows
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -16,7 +17,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance([inputs.sensitivity, *inputs.examples]))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -3,6 +3,7 @@
 from kappascope.chapters.singh2020.figures.sounds import importance_of_frequencies
 from kappascope.files import read_rows
 from kappascope.reporting.style import provenance, save_figure
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -10,7 +11,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance([inputs.curves, inputs.shares]))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

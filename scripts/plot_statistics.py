@@ -19,5 +19,5 @@ def main(inputs, outputs, spec):
     save_figure(figure, outputs.pdf, provenance(list(inputs)))
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -10,5 +10,5 @@ def main(inputs, outputs, spec):
     save_figure(figures.theorem(read_rows(inputs.table)), outputs.png, provenance([inputs.table]))
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

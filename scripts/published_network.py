@@ -8,6 +8,7 @@ red contour of Fig. 1.
 from kappascope.chapters.matilla2020 import accuracy, checks, table1
 from kappascope.files import write_arrays, write_csv
 from kappascope.inference.emulator import Emulator
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -27,7 +28,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.accuracy, rows, accuracy.ACCURACY_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -21,5 +21,5 @@ def main(inputs, outputs, spec):
     write_arrays(outputs.examples, examples)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

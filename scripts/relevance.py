@@ -13,5 +13,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.shares, shares, relevance.SHARE_COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -30,5 +30,5 @@ def main(inputs, outputs, spec):
     images.save(outputs.images, simulated)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

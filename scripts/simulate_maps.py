@@ -17,5 +17,5 @@ def main(inputs, outputs, spec):
     campaign.write_batch(outputs[0], mine, parameters, spec)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

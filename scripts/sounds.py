@@ -18,5 +18,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.curves, curves, sounds.CURVE_COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

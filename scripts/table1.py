@@ -5,6 +5,7 @@ Changes for statistics beyond the paper's go to a table of their own.
 
 from kappascope.chapters.matilla2020 import latex, table1
 from kappascope.files import read_rows, write_csv, write_text
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -18,7 +19,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.table1, published, table1.TABLE1_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -2,6 +2,7 @@
 
 from kappascope.chapters.matilla2020 import latex, relevance, table2
 from kappascope.files import read_rows, write_csv, write_text
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -18,7 +19,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.table2, summary, table2.TABLE2_COLUMNS)
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -12,5 +12,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.growth, theorem.growth_rows(rows), theorem.GROWTH_COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

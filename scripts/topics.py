@@ -16,5 +16,5 @@ def main(inputs, outputs, spec):
     write_csv(outputs.accuracy, accuracy, topics.ACCURACY_COLUMNS)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

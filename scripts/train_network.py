@@ -54,5 +54,5 @@ def main(inputs, outputs, spec):
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

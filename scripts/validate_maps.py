@@ -36,5 +36,5 @@ def cosmologies(paths):
     return sorted({(int(number), float(om), float(s8)) for number, om, s8 in columns})
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

@@ -9,6 +9,7 @@ from pathlib import Path
 from kappascope.errors import InputError
 from kappascope.reporting import claims
 from kappascope.workflow import configuration
+from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
@@ -24,10 +25,8 @@ def write(ledger: str, effective: Path, table: str) -> None:
         print(f"{paper}: " + ", ".join(f"{number} {status}" for status, number in count.items()))
 
 
-if "snakemake" in globals():
-    from kappascope.workflow.script import run
-
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)
 elif __name__ == "__main__":
     try:
         if len(sys.argv) != 3:

@@ -8,5 +8,5 @@ def main(inputs, outputs, spec):
     configuration.write_effective(spec.effective, outputs[0])
 
 
-if "snakemake" in globals():
-    run(main, snakemake)
+if __name__ == "__main__":
+    run(main)

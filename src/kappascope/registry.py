@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from kappascope.errors import InputError, nearest
+from kappascope.errors import InputError, nearest, shown
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -120,6 +120,15 @@ class Registry(Generic[T]):
                 )
             _import(entries[name].file)
         return self._defined[name]
+
+    def check(self, key: str, name: str) -> Iterator[tuple[str, str]]:
+        """Yield (key, problem) when nothing is declared under a name, for the config."""
+        known = self.names()
+        if name not in known:
+            yield (
+                key,
+                f"got {shown(name)}, allowed is one of {', '.join(known)}{nearest(name, known)}",
+            )
 
     def given(self, name: str) -> Mapping[str, Any]:
         """Return all that is declared with a definition, values that are computed included."""

@@ -5,7 +5,7 @@ from config/config.yaml and what is laid over it. The models change no number, s
 no part of a result's fingerprint, and hold no computation.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Annotated, Any, Self, TypeVar
 
@@ -46,9 +46,19 @@ class Spec(SimpleNamespace):
     """What a job depends on: sections by the last part of their names, and plain values."""
 
 
-def key(meaning: str, unit: str = "none", **limits: Any) -> Any:
-    """Describe a key: a sentence, its unit, and limits as Pydantic calls them (ge, gt, le, lt)."""
-    return Field(description=meaning, json_schema_extra={"unit": unit}, **limits)
+def key(meaning: str, unit: str = "none", choices: Sequence[str] = (), **limits: Any) -> Any:
+    """Describe a key: a sentence, its unit, and limits as Pydantic calls them (ge, gt, le, lt).
+
+    Parameters
+    ----------
+    choices : names of a registry, for completion and the reference; ``problems`` checks them, as a
+        user's own file may declare more.
+
+    """
+    extra: dict[str, Any] = {"unit": unit}
+    if choices:
+        extra["enum"] = list(choices)
+    return Field(description=meaning, json_schema_extra=extra, **limits)
 
 
 def _distinct(values: list[T]) -> list[T]:

@@ -114,8 +114,8 @@ def test_no_number_is_typed_into_the_paper(root):
 
 
 def test_a_run_that_is_not_there_is_told_in_one_line(root, tmp_path):
-    arguments = [sys.executable, root / "scripts/build_paper.py", tmp_path / "nothing"]
-    ran = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    arguments = [sys.executable, root / "scripts/build_paper.py", "--run", "nothing"]
+    ran = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.returncode == 1
     assert len(ran.stderr.strip().splitlines()) == 1 and "nothing" in ran.stderr
 

@@ -263,6 +263,7 @@ IMPOSSIBLE = [
     ("network.width", True, "an integer >= 1"),
     ("network.width", None, "an integer >= 1"),
     ("network.padding", "same", "did you mean SAME?"),
+    ("network.architecture", "resnet", "did you mean resnet18?"),
     ("network.momentum", 1.0, "< 1"),
     ("network.held_out_maps", 0, ">= 1"),
     ("network", 4, "a section with the keys"),

@@ -10,6 +10,7 @@ import pytest
 from kappascope import registry
 from kappascope.attribution.registry import METHODS
 from kappascope.errors import InputError
+from kappascope.networks.registry import ARCHITECTURES
 from kappascope.registry import Registry
 from kappascope.statistics.registry import STATISTICS
 from kappascope.workflow import configuration, provenance
@@ -32,8 +33,17 @@ from kappascope.attribution.registry import METHODS
 METHODS.add("rough_path", label="Rough path", text="Two nodes.")(IntegratedGradients(2))
 """
 
+FLAT = """
+from kappascope.networks.architectures import cosmogrid_cnn
+from kappascope.networks.registry import ARCHITECTURES
 
-@pytest.mark.parametrize("of", [STATISTICS, METHODS])
+@ARCHITECTURES.add("wide", label="Wide")
+def wide(pixels, section):
+    return cosmogrid_cnn(pixels, 4 * section.width)
+"""
+
+
+@pytest.mark.parametrize("of", [STATISTICS, METHODS, ARCHITECTURES])
 def test_what_is_declared_is_what_the_modules_define(of: Registry) -> None:
     for name, entry in of.entries().items():
         assert of[name] is not None and name in of
@@ -62,8 +72,8 @@ def test_an_unknown_name_is_one_line_with_the_nearest() -> None:
 
 def test_a_file_of_the_users_own_is_known_to_command_and_config(tmp_path: Path) -> None:
     """One new file outside the package, and nothing else."""
-    files = [tmp_path / "median.py", tmp_path / "rough.py"]
-    for file, text in zip(files, (MEDIAN, HALVED), strict=True):
+    files = [tmp_path / "median.py", tmp_path / "rough.py", tmp_path / "wide.py"]
+    for file, text in zip(files, (MEDIAN, HALVED, FLAT), strict=True):
         file.write_text(text)
     code = """
 import sys
@@ -73,11 +83,14 @@ from kappascope.workflow import configuration
 np.save("map.npy", np.random.default_rng(1).normal(0, 0.02, (32, 32)))
 ended = main(["measure", "map.npy", "--pixel-arcmin", "1", "--also", "median", "-o", "o.json"])
 ended += main(["attribute", "--list"])
-configuration.load("smoke", overrides={
+config = configuration.load("smoke", overrides={
     "extensions": sys.argv[1:],
+    "network": {"architecture": "wide"},
     "statistics": {"beyond": ["median"]},
     "singh2020": {"bands": {"methods": ["rough_path"]}},
 })
+from kappascope.networks.architectures import regressor
+assert regressor(32, config.network).nodes[0]["features"] == 4 * config.network.width
 sys.exit(ended)
 """
     given = ":".join(map(str, files))

@@ -20,13 +20,11 @@ def work(inputs, outputs, spec):
         scratch.write_text("half")
         {work}
 
-script.run(
-    work,
-    SimpleNamespace(
-        params=SimpleNamespace(spec={{}}), log=["logs/work.log"], rule="work", threads=1,
-        input=[], output=["result.csv"], resources={{}},
-    ),
+snakemake = SimpleNamespace(
+    params=SimpleNamespace(spec={{}}), log=["logs/work.log"], rule="work", threads=1,
+    input=[], output=["result.csv"], resources={{}},
 )
+script.run(work)
 """
 
 
@@ -87,3 +85,74 @@ def test_what_ends_well_says_how_long_it_took(tmp_path: Path) -> None:
     timing = json.loads((tmp_path / "logs/work.timing.json").read_text())
     assert timing["rule"] == "work" and timing["work_seconds"] >= 0
     assert left_over(tmp_path) == ["result.csv"]
+
+
+# ---- by hand -------------------------------------------------------------------------------------
+
+SCRIPT = """
+from kappascope.files import write_text
+from kappascope.workflow.script import run
+
+def main(inputs, outputs, spec):
+    text = open(inputs.source).read() + str(spec.maps.pixels) + inputs[0] + outputs.both[1]
+    write_text(outputs.result, text)
+    write_text(outputs.both[0], text)
+    write_text(outputs.both[1], text)
+
+if __name__ == "__main__":
+    run(main)
+"""
+
+
+def a_job(folder: Path, name: str, source: str) -> None:
+    """Note a job as its run leaves it."""
+    logs = folder / "results/mine/logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    (folder / source).write_text(f"{source} ")
+    outputs = [f"results/mine/{name}_{end}" for end in ("a.txt", "b.txt", "c.txt")]
+    job = {
+        "script": "work.py",
+        "rule": "work",
+        "log": f"results/mine/logs/{name}.log",
+        "input": {"files": [source], "names": {"source": source}},
+        "output": {"files": outputs, "names": {"result": outputs[0], "both": outputs[1:]}},
+        "spec": {"maps": {"pixels": 64}},
+        "threads": 1,
+    }
+    (logs / f"{name}.job.json").write_text(json.dumps(job))
+
+
+def by_hand(folder: Path, *given: str) -> subprocess.CompletedProcess[str]:
+    (folder / "work.py").write_text(SCRIPT)
+    return subprocess.run(
+        [sys.executable, "work.py", *given], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_job_is_done_again_by_hand(tmp_path: Path) -> None:
+    a_job(tmp_path, "one", "one.csv")
+    ended = by_hand(tmp_path, "--run", "mine")
+    assert ended.returncode == 0, ended.stderr
+    expected = "one.csv 64one.csvresults/mine/one_c.txt"
+    assert (tmp_path / "results/mine/one_a.txt").read_text() == expected
+    a_job(tmp_path, "two", "two.csv")
+    ended = by_hand(tmp_path, "--run", "mine", "--job", "two", "--into", "elsewhere")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "elsewhere/two_b.txt").read_text().startswith("two.csv 64")
+    assert not (tmp_path / "results/mine/two_a.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--run", "none"], "no job of this run used work.py; run the rule once with Snakemake"),
+        (["--run", "mine"], "--job: got None; this run did one, two"),
+        (["--run", "mine", "--job", "three"], "--job: got three; this run did one, two"),
+    ],
+)
+def test_a_job_that_is_not_there_is_told(tmp_path: Path, given: list[str], told: str) -> None:
+    for name in ("one", "two"):
+        a_job(tmp_path, name, f"{name}.csv")
+    ended = by_hand(tmp_path, *given)
+    assert ended.returncode == 1 and told in ended.stderr
+    assert "Traceback" not in ended.stderr and len(ended.stderr.splitlines()) == 1

@@ -7,6 +7,7 @@ from typing import Any
 from kappascope.errors import InputError
 from kappascope.networks.config import Regressor
 from kappascope.networks.description import Network
+from kappascope.networks.registry import ARCHITECTURES
 
 BLOCKS: tuple[tuple[tuple[int, float], ...], ...] = (
     ((3, 1), (3, 1)),
@@ -122,6 +123,23 @@ def convergence_cnn(
     return Network("convergence_cnn", (pixels, pixels, 1), outputs, tuple(net.nodes))
 
 
+@ARCHITECTURES.add(
+    "convergence_cnn", label="18 convolutions", reference="Ribli et al. 2019, Matilla et al. 2020"
+)
+def _convergence_cnn(pixels: int, section: Regressor) -> Network:
+    return convergence_cnn(pixels, section.width, section.padding)
+
+
+@ARCHITECTURES.add("resnet18", label="ResNet-18", reference="He et al. 2016")
+def _resnet18(pixels: int, section: Regressor) -> Network:
+    return resnet18(pixels, section.width, 2)
+
+
+@ARCHITECTURES.add("cosmogrid_cnn", label="CosmoGrid CNN", reference="You et al. 2023")
+def _cosmogrid_cnn(pixels: int, section: Regressor) -> Network:
+    return cosmogrid_cnn(pixels, section.width)
+
+
 def regressor(pixels: int, section: Regressor) -> Network:
     """Return the network that a section of the config asks for, with Ω_m and σ8 out.
 
@@ -130,11 +148,7 @@ def regressor(pixels: int, section: Regressor) -> Network:
     pixels : side of the maps as the network sees them.
 
     """
-    if section.architecture == "cosmogrid_cnn":
-        return cosmogrid_cnn(pixels, section.width)
-    if section.architecture == "resnet18":
-        return resnet18(pixels, section.width, 2)
-    return convergence_cnn(pixels, section.width, section.padding)
+    return ARCHITECTURES[section.architecture](pixels, section)
 
 
 def resnet18(pixels: int, width: int, outputs: int) -> Network:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope.networks.registry import ARCHITECTURES
 from kappascope.sections import Problem, Section, key
 
 MINIMUM_PIXELS_VALID = 348  # receptive field of the 18 convolutions without padding
@@ -21,9 +22,10 @@ def check_padding(padding: str, pixels: int) -> Iterator[Problem]:
 class Regressor(Section):
     """The network of Ribli et al. (2019): 18 convolutions, 6 average poolings, and its training."""
 
-    architecture: Literal["convergence_cnn", "resnet18"] = key(
+    architecture: str = key(
         "Which network: the 18 convolutions of Matilla et al. (2020) or ResNet-18 (He et al. "
         "2016).",
+        choices=ARCHITECTURES.names(),
     )
     width: int = key(
         "Channels of the first block; later blocks scale with it. 32 in the paper.",
@@ -73,6 +75,7 @@ class Regressor(Section):
 
     def problems(self, config: Any) -> Iterator[Problem]:
         """Yield values that do not go together."""
+        yield from ARCHITECTURES.check("network.architecture", self.architecture)
         maps = config.maps
         if self.architecture == "convergence_cnn":
             yield from check_padding(self.padding, maps.pixels)

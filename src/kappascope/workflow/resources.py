@@ -216,8 +216,9 @@ def measured(run: Path, config: Config) -> list[dict[str, Any]]:
             else:
                 seconds *= max(cpu - start, 0) / counted[0] if counted[0] else 1
                 megabytes *= max(memory - base, 0) / counted[1] if counted[1] else 1
-        numbers = {"seconds": f"{seconds:.3g}", "megabytes": f"{megabytes:.4g}"}
-        rows.append({"rule": rule, "unit": unit, **numbers})
+        numbers = {"seconds": seconds, "megabytes": megabytes}
+        shown = {name: f"{value:.4g}" if value else "" for name, value in numbers.items()}
+        rows.append({"rule": rule, "unit": unit, **shown})
     return rows
 
 

@@ -1,15 +1,21 @@
-"""What every script of the workflow shares: JAX set-up, log file, one-line errors."""
+"""What every script of the workflow shares: JAX set-up, log file, one-line errors.
 
+A job leaves a ``.job.json`` beside its log: which script, inputs, outputs and what it depends on.
+By hand, ``python scripts/constrain.py --run smoke`` does such a job once more.
+"""
+
+import argparse
 import contextlib
 import gc
 import io
+import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any, TextIO
 
 import psutil
@@ -46,18 +52,36 @@ class _Tee(io.TextIOBase):
         return False
 
 
-def run(main: Main, snakemake: Any) -> None:
-    """Run ``main`` for a rule; a user's mistake ends in one line and exit status 1.
+class Files(list[Any]):
+    """Paths by place and by name, as Snakemake hands them to scripts."""
 
-    Beside the log a ``.timing.json`` says how long the job took to start, to compile and to work.
+    def __init__(self, files: Sequence[str], names: Mapping[str, Any]) -> None:
+        super().__init__(files)
+        for name, value in names.items():
+            setattr(self, name, value)
+
+
+def run(main: Main) -> None:
+    """Run a script's ``main`` for a rule, or by hand; a user's mistake ends in one line.
+
+    Beside the log a ``.timing.json`` says how long the job took to start, to compile and to work,
+    and a ``.job.json`` what it was.
 
     Parameters
     ----------
     main : the script's work; gets ``snakemake.input``, ``snakemake.output`` and
         ``params.spec``, its sections typed.
-    snakemake : the object Snakemake gives to scripts.
 
     """
+    script = sys.modules["__main__"]
+    snakemake = getattr(script, "snakemake", None)
+    if snakemake is None:
+        with _told(Path(str(script.__file__)).stem):
+            snakemake = _by_hand(Path(str(script.__file__)).name, sys.argv[1:])
+    _run(main, snakemake, Path(str(getattr(script, "__file__", "script"))).name)
+
+
+def _run(main: Main, snakemake: Any, script: str) -> None:
     spec = spec_of(snakemake.params.spec)
     log = Path(snakemake.log[0])
     with _told(snakemake.rule):
@@ -81,6 +105,7 @@ def run(main: Main, snakemake: Any) -> None:
             main(snakemake.input, snakemake.output, spec)
             integrity.record(snakemake.output)
             running.settle_times()
+            _note(snakemake, script, log)
     finally:
         note.unlink(missing_ok=True)
         sys.stderr.flush()
@@ -94,6 +119,66 @@ def run(main: Main, snakemake: Any) -> None:
     # Good to know, and not worth a job that has done its work.
     with contextlib.suppress(InputError):
         write_json(log.with_suffix(".timing.json"), timing)
+
+
+def _note(snakemake: Any, script: str, log: Path) -> None:
+    """Keep what a job was, so that it can be done again by hand."""
+    content: dict[str, Any] = {"script": script, "rule": snakemake.rule, "log": str(log)}
+    for kind in ("input", "output"):
+        files = getattr(snakemake, kind)
+        named = dict(files.items()) if hasattr(files, "items") else getattr(files, "__dict__", {})
+        content[kind] = {
+            "files": list(map(str, files)),
+            "names": {k: str(v) if isinstance(v, str) else list(v) for k, v in named.items()},
+        }
+    content["spec"], content["threads"] = dict(snakemake.params.spec), snakemake.threads
+    with contextlib.suppress(InputError):
+        write_json(log.with_suffix(".job.json"), content)
+
+
+def _by_hand(script: str, arguments: Sequence[str]) -> Any:
+    """Return a job of a run as Snakemake would hand it over."""
+    parser = argparse.ArgumentParser(
+        prog=f"python scripts/{script}", description="Do a job of a run once more."
+    )
+    parser.add_argument("--run", required=True, help="name of a run that did it, results/NAME")
+    parser.add_argument("--job", help="which, where the run did several: the name of its log")
+    parser.add_argument(
+        "--into", type=Path, metavar="DIR", help="folder for the outputs (default: where they were)"
+    )
+    given = parser.parse_args(arguments)
+    folder = Path("results") / given.run
+    noted = [*folder.glob("logs/*.job.json"), *folder.parent.glob("maps/*/*.job.json")]
+    jobs = {
+        file.name.removesuffix(".job.json"): json.loads(file.read_text(encoding="utf-8"))
+        for file in sorted(noted)
+    }
+    jobs = {name: job for name, job in jobs.items() if job["script"] == script}
+    if not jobs:
+        raise InputError(
+            f"{folder}: no job of this run used {script}; run the rule once with Snakemake"
+        )
+    if (given.job is None and len(jobs) > 1) or (given.job is not None and given.job not in jobs):
+        raise InputError(f"--job: got {given.job}; this run did {', '.join(jobs)}")
+    job = jobs[given.job or next(iter(jobs))]
+    files = {kind: Files(**job[kind]) for kind in ("input", "output")}
+    if given.into is not None:
+        given.into.mkdir(parents=True, exist_ok=True)
+        moved = {name: str(given.into / Path(name).name) for name in job["output"]["files"]}
+        names = {
+            key: moved[value] if isinstance(value, str) else [moved[one] for one in value]
+            for key, value in job["output"]["names"].items()
+        }
+        files["output"] = Files(list(moved.values()), names)
+        job["log"] = str(given.into / Path(job["log"]).name)
+    return SimpleNamespace(
+        **files,
+        params=SimpleNamespace(spec=job["spec"]),
+        log=[job["log"]],
+        rule=job["rule"],
+        resources={},
+        threads=job["threads"],
+    )
 
 
 @contextlib.contextmanager

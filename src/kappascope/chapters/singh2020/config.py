@@ -8,14 +8,16 @@ from pydantic import Field
 from kappascope.attribution import labels
 from kappascope.maps.config import MINIMUM_PIXELS_PER_SMOOTHING
 from kappascope.networks.config import check_padding
+from kappascope.networks.registry import ARCHITECTURES
 from kappascope.sections import Distinct, Problem, Section, check_range, key
 
 
 class Bands(Section):
     """Which scales a κ network reads: frequency bands of its maps (Singh et al. 2020)."""
 
-    architecture: Literal["convergence_cnn", "resnet18"] = key(
+    architecture: str = key(
         "Network that is trained for it; keys of `network` that this section does not name hold.",
+        choices=ARCHITECTURES.names(),
     )
     width: int = key("Channels of its first stage (64 in ResNet-18).", "channel", ge=1)
     epochs: int = key("Passes over the training maps.", "epoch", ge=1)
@@ -50,6 +52,7 @@ class Bands(Section):
         """Yield values that do not go together."""
         yield from check_range("singh2020.bands.band_range", self.band_range)
         yield from labels.check("singh2020.bands.methods", self.methods)
+        yield from ARCHITECTURES.check("singh2020.bands.architecture", self.architecture)
         if self.architecture == "convergence_cnn":
             yield from check_padding(config.network.padding, config.maps.pixels)
         smoothing, pixel = self.smoothing_arcmin, config.maps.pixel_arcmin
