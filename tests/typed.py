@@ -7,7 +7,7 @@ from kappascope.sections import Section, Spec
 from kappascope.workflow.config import section_at, sections, spec_of
 
 
-def section(path: str, **values: Any) -> Section:
+def section(path: str, /, **values: Any) -> Section:
     """Return the section of that dotted name with only these values."""
     return section_at(path).part(values)
 

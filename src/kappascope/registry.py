@@ -47,6 +47,13 @@ class Entry:
     info: Mapping[str, Any]
 
     @property
+    def module(self) -> str:
+        """The module it stands in, or the path of a file outside the package."""
+        if not self.file.is_relative_to(SOURCE):
+            return str(self.file)
+        return ".".join(self.file.relative_to(SOURCE.parent).with_suffix("").parts)
+
+    @property
     def label(self) -> str:
         """What tables and figures call it."""
         return str(self.info.get("label") or self.name)
@@ -59,13 +66,16 @@ class Registry(Generic[T]):
     ---------
     kind : what they are, in the singular.
     home : the package whose files declare them and the registry's name there, as
-        ``kappascope.statistics.*:STATISTICS``; fingerprints follow it to those files.
+        ``kappascope.statistics.*:STATISTICS``; fingerprints follow it to those files. With ``**``
+        the packages inside as well; those fingerprints do not follow.
     """
 
     def __init__(self, kind: str, home: str) -> None:
         self.kind = kind
-        package, self.variable = home.split(".*:")
-        self.folder = SOURCE.joinpath(*package.split(".")[1:])
+        package, self.variable = home.split(":")
+        name, _, stars = package.rpartition(".")
+        self.folder = SOURCE.joinpath(*name.split(".")[1:])
+        self.pattern = "**/*.py" if stars == "**" else "*.py"
         self._defined: dict[str, T] = {}
         self._given: dict[str, dict[str, Any]] = {}
 
@@ -81,7 +91,7 @@ class Registry(Generic[T]):
 
     def entries(self) -> dict[str, Entry]:
         """Name → declaration, in the order of files and lines; extensions come last."""
-        files = [*declaring(self.folder, self.variable), *extensions()]
+        files = [*declaring(self.folder, self.variable, self.pattern), *extensions()]
         found: dict[str, Entry] = {}
         for file in files:
             for entry in _declared(file, self.variable, file.stat().st_mtime_ns):
@@ -136,9 +146,9 @@ class Registry(Generic[T]):
         return self._given[name]
 
 
-def declaring(folder: Path, variable: str) -> list[Path]:
+def declaring(folder: Path, variable: str, pattern: str = "*.py") -> list[Path]:
     """Return the files of a package that declare something in a registry."""
-    files = sorted(folder.glob("*.py"))
+    files = sorted(folder.glob(pattern))
     return [file for file in files if _mentions(file, variable, file.stat().st_mtime_ns)]
 
 
@@ -210,8 +220,7 @@ def _plain(node: ast.expr) -> Any:
 
 def _import(file: Path) -> None:
     if file.is_relative_to(SOURCE):
-        parts = file.relative_to(SOURCE.parent).with_suffix("").parts
-        importlib.import_module(".".join(parts))
+        importlib.import_module(Entry("", file, {}).module)
         return
     name = f"kappascope_extension_{file.stem}"
     if name not in sys.modules:

@@ -9,28 +9,12 @@ import pytest
 
 from kappascope.attribution.labels import label
 from kappascope.files import write_csv
-from kappascope.reporting import claims
+from kappascope.reporting import claims, figures
 from kappascope.workflow import configuration
 
 DATA_SETS = ("noiseless", "noisy")
 STATISTICS = ("PS", "PC", "V0", "V1", "V2")
 PARAMETERS = ("omega_matter", "sigma_8")
-FIGURES = (
-    *("fig1", "fig2", "fig3", "fig7", "published_network_contour", "learning_curve"),
-    *("predicted_against_true", "validation", "gallery", "statistics"),
-    *("fig4_noiseless", "fig5", "fig6", "randomization_noiseless", "randomization_noisy"),
-    *("sensitivity", "known_answers"),
-)
-SINGH_FIGURES = (
-    *("fig2", "fig3", "fig4", "figS1", "figS2", "figS3"),
-    *("planted_frequency", "dictionary", "atoms"),
-)
-YOU_FIGURES = ("theorem", "weights", "sweep", "gallery", "structures", "baselines")
-WILDE_FIGURES = ("gallery", "finder", "position", "maps", "dreams", "probes", "real")
-ROSENZWEIG_FIGURES = (
-    *(f"fig{number}_{subject}" for number in (1, 2, 3, 4) for subject in ("galaxies", "digits")),
-    "kappa",
-)
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -649,17 +633,14 @@ def make_run(folder: Path) -> Path:
         write_csv(folder / f"matilla2020/{name}.csv", rows)
     for name, rows in singh_tables().items():
         write_csv(folder / f"singh2020/{name}.csv", rows)
-    names = [f"matilla2020/{name}" for name in FIGURES]
     for name, rows in you_tables().items():
         write_csv(folder / f"you2023/{name}.csv", rows)
     for name, rows in wilde_tables().items():
         write_csv(folder / f"wilde2022/{name}.csv", rows)
     for name, rows in rosenzweig_tables().items():
         write_csv(folder / f"rosenzweig2021/{name}.csv", rows)
-    names += [f"wilde2022/{name}" for name in WILDE_FIGURES]
-    names += [f"rosenzweig2021/{name}" for name in ROSENZWEIG_FIGURES]
-    names += [f"singh2020/{name}" for name in SINGH_FIGURES]
-    names += [f"you2023/{name}" for name in YOU_FIGURES]
+    listed = figures.stems(DATA_SETS).items()
+    names = [f"{chapter}/{stem}" for chapter, stems in listed for stem in stems]
     for name in names:
         figure, axes = plt.subplots(figsize=(7, 3.5))
         axes.plot(np.sin(np.arange(30)))

@@ -5,13 +5,14 @@ import csv
 import importlib
 import os
 import re
-import subprocess
-import sys
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import conftest as made_up
 import pytest
 
+from kappascope.errors import InputError
 from kappascope.reporting import claims
 from kappascope.workflow import configuration
 
@@ -161,32 +162,26 @@ def test_a_positive_entry_is_told(ledger, fake_run, tmp_path):
     assert "1 of 24 are not negative: noiseless 68 All 12.5 ± 2" in row["reason"]
 
 
-def test_the_script_writes_the_ledger_of_a_run(root, fake_run):
+def written(root, folder):
+    """Write the ledger of the run in a folder as the rule does."""
+    main = runpy.run_path(str(root / "scripts/write_claims.py"))["main"]
+    inputs = SimpleNamespace(claims=root / "paper/claims.yaml", config=folder / "config.yaml")
+    main(inputs, [folder / "claims.csv"], None)
+
+
+def test_the_script_writes_the_ledger_of_a_run(root, fake_run, capsys):
     path = fake_run / "claims.csv"
     before = path.read_text()
     path.unlink()
-    arguments = [
-        sys.executable,
-        root / "scripts/write_claims.py",
-        root / "paper/claims.yaml",
-        fake_run,
-    ]
-    ran = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    written(root, fake_run)
+    told = capsys.readouterr().out
     assert path.read_text() == before
-    assert re.search(
-        r"matilla2020: \d+ match, \d+ near, \d+ differs, \d+ not attempted", ran.stdout
-    )
+    assert re.search(r"matilla2020: \d+ match, \d+ near, \d+ differs, \d+ not attempted", told)
     with open(path, newline="", encoding="utf-8") as handle:
         assert {row["status"] for row in csv.DictReader(handle)} <= set(claims.STATUSES)
 
 
-def test_the_script_tells_what_is_wrong_in_one_line(root, tmp_path):
-    arguments = [
-        sys.executable,
-        root / "scripts/write_claims.py",
-        root / "paper/claims.yaml",
-        tmp_path,
-    ]
-    ran = subprocess.run(arguments, capture_output=True, text=True, check=False)
-    assert ran.returncode == 1
-    assert len(ran.stderr.strip().splitlines()) == 1 and "config.yaml" in ran.stderr
+def test_a_run_without_its_config_is_told_in_one_line(root, tmp_path):
+    with pytest.raises(InputError, match=r"config\.yaml: cannot be read") as told:
+        written(root, tmp_path)
+    assert "\n" not in str(told.value)

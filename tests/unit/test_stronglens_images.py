@@ -54,7 +54,9 @@ def test_faint_scenes_are_drawn_again_and_hopeless_ones_refused() -> None:
     assert attempt.max() > 0
     assert images.is_lens(light, CAMERA).all()
     hopeless = dataclasses.replace(POPULATION, source_magnitudes=(34.0, 35.0))
-    with pytest.raises(InputError, match=r"^lenses.source_magnitudes: 3 of 3 sources show no arcs"):
+    with pytest.raises(
+        InputError, match=r"^wilde2022.images.source_magnitudes: 3 of 3 sources show no arcs"
+    ):
         images.drawn(hopeless, CAMERA, 5, "testing", "lens", 3)
 
 

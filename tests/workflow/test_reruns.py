@@ -18,6 +18,7 @@ TABLES_AND_FIGURES = {
     *LAST,
 }
 AFTER_STATISTICS = {
+    "summarize_statistics",
     "plot_statistics",
     "constrain",
     "correlations",

@@ -14,6 +14,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 from kappascope.errors import InputError
 from kappascope.files import name_problem
 from kappascope.registry import EXTENSIONS, extensions
+from kappascope.reporting.figures import FIGURES as DRAWN
+from kappascope.reporting.figures import stems
 from kappascope.workflow import configuration, integrity, provenance, running
 from kappascope.workflow import resources as measured
 
@@ -107,7 +109,7 @@ def resources_of(rule):
     return measured.resources(rule, CONFIG)
 
 
-def spec(script, sections, **more):
+def spec(script, sections, modules=(), **more):
     """Config sections, further plain values and code: all that the outputs depend on.
 
     Sections go by dotted names; a script finds them under the last part. Of a section with
@@ -121,7 +123,14 @@ def spec(script, sections, **more):
         )
         only = [name.strip() for name in keys.split(",")] if keys else None
         chosen[path] = {name: value[name] for name in only} if only else value
-    return {**chosen, **more, "code": provenance.source_hash(f"scripts/{script}.py")}
+    code = provenance.source_hash(f"scripts/{script}.py", *modules)
+    return {**chosen, **more, "code": code}
+
+
+def figure_spec(figure, sections, **more):
+    """What a rule's figures depend on, the module that draws them included."""
+    drawing = DRAWN.entries()[figure].module
+    return spec("plot", sections, [drawing], figure=figure, **more)
 
 
 def resumable(label, content):
@@ -210,8 +219,9 @@ onerror:
     integrity.remember([RESULTS, MAPS_FOLDER])
 
 
-# Chapter → names of its tables (.csv) and figures (.pdf, .png), from the chapters' rules.
-TABLES, FIGURES = {}, {}
+# Chapter → names of its tables (.csv), from its rules, and of its figures (.pdf, .png).
+TABLES = {}
+FIGURES = stems(DATA_SETS, PUBLISHED_NETWORK.exists())
 
 
 def targets():

@@ -124,9 +124,9 @@ rule plot_maps:
     resources:
         **resources_of("plot_maps"),
     params:
-        spec=spec("plot_maps", [], data_sets=DATA_SETS),
+        spec=figure_spec("plot_maps", [], data_sets=DATA_SETS),
     script:
-        "../../scripts/plot_maps.py"
+        "../../scripts/plot.py"
 
 
 rule measure_statistics:

@@ -8,6 +8,7 @@ makes   matilla2020/: Table I (table1, areas, dropped_bins, ...), Figures 1-3 an
 
 
 localrules:
+    summarize_statistics,
     plot_statistics,
     gather_table1,
     plot_fig1,
@@ -109,9 +110,9 @@ for number, data_set in CONTOUR_FIGURES.items():
             resources:
                 **resources_of(f"plot_{number}"),
             params:
-                spec=spec("plot_contours", [], data_set=data_set),
+                spec=figure_spec("plot_contours", [], data_set=data_set),
             script:
-                "../../scripts/plot_contours.py"
+                "../../scripts/plot.py"
 
 
 rule correlations:
@@ -151,9 +152,9 @@ rule plot_fig3:
     resources:
         **resources_of("plot_fig3"),
     params:
-        spec=spec("plot_correlations", [], data_sets=DATA_SETS),
+        spec=figure_spec("plot_fig3", [], data_sets=DATA_SETS),
     script:
-        "../../scripts/plot_correlations.py"
+        "../../scripts/plot.py"
 
 
 rule fit_linear_model:
@@ -239,9 +240,9 @@ rule plot_fig7:
     resources:
         **resources_of("plot_fig7"),
     params:
-        spec=spec("plot_emulator_checks", [], data_sets=DATA_SETS),
+        spec=figure_spec("plot_fig7", [], data_sets=DATA_SETS),
     script:
-        "../../scripts/plot_emulator_checks.py"
+        "../../scripts/plot.py"
 
 
 rule published_network:
@@ -291,18 +292,34 @@ rule plot_published_network:
     resources:
         **resources_of("plot_published_network"),
     params:
-        spec=spec("plot_published_network", ["maps"]),
+        spec=figure_spec("plot_published_network", ["maps"]),
     script:
-        "../../scripts/plot_published_network.py"
+        "../../scripts/plot.py"
+
+
+rule summarize_statistics:
+    input:
+        expand(STATISTICS, data_set=DATA_SETS),
+    output:
+        matilla("statistics.csv"),
+    log:
+        log_of("summarize_statistics"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("summarize_statistics"),
+    params:
+        spec=spec("summarize_statistics", []),
+    script:
+        "../../scripts/summarize_statistics.py"
 
 
 rule plot_statistics:
     input:
-        expand(STATISTICS, data_set=DATA_SETS),
+        table=matilla("statistics.csv"),
     output:
         pdf=matilla("statistics.pdf"),
         png=matilla("statistics.png"),
-        csv=matilla("statistics.csv"),
     log:
         log_of("plot_statistics"),
     conda:
@@ -310,9 +327,9 @@ rule plot_statistics:
     resources:
         **resources_of("plot_statistics"),
     params:
-        spec=spec("plot_statistics", [], data_sets=DATA_SETS),
+        spec=figure_spec("plot_statistics", [], data_sets=DATA_SETS),
     script:
-        "../../scripts/plot_statistics.py"
+        "../../scripts/plot.py"
 
 
 # ---- which pixels? (section IV) ----
@@ -329,16 +346,6 @@ CONTROLS = [
 ]
 KNOWN = matilla("saliency/known_answers/{control}/{number}/network.npz")
 KNOWN_NUMBERS = list(range(CONFIG.matilla2020.known_answers.networks))
-FIGURES["matilla2020"] = (
-    [figure for figure, name in CONTOUR_FIGURES.items() if name in DATA_SETS]
-    + ["fig3", "fig7", "validation", "gallery", "statistics"]
-    + ["learning_curve", "predicted_against_true"]
-    + [f"fig4_{name}" for name in DATA_SETS]
-    + [figure for figure, name in RELEVANCE_FIGURES.items() if name in DATA_SETS]
-    + [f"randomization_{name}" for name in DATA_SETS]
-    + ["sensitivity", "known_answers"]
-    + (["published_network_contour"] if PUBLISHED_NETWORK.exists() else [])
-)
 TABLES["matilla2020"] = [
     *("table1", "areas", "correlations", "linear_model", "leave_one_out"),
     *("emulator_check", "covariance_convergence", "network_accuracy", "map_properties"),
@@ -468,11 +475,11 @@ rule plot_saliency_examples:
     resources:
         **resources_of("plot_saliency_examples"),
     params:
-        spec=lambda wildcards: spec(
+        spec=lambda wildcards: figure_spec(
             "plot_saliency_examples", [], data_set=wildcards.data_set
         ),
     script:
-        "../../scripts/plot_saliency_examples.py"
+        "../../scripts/plot.py"
 
 
 rule plot_randomization:
@@ -492,11 +499,11 @@ rule plot_randomization:
     resources:
         **resources_of("plot_randomization"),
     params:
-        spec=lambda wildcards: spec(
+        spec=lambda wildcards: figure_spec(
             "plot_randomization", [], data_set=wildcards.data_set
         ),
     script:
-        "../../scripts/plot_randomization.py"
+        "../../scripts/plot.py"
 
 
 rule plot_relevance:
@@ -518,11 +525,11 @@ rule plot_relevance:
     resources:
         **resources_of("plot_relevance"),
     params:
-        spec=lambda wildcards: spec(
+        spec=lambda wildcards: figure_spec(
             "plot_relevance", [], data_set=RELEVANCE_FIGURES[wildcards.figure]
         ),
     script:
-        "../../scripts/plot_relevance.py"
+        "../../scripts/plot.py"
 
 
 rule plot_sensitivity:
@@ -543,9 +550,9 @@ rule plot_sensitivity:
     resources:
         **resources_of("plot_sensitivity"),
     params:
-        spec=spec("plot_sensitivity", [], data_sets=DATA_SETS),
+        spec=figure_spec("plot_sensitivity", [], data_sets=DATA_SETS),
     script:
-        "../../scripts/plot_sensitivity.py"
+        "../../scripts/plot.py"
 
 
 rule known_answers:
@@ -618,6 +625,6 @@ rule plot_known_answers:
     resources:
         **resources_of("plot_known_answers"),
     params:
-        spec=spec("plot_known_answers", []),
+        spec=figure_spec("plot_known_answers", []),
     script:
-        "../../scripts/plot_known_answers.py"
+        "../../scripts/plot.py"

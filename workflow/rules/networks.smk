@@ -97,9 +97,9 @@ rule plot_networks:
     resources:
         **resources_of("plot_networks"),
     params:
-        spec=spec("plot_networks", ["network[networks]"], data_sets=DATA_SETS),
+        spec=figure_spec("plot_networks", ["network[networks]"], data_sets=DATA_SETS),
     script:
-        "../../scripts/plot_networks.py"
+        "../../scripts/plot.py"
 
 
 rule network_accuracy:

@@ -12,11 +12,6 @@ localrules:
 
 
 TABLES["rosenzweig2021"] = ["trajectories", "examples", "blurring", "summary", "kappa"]
-FIGURES["rosenzweig2021"] = [
-    f"fig{number}_{subject}"
-    for number in (1, 2, 3, 4)
-    for subject in ("galaxies", "digits")
-] + ["kappa"]
 PICTURES = {
     "digits" if name == "images" else name: path
     for name, path in DIGITS.items()
@@ -83,6 +78,6 @@ rule plot_nonlinear:
     resources:
         **resources_of("plot_nonlinear"),
     params:
-        spec=spec("plot_nonlinear", []),
+        spec=figure_spec("plot_nonlinear", []),
     script:
-        "../../scripts/plot_nonlinear.py"
+        "../../scripts/plot.py"

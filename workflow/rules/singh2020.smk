@@ -46,17 +46,6 @@ TABLES["singh2020"] = [
     "sounds_accuracy",
     "dictionary",
 ]
-FIGURES["singh2020"] = [
-    "fig2",
-    "fig3",
-    "fig4",
-    "figS1",
-    "figS2",
-    "figS3",
-    "planted_frequency",
-    "atoms",
-    "dictionary",
-]
 STATEMENTS = real_files(statements="text/liar_plus_test2.tsv")
 DIGITS = real_files(
     images="mnist/t10k-images-idx3-ubyte.gz",
@@ -169,9 +158,9 @@ rule plot_bands:
     resources:
         **resources_of("plot_bands"),
     params:
-        spec=spec("plot_bands", []),
+        spec=figure_spec("plot_bands", []),
     script:
-        "../../scripts/plot_bands.py"
+        "../../scripts/plot.py"
 
 
 rule planted_frequency:
@@ -217,9 +206,9 @@ rule plot_planted_frequency:
     resources:
         **resources_of("plot_planted_frequency"),
     params:
-        spec=spec("plot_planted_frequency", []),
+        spec=figure_spec("plot_planted_frequency", []),
     script:
-        "../../scripts/plot_planted_frequency.py"
+        "../../scripts/plot.py"
 
 
 rule topics:
@@ -260,9 +249,9 @@ rule plot_topics:
     resources:
         **resources_of("plot_topics"),
     params:
-        spec=spec("plot_topics", []),
+        spec=figure_spec("plot_topics", []),
     script:
-        "../../scripts/plot_topics.py"
+        "../../scripts/plot.py"
 
 
 rule digits:
@@ -306,9 +295,9 @@ rule plot_digits:
     resources:
         **resources_of("plot_digits"),
     params:
-        spec=spec("plot_digits", []),
+        spec=figure_spec("plot_digits", []),
     script:
-        "../../scripts/plot_digits.py"
+        "../../scripts/plot.py"
 
 
 rule sounds:
@@ -348,9 +337,9 @@ rule plot_sounds:
     resources:
         **resources_of("plot_sounds"),
     params:
-        spec=spec("plot_sounds", []),
+        spec=figure_spec("plot_sounds", []),
     script:
-        "../../scripts/plot_sounds.py"
+        "../../scripts/plot.py"
 
 
 rule learn_dictionaries:
@@ -402,6 +391,6 @@ rule plot_dictionary:
     resources:
         **resources_of("plot_dictionary"),
     params:
-        spec=spec("plot_dictionary", []),
+        spec=figure_spec("plot_dictionary", []),
     script:
-        "../../scripts/plot_dictionary.py"
+        "../../scripts/plot.py"

@@ -33,15 +33,6 @@ TABLES["wilde2022"] = [
     "dreams",
     "randomization",
 ]
-FIGURES["wilde2022"] = [
-    "gallery",
-    "finder",
-    "position",
-    "maps",
-    "dreams",
-    "probes",
-    "real",
-]
 REAL_LENSES = real_files(
     jackpot="stronglens/jackpot/data.fits",
     jackpot_noise="stronglens/jackpot/noise_map.fits",
@@ -220,6 +211,6 @@ rule plot_lenses:
     resources:
         **resources_of("plot_lenses"),
     params:
-        spec=spec("plot_lenses", []),
+        spec=figure_spec("plot_lenses", []),
     script:
-        "../../scripts/plot_lenses.py"
+        "../../scripts/plot.py"

@@ -35,14 +35,6 @@ TABLES["you2023"] = [
     "baselines",
     "best",
 ]
-FIGURES["you2023"] = [
-    "theorem",
-    "weights",
-    "sweep",
-    "gallery",
-    "structures",
-    "baselines",
-]
 
 
 rule theorem:
@@ -80,9 +72,9 @@ rule plot_theorem:
     resources:
         **resources_of("plot_theorem"),
     params:
-        spec=spec("plot_theorem", []),
+        spec=figure_spec("plot_theorem", []),
     script:
-        "../../scripts/plot_theorem.py"
+        "../../scripts/plot.py"
 
 
 rule train_group_network:
@@ -279,7 +271,7 @@ rule plot_groups:
     resources:
         **resources_of("plot_groups"),
     params:
-        spec=spec(
+        spec=figure_spec(
             "plot_groups",
             [],
             field_arcmin=CONFIG.maps.pixels * CONFIG.maps.pixel_arcmin,
@@ -289,7 +281,7 @@ rule plot_groups:
             },
         ),
     script:
-        "../../scripts/plot_groups.py"
+        "../../scripts/plot.py"
 
 
 rule plot_baselines:
@@ -307,6 +299,6 @@ rule plot_baselines:
     resources:
         **resources_of("plot_baselines"),
     params:
-        spec=spec("plot_baselines", []),
+        spec=figure_spec("plot_baselines", []),
     script:
-        "../../scripts/plot_baselines.py"
+        "../../scripts/plot.py"

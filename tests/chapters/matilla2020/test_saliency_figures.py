@@ -1,7 +1,6 @@
 """Figures of the saliency chapter: what they show, and that they come out the same twice."""
 
 import hashlib
-import runpy
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,11 +11,14 @@ import matplotlib
 import numpy as np
 import pytest
 
-from kappascope.attribution.labels import LABELS, label
+from kappascope.attribution.labels import label
+from kappascope.attribution.registry import METHODS as REGISTRY
 from kappascope.chapters.matilla2020.figures import saliency
 from kappascope.files import read_rows, write_arrays, write_csv
 from kappascope.reporting import style
+from kappascope.reporting.figures import FIGURES
 
+LABELLED = [entry.name for entry in REGISTRY.entries().values() if "label" in entry.info]
 METHODS = ("gradient", "deep_taylor_bn_identity", "smoothgrad")
 LAYERS = ("dense", "conv3", "conv2", "conv1")
 
@@ -152,7 +154,7 @@ def shown(axes):
 
 @pytest.mark.parametrize("number", [1, 3, 9, 12])
 def test_examples_have_a_row_a_method_and_fit_a_page(number):
-    methods = [*LABELS, "my_method"][:number]
+    methods = [*LABELLED, "my_method"][:number]
     arrays = patch(methods)
     figure = saliency.examples(arrays["kappa"], methods, arrays["maps"], 0.5)
     assert sum(len(axes.images) for axes in figure.axes) == 4 * number
@@ -210,7 +212,7 @@ def test_undefined_comparisons_are_left_out_of_the_mean_and_leave_a_gap():
 
 
 def test_no_two_methods_look_alike_and_each_keeps_its_look():
-    for methods in ([*LABELS], [f"method_{number}" for number in range(14)]):
+    for methods in ([*LABELLED], [f"method_{number}" for number in range(14)]):
         looks = saliency._looks(methods)
         assert len({(look.colour, look.marker) for look in looks.values()}) == len(methods)
         assert len({str(look) for look in looks.values()}) == len(methods)
@@ -322,7 +324,7 @@ def test_figures_keep_the_house_style_whatever_the_users():
             assert axes.xaxis.label.get_fontfamily() == ["STIXGeneral"]
 
 
-def test_scripts_draw_what_the_files_hold(tmp_path, root):
+def test_figures_draw_what_the_files_hold(tmp_path):
     tables = {
         "randomization": randomization_rows(),
         "relevance": relevance_rows(),
@@ -337,18 +339,16 @@ def test_scripts_draw_what_the_files_hold(tmp_path, root):
     patches = [str(tmp_path / f"examples_{name}.npz") for name in ("noiseless", "noisy")]
     for path in patches:
         write_arrays(path, patch())
-    for script, examples, data_set in (
+    for figure, examples, data_set in (
         ("saliency_examples", patches[0], "noiseless"),
         ("randomization", None, "noisy"),
         ("relevance", None, "noiseless"),
         ("sensitivity", patches, None),
         ("known_answers", None, None),
     ):
-        main = runpy.run_path(str(root / "scripts" / f"plot_{script}.py"))["main"]
-        pdf = tmp_path / "figures" / f"{script}.pdf"
-        main(
-            SimpleNamespace(**inputs, examples=examples),
-            SimpleNamespace(pdf=str(pdf)),
-            SimpleNamespace(data_set=data_set, data_sets=["noiseless", "noisy"]),
-        )
-        assert pdf.stat().st_size > 1000 and pdf.with_suffix(".png").stat().st_size > 1000
+        given = SimpleNamespace(**inputs, examples=examples)
+        spec = SimpleNamespace(data_set=data_set, data_sets=["noiseless", "noisy"])
+        drawn = FIGURES[f"plot_{figure}"](given, spec)
+        for stem, one in drawn.items():
+            for file in style.save_figure(one, tmp_path / stem):
+                assert file.stat().st_size > 1000

@@ -183,7 +183,7 @@ def test_the_basis_of_separate_bars_is_the_bars():
 @pytest.mark.parametrize("components", [0, 6])
 def test_a_basis_larger_than_the_digits_is_refused(components):
     images = np.zeros((5, 28, 28))
-    with pytest.raises(InputError, match=r"digits\.components"):
+    with pytest.raises(InputError, match=r"basis_images\.components"):
         basis_images.fit_basis(images, images, components, seed=0)
 
 

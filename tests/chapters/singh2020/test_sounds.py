@@ -22,6 +22,7 @@ from kappascope.files import read_rows
 from kappascope.networks import architectures, classification
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward
+from kappascope.reporting.figures import FIGURES
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
 
@@ -326,7 +327,7 @@ def test_tables_that_do_not_fit_are_refused(tmp_path: Path, rows: list, message:
 def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"sounds.path: got nothing"):
         sounds.urbansound8k(None, RATE, SAMPLES)
-    with pytest.raises(InputError, match=r"UrbanSound8K.csv: not found; sounds.path"):
+    with pytest.raises(InputError, match=r"UrbanSound8K.csv: not found; singh2020.sounds.path"):
         sounds.urbansound8k(tmp_path, RATE, SAMPLES)
     written(tmp_path)
     wav = tmp_path / "audio" / "fold5" / "5-1.wav"
@@ -374,7 +375,6 @@ def test_scripts_write_tables_and_figure(tmp_path: Path, root: Path, source: str
         accuracy=tmp_path / "accuracy.csv",
         shares=tmp_path / "sounds.csv",
         curves=tmp_path / "curves.csv",
-        pdf=tmp_path / "figs2.pdf",
     )
     script(root, "sounds")(SimpleNamespace(), out, typed({"seed": 2, "sounds": section}))
     shares, curves = read_rows(out.shares), read_rows(out.curves)
@@ -384,8 +384,8 @@ def test_scripts_write_tables_and_figure(tmp_path: Path, root: Path, source: str
         assert all(bool(row[name]) == known for name in ("band_low_hz", "peak_inside"))
     assert len(curves) == 20 * len(shares)
     assert read_rows(out.accuracy)[0]["classes"] == ("5" if known else "2")
-    script(root, "plot_sounds")(out, out, {})
-    assert out.pdf.stat().st_size > 1000
+    drawn = FIGURES["plot_sounds"](out, SimpleNamespace())
+    assert len(drawn["figS2"].axes) >= 2
 
 
 def test_the_figure_has_a_panel_a_method_and_shades_known_bands() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLUE,
     DOUBLE_COLUMN_INCHES,
@@ -304,3 +306,31 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
             pad=0.02,
         )
     return figure
+
+
+@FIGURES.add(
+    "plot_nonlinear",
+    makes=(
+        "fig1_galaxies",
+        "fig2_galaxies",
+        "fig3_galaxies",
+        "fig4_galaxies",
+        "fig1_digits",
+        "fig2_digits",
+        "fig3_digits",
+        "fig4_digits",
+        "kappa",
+    ),
+)
+def _plot_nonlinear(inputs: Any, spec: Any) -> dict[str, Figure]:
+    arrays = read_arrays(inputs.arrays)
+    examples, paths = read_rows(inputs.examples), read_rows(inputs.trajectories)
+    drawn = {"kappa": kappa(arrays, read_rows(inputs.kappa))}
+    for subject in ("galaxies", "digits"):
+        drawn |= {
+            f"fig1_{subject}": modifications(subject, arrays, examples, paths),
+            f"fig2_{subject}": trajectories(subject, arrays, examples, paths),
+            f"fig3_{subject}": comparison(subject, arrays, examples),
+            f"fig4_{subject}": selective_blurring(subject, arrays, read_rows(inputs.blurring)),
+        }
+    return drawn

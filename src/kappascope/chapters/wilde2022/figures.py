@@ -1,6 +1,7 @@
 """Figures of strong lenses: images, how well networks find them, what these look at (wilde2022)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -9,6 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kappascope.attribution.labels import label
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.claims import published_by
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLACK,
     BLUE,
@@ -448,3 +452,43 @@ def _wrapped(text: str) -> str:
 
     # A dollar in a user's name is no formula.
     return "\n".join(textwrap.wrap(text, 24)).replace("$", r"\$")
+
+
+@FIGURES.add(
+    "plot_lenses",
+    makes=(
+        "gallery",
+        "finder",
+        "position",
+        "maps",
+        "dreams",
+        "probes",
+        "real",
+    ),
+)
+def _plot_lenses(inputs: Any, spec: Any) -> dict[str, Figure]:
+    folder = Path(inputs.tables[0]).parent
+
+    def table(name: str) -> Rows:
+        return read_rows(folder / f"{name}.csv")
+
+    examples, scores = read_arrays(inputs.examples), read_arrays(inputs.scores)
+    lenses = scores["kind"] == "lens"
+    published = published_by(inputs.claims, "wilde2022/recall.csv", "called_lens_percent", "kind")
+    return {
+        "gallery": gallery(examples),
+        "finder": performance(
+            table("roc"), table("recall"), table("completeness"), table("finder"), published
+        ),
+        "position": position(
+            scores["places"][lenses],
+            scores["true_places"][lenses],
+            scores["einstein_radii"][lenses],
+            table("position"),
+            table("agreement"),
+        ),
+        "maps": maps(examples),
+        "dreams": dreams(examples, table("dreams")),
+        "probes": probes(table("probes"), table("shares")),
+        "real": real(read_arrays(inputs.systems), table("real")),
+    }

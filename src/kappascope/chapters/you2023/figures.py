@@ -9,6 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.claims import published_by
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLUE,
     COLOURS,
@@ -334,3 +337,35 @@ def compared(rows: Rows) -> Figure:
             axis.set_yticks(range(len(labels)), labels)
         axes[0, 0].invert_yaxis()
     return figure
+
+
+@FIGURES.add("plot_theorem", makes=("theorem",))
+def _plot_theorem(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"theorem": theorem(read_rows(inputs.table))}
+
+
+@FIGURES.add(
+    "plot_groups",
+    makes=(
+        "weights",
+        "sweep",
+        "gallery",
+        "structures",
+    ),
+)
+def _plot_groups(inputs: Any, spec: Any) -> dict[str, Figure]:
+    weights, examples = read_rows(inputs.weights), read_arrays(inputs.examples)
+    published = published_by(
+        inputs.claims, "you2023/weights.csv", "weight_percent", "structure", "parameter"
+    )
+    return {
+        "weights": weight_histograms(read_rows(inputs.histogram), weights, published),
+        "sweep": threshold_sweep(read_rows(inputs.sweep), spec.thresholds),
+        "gallery": gallery(examples, spec.field_arcmin),
+        "structures": structures(examples, spec.field_arcmin),
+    }
+
+
+@FIGURES.add("plot_baselines", makes=("baselines",))
+def _plot_baselines(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"baselines": compared(read_rows(inputs.table))}

@@ -11,6 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from scipy.spatial import ConvexHull
 
+from kappascope.files import read_arrays
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     COLOURS,
     DOUBLE_COLUMN_INCHES,
@@ -229,3 +231,32 @@ def published_network_panel(
         axes.set_ylabel(LABELS["sigma_8"])
         figure.legend(handles=keys + _credibility_keys(), loc="outside upper center", ncols=2)
     return figure
+
+
+@FIGURES.add("plot_contours", makes={"noiseless": "fig1", "noisy": "fig2"})
+def _plot_contours(inputs: Any, spec: Any) -> dict[str, Figure]:
+    stem = {"noiseless": "fig1", "noisy": "fig2"}[spec.data_set]
+    return {stem: contour_panels(read_arrays(inputs.posteriors))}
+
+
+@FIGURES.add("plot_fig7", makes=("fig7",))
+def _plot_fig7(inputs: Any, spec: Any) -> dict[str, Figure]:
+    arrays = read_arrays(inputs.posteriors)
+    panels = {
+        name: {
+            key.removeprefix(f"{name}/"): value
+            for key, value in arrays.items()
+            if key.startswith(f"{name}/")
+        }
+        for name in spec.data_sets
+    }
+    return {"fig7": emulator_check_panels(panels)}
+
+
+@FIGURES.add("plot_published_network", makes=("published_network_contour",), published=True)
+def _plot_published_network(inputs: Any, spec: Any) -> dict[str, Figure]:
+    ours = list(inputs.ours)
+    side = spec.maps.pixels * spec.maps.pixel_arcmin / 60.0
+    published = read_arrays(inputs.published)
+    figure = published_network_panel(published, read_arrays(ours[0]) if ours else None, side)
+    return {"published_network_contour": figure}

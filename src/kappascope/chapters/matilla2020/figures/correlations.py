@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import COLOURS, DOUBLE_COLUMN_INCHES, LABELS, figure_style
 
 STATISTICS = ("PS", "PC", "V0", "V1", "V2")
@@ -76,3 +78,8 @@ def _line(axes: Axes, rows: Sequence[Mapping[str, Any]], colour: str, dashes: st
     )
     axes.plot(centre, mean, color=colour, linestyle=dashes)
     axes.fill_between(centre, mean - error, mean + error, color=colour, alpha=0.25, linewidth=0)
+
+
+@FIGURES.add("plot_fig3", makes=("fig3",))
+def _plot_fig3(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"fig3": correlation_panels(read_rows(inputs.correlations), spec.data_sets)}

@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import COLOURS, DOUBLE_COLUMN_INCHES, LABELS, figure_style
 
 Rows = Sequence[Mapping[str, str]]
@@ -108,3 +110,15 @@ def _moment(axes: Any, moments: Rows, column: str, label: str, relative: bool) -
         axes.errorbar(x, y, error, fmt=marker, ms=4, color=COLOURS[name], label=LABELS[name])
     axes.set(xlabel=LABELS["omega_matter"], ylabel=label)
     axes.legend()
+
+
+@FIGURES.add("plot_maps", makes=("gallery", "validation"))
+def _plot_maps(inputs: Any, spec: Any) -> dict[str, Figure]:
+    arrays = read_arrays(inputs.arrays)
+    pictures = {name: arrays[f"gallery_{name}"] for name in spec.data_sets}
+    densities = {name: arrays[f"pdf_{name}"] for name in spec.data_sets}
+    power, moments = read_rows(inputs.power), read_rows(inputs.moments)
+    return {
+        "gallery": gallery(pictures, float(arrays["field_arcmin"])),
+        "validation": validation(power, moments, densities, arrays["pdf_edges"]),
+    }

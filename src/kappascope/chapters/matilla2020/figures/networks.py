@@ -5,8 +5,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import xarray
 from matplotlib.figure import Figure
 
+from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import COLOURS, DOUBLE_COLUMN_INCHES, LABELS, figure_style
 
 
@@ -80,3 +84,26 @@ def _points(axes: Any, true: np.ndarray, found: np.ndarray, colour: str) -> None
     axes.errorbar(centre, mean, scatter, fmt="o", ms=3, lw=0.8, color=colour)
     limits = [true.min(), true.max()]
     axes.plot(limits, limits, color="0.4", lw=0.8, zorder=0)
+
+
+@FIGURES.add(
+    "plot_networks",
+    makes=(
+        "learning_curve",
+        "predicted_against_true",
+    ),
+)
+def _plot_networks(inputs: Any, spec: Any) -> dict[str, Figure]:
+    names = spec.data_sets
+    keys = [(name, number) for name in names for number in range(spec.network.networks)]
+    histories = {key: read_rows(path) for key, path in zip(keys, inputs.histories, strict=True)}
+    truth, predicted = {}, {}
+    for name, path in zip(names, inputs.predictions, strict=True):
+        with xarray.open_dataset(path, engine="h5netcdf") as stored:
+            testing = stored.sel(map=stored["split"].values.astype(str) == "testing")
+            truth[name] = np.stack([testing[key].values for key in PARAMETERS], -1)
+            predicted[name] = testing["prediction"].values[0]
+    return {
+        "learning_curve": learning_curves(histories),
+        "predicted_against_true": predicted_against_true(truth, predicted),
+    }

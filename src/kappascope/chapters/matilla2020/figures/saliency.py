@@ -15,6 +15,8 @@ from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import LogFormatterMathtext, MaxNLocator
 
 from kappascope.attribution.labels import label
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLACK,
     BLUE,
@@ -535,3 +537,35 @@ def _enrichment(
     reach = [[min(error, value - 0.5 * left)], [error]]  # a bar to zero has no end on this axis
     axes.errorbar(value, place, xerr=reach, color=colour, marker=marker, mfc=fill,
                   markersize=5, capsize=2, linestyle="none")  # fmt: skip
+
+
+@FIGURES.add("plot_saliency_examples", makes=("fig4_{data_set}",))
+def _plot_saliency_examples(inputs: Any, spec: Any) -> dict[str, Figure]:
+    arrays = read_arrays(inputs.examples)
+    methods, pixel_arcmin = arrays["methods"].tolist(), float(arrays["pixel_arcmin"])
+    figure = examples(arrays["kappa"], methods, arrays["maps"], pixel_arcmin)
+    return {f"fig4_{spec.data_set}": figure}
+
+
+@FIGURES.add("plot_randomization", makes=("randomization_{data_set}",))
+def _plot_randomization(inputs: Any, spec: Any) -> dict[str, Figure]:
+    rows = read_rows(inputs.randomization)
+    return {f"randomization_{spec.data_set}": randomization_curves(rows, spec.data_set)}
+
+
+@FIGURES.add("plot_relevance", makes={"noiseless": "fig5", "noisy": "fig6"})
+def _plot_relevance(inputs: Any, spec: Any) -> dict[str, Figure]:
+    stem = {"noiseless": "fig5", "noisy": "fig6"}[spec.data_set]
+    return {stem: relevance_by_convergence(read_rows(inputs.relevance), spec.data_set)}
+
+
+@FIGURES.add("plot_sensitivity", makes=("sensitivity",))
+def _plot_sensitivity(inputs: Any, spec: Any) -> dict[str, Figure]:
+    pairs = zip(spec.data_sets, inputs.examples, strict=True)
+    patches = {data_set: read_arrays(path) for data_set, path in pairs}
+    return {"sensitivity": sensitivity(read_rows(inputs.sensitivity), patches)}
+
+
+@FIGURES.add("plot_known_answers", makes=("known_answers",))
+def _plot_known_answers(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"known_answers": known_answers(read_rows(inputs.known_answers))}

@@ -7,6 +7,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     DOUBLE_COLUMN_INCHES,
     LABELS,
@@ -63,3 +65,8 @@ def _lines(axes: Any, rows: Rows, colours: Any) -> None:
         axes.set_ylim(top * 1e-5, top * 2)
     label = {"PS": LABELS["ell"], "SL1": "scale, amplitude bin"}.get(name, LABELS["kappa"])
     axes.set_xlabel(label, fontsize=8, labelpad=1)
+
+
+@FIGURES.add("plot_statistics", makes=("statistics",))
+def _plot_statistics(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"statistics": statistics_panels(read_rows(inputs.table), spec.data_sets)}

@@ -10,6 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from kappascope.attribution.labels import label
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLUE,
     COLOURS,
@@ -159,3 +161,21 @@ def curves_by_parameter(rows: Rows, parameters: Sequence[str]) -> Figure:
             axes.legend(loc="upper right", ncols=2, columnspacing=1, fontsize=8.5)
             _both_axes(axes, ell)
     return figure
+
+
+@FIGURES.add(
+    "plot_bands",
+    makes=(
+        "fig3",
+        "fig4",
+        "figS1",
+    ),
+)
+def _plot_bands(inputs: Any, spec: Any) -> dict[str, Figure]:
+    arrays, rows = read_arrays(inputs.arrays), read_rows(inputs.curves)
+    published = np.loadtxt(inputs.published) if hasattr(inputs, "published") else None
+    return {
+        "fig3": band_curves(arrays, published),
+        "fig4": curves_by_parameter(rows, ["omega_matter"]),
+        "figS1": curves_by_parameter(rows, ["omega_matter", "sigma_8"]),
+    }

@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLACK,
     BLUE,
@@ -126,3 +128,17 @@ def _line(axes: Axes, rows: Rows, column: str, error: str, look: Mapping[str, An
         [float(row[name] or 0) for row in rows] for name in ("unexplained_error", error)
     )
     axes.errorbar(x, y, along, across, ms=3, lw=1, elinewidth=0.6, **look)
+
+
+@FIGURES.add(
+    "plot_dictionary",
+    makes=(
+        "atoms",
+        "dictionary",
+    ),
+)
+def _plot_dictionary(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {
+        "atoms": atoms(read_arrays(inputs.atoms)),
+        "dictionary": trade_off(read_rows(inputs.table)),
+    }

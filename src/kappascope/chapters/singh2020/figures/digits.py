@@ -9,6 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kappascope.files import read_arrays, read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLACK,
     BLUE,
@@ -113,3 +115,10 @@ def _legend(figure: Figure, models: Sequence[str], accuracy: Sequence[Mapping[st
 
 def _key(text: str, colour: str) -> Line2D:
     return Line2D([], [], marker="s", ls="none", ms=5, color=colour, label=text)
+
+
+@FIGURES.add("plot_digits", makes=("figS3",))
+def _plot_digits(inputs: Any, spec: Any) -> dict[str, Figure]:
+    images = read_arrays(inputs.basis)["images"]
+    rows, accuracy = read_rows(inputs.components), read_rows(inputs.accuracy)
+    return {"figS3": basis_images(images, rows, accuracy)}

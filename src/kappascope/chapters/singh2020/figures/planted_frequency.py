@@ -8,6 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from kappascope.files import read_rows
+from kappascope.reporting.claims import published_by
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLUE,
     COLOURS,
@@ -91,3 +94,9 @@ def _handles(rows: Rows, published: bool) -> list[Any]:
         line = Line2D([], [], color=COLOURS["published"], lw=1.6, label="published")
         handles.append(line)
     return handles
+
+
+@FIGURES.add("plot_planted_frequency", makes=("planted_frequency",))
+def _plot_planted_frequency(inputs: Any, spec: Any) -> dict[str, Figure]:
+    published = published_by(inputs.claims, "singh2020/table1.csv", "error_percent", "method")
+    return {"planted_frequency": error_by_method(read_rows(inputs.table1), published)}

@@ -1,12 +1,15 @@
 """Which frequencies a classifier of sounds listens to: singh2020 Fig. S2."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from kappascope.attribution.labels import label
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLACK,
     BLUE,
@@ -76,3 +79,9 @@ def _shade(axes: Axes, shares: Rows, method: str, classes: Sequence[int]) -> Non
         if row["method"] == method and number in classes and row["band_low_hz"]:
             low, high = float(row["band_low_hz"]) / 1000, float(row["band_high_hz"]) / 1000
             axes.axvspan(low, high, color=_COLOURS[classes.index(number)], alpha=0.12, lw=0)
+
+
+@FIGURES.add("plot_sounds", makes=("figS2",))
+def _plot_sounds(inputs: Any, spec: Any) -> dict[str, Figure]:
+    curves, shares = read_rows(inputs.curves), read_rows(inputs.shares)
+    return {"figS2": importance_of_frequencies(curves, shares)}

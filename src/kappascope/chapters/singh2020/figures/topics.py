@@ -1,12 +1,15 @@
 """Figure 2 of Singh et al. (2020): topics that make a text look fake."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from kappascope.attribution.labels import label
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
     BLACK,
     DOUBLE_COLUMN_INCHES,
@@ -90,3 +93,9 @@ def _title(row: Mapping[str, str], accuracy: Mapping[str, str]) -> str:
         f"{row['source']}, {row['statements']} texts rightly called fake; "
         f"accuracy {right}, of the commoner label alone {majority}"
     )
+
+
+@FIGURES.add("plot_topics", makes=("fig2",))
+def _plot_topics(inputs: Any, spec: Any) -> dict[str, Figure]:
+    topics, accuracy = read_rows(inputs.topics), read_rows(inputs.accuracy)
+    return {"fig2": attribution_of_topics(topics, accuracy[0])}
