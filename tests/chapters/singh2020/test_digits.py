@@ -59,9 +59,12 @@ WHOLE = idx(np.zeros((2, 28, 28)))
         (b"", "starts with"),
         (WHOLE[:-12], "cannot be unpacked"),
         (WHOLE[:12] + b"\xff\xff" + WHOLE[14:], "cannot be unpacked"),
-        (gzip.compress(b"\0\0\x08\x01" + bytes(40)), "starts with 00000801"),
-        (gzip.compress(gzip.decompress(WHOLE)[:-1]), "holds 1567 bytes, its header says 2×28×28"),
-        (gzip.compress(b"\0\0\x08\x03\0\0"), "starts with"),
+        (gzip.compress(b"\0\0\x08\x01" + bytes(40), mtime=0), "starts with 00000801"),
+        (
+            gzip.compress(gzip.decompress(WHOLE)[:-1], mtime=0),
+            "holds 1567 bytes, its header says 2×28×28",
+        ),
+        (gzip.compress(b"\0\0\x08\x03\0\0", mtime=0), "starts with"),
     ],
 )
 def test_files_that_are_no_digits_are_refused_in_one_line(tmp_path, content, said):
