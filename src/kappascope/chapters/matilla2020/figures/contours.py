@@ -1,6 +1,5 @@
 """Credible contours in (omega_matter, sigma_8): matilla2020 Figs. 1, 2 and 7."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,12 +27,6 @@ PANELS = ("All", "PS", "PC", "V0", "V1", "V2")
 _DASHES: Any = ("solid", "dashdot")  # 68 percent, 95 percent
 _INSET_SIZE = 0.46  # of the axes
 _INSET_SHARE = 0.2  # of the axes: smaller contours are drawn again, magnified
-
-
-def read_pictures(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read the arrays of an ``.npz`` file."""
-    with np.load(path) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def draw_contour(axes: Axes, pictures: Pictures, name: str, colour: str, width: float) -> None:
