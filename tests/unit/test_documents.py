@@ -123,3 +123,19 @@ def test_no_path_of_a_machine_stands_in_what_we_wrote():
 def test_the_schema_offers_completion_to_editors():
     schema = json.loads((ROOT / "config/schema.json").read_text(encoding="utf-8"))
     assert schema["$schema"].startswith("https://json-schema.org/")
+
+
+def test_the_page_on_transforms_is_true(tmp_path, monkeypatch):
+    """Its Python is run from the top; the page on networks of one's own has a test of its own."""
+    monkeypatch.chdir(tmp_path)
+    pages = [file for file in (ROOT / "docs").rglob("*.md") if "```python" in file.read_text()]
+    assert sorted(page.stem for page in pages) == [
+        "explain-your-network",
+        "find-lenses",
+        "transforms",
+    ]
+    text = (ROOT / "docs/how-to/transforms.md").read_text(encoding="utf-8")
+    names = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.S):
+        exec(compile(block, "transforms.md", "exec"), names)
+    assert names["relevant"].shape == (4, 5, 2) and names["scores"].shape == (5, 4)

@@ -13,6 +13,7 @@ from kappascope.errors import InputError
 from kappascope.networks.registry import ARCHITECTURES
 from kappascope.registry import Registry
 from kappascope.statistics.registry import STATISTICS
+from kappascope.transforms.registry import TRANSFORMS
 from kappascope.workflow import configuration, provenance
 
 MEDIAN = """
@@ -42,8 +43,21 @@ def wide(pixels, section):
     return cosmogrid_cnn(pixels, 4 * section.width)
 """
 
+MIRRORED = """
+import dataclasses
+from kappascope.transforms.registry import TRANSFORMS
 
-@pytest.mark.parametrize("of", [STATISTICS, METHODS, ARCHITECTURES])
+@TRANSFORMS.add("mirror", label="Mirror")
+@dataclasses.dataclass(frozen=True)
+class Mirror:
+    def forward(self, x):
+        return x[:, ::-1]
+    def inverse(self, s):
+        return s[:, ::-1]
+"""
+
+
+@pytest.mark.parametrize("of", [STATISTICS, METHODS, ARCHITECTURES, TRANSFORMS])
 def test_what_is_declared_is_what_the_modules_define(of: Registry) -> None:
     for name, entry in of.entries().items():
         assert of[name] is not None and name in of
@@ -72,8 +86,9 @@ def test_an_unknown_name_is_one_line_with_the_nearest() -> None:
 
 def test_a_file_of_the_users_own_is_known_to_command_and_config(tmp_path: Path) -> None:
     """One new file outside the package, and nothing else."""
-    files = [tmp_path / "median.py", tmp_path / "rough.py", tmp_path / "wide.py"]
-    for file, text in zip(files, (MEDIAN, HALVED, FLAT), strict=True):
+    texts = {"median": MEDIAN, "rough": HALVED, "wide": FLAT, "mirror": MIRRORED}
+    files = [tmp_path / f"{name}.py" for name in texts]
+    for file, text in zip(files, texts.values(), strict=True):
         file.write_text(text)
     code = """
 import sys
@@ -83,6 +98,18 @@ from kappascope.workflow import configuration
 np.save("map.npy", np.random.default_rng(1).normal(0, 0.02, (32, 32)))
 ended = main(["measure", "map.npy", "--pixel-arcmin", "1", "--also", "median", "-o", "o.json"])
 ended += main(["attribute", "--list"])
+from kappascope.networks import description
+from kappascope.networks.architectures import lens_finder
+from kappascope.networks.classification import initial_parameters
+network = lens_finder(32, 1, 2, 2)
+maps = np.random.default_rng(2).normal(0, 1, (1, 32, 32, 1))
+description.save("net", network, initial_parameters(network, 1, 0), x=maps)
+asked = ["attribute", "--network", "net", "--method", "gradient", "--transform"]
+ended += main([*asked, "mirror", "-o", "m.npy"]) + main([*asked, "starlet", "-o", "s.npy"])
+ended += main([*asked[:-1], "-o", "p.npy"])
+mirrored, plain = np.load("m.npy"), np.load("p.npy")
+assert np.array_equal(mirrored, plain[:, :, ::-1]) and np.load("s.npy").shape[2] == 5
+ended += main([*asked, "mirorr", "-o", "q.npy"]) - 1
 config = configuration.load("smoke", overrides={
     "extensions": sys.argv[1:],
     "network": {"architecture": "wide"},

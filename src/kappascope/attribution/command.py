@@ -16,6 +16,7 @@ from kappascope.files import check_output, is_special, write_array, write_arrays
 from kappascope.maps.reading import one_array, without_data
 from kappascope.runtime import available_cores, configure
 from kappascope.statistics.settings import check_pixel_arcmin
+from kappascope.transforms.registry import TRANSFORMS
 
 BATCH = 16
 LARGEST = 1e10
@@ -30,8 +31,9 @@ def add_parser(subcommands: Any) -> None:
         description="Explain the outputs of a network (network.json and network.npz in a folder) "
         "by one attribution method, in float32, and write the relevance of every pixel as NPY, "
         "(output, batch, ...). What the method does by convention is written beside it, to "
-        "OUT.conventions.json. With --transform fft the relevance of frequencies instead: "
-        "(output, batch, band). The method cd (contextual decomposition) says what part of the "
+        "OUT.conventions.json. With --transform fft the relevance of frequencies instead, "
+        "(output, batch, band), with another transform that of its coefficients, (output, batch, "
+        "...). The method cd (contextual decomposition) says what part of the "
         "outputs comes from a part of the input, --relevant or bands, and writes an NPZ with "
         "relevant and irrelevant, (batch, output) or (band, batch, output).",
     )
@@ -49,7 +51,9 @@ def add_parser(subcommands: Any) -> None:
         "--relevant", type=Path, metavar="R.npy", help="part of the inputs that cd follows"
     )
     parser.add_argument(
-        "--transform", choices=["fft"], help="explain Fourier coefficients instead of pixels"
+        "--transform",
+        metavar="NAME",
+        help="explain coefficients instead of pixels: " + ", ".join(TRANSFORMS.names()),
     )
     parser.add_argument(
         "--bands",
@@ -94,8 +98,11 @@ def _run(options: argparse.Namespace) -> None:
     from kappascope.networks import description
 
     for name in ("bands", "pixel_arcmin"):
-        if getattr(options, name) is not None and options.transform is None:
+        if getattr(options, name) is not None and options.transform != "fft":
             raise InputError(f"--{name.replace('_', '-')}: needs --transform fft")
+    if options.transform is not None:
+        for _, problem in TRANSFORMS.check("--transform", options.transform):
+            raise InputError(f"--transform: {problem}")
     network, stored, extra = description.load(options.network)
     dtype = np.float64 if options.x64 else np.float32
     x = _inputs(options, extra, len(network.input_shape)).astype(dtype)
@@ -142,6 +149,8 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
     from kappascope.attribution import contextual, methods, trim
 
     methods.check_inputs(network, parameters, x)
+    if options.transform not in (None, "fft"):
+        raise InputError("--method cd: follows bands of --transform fft, or --relevant R.npy")
     if (options.relevant is None) == (options.transform is None):
         raise InputError("--method cd: give either --relevant R.npy or --transform fft --bands ...")
     if options.relevant is not None:
@@ -186,6 +195,15 @@ def _transformed(
 
     outputs = list(range(network.outputs)) if options.outputs is None else options.outputs
     model = (network, parameters)
+    if options.transform != "fft":
+        if len(network.input_shape) == 1:
+            raise InputError(
+                f"--transform {options.transform}: for maps; this network reads vectors"
+            )
+        found = trim.transformed(
+            method, model, x, TRANSFORMS[options.transform](), outputs, options.seed
+        )
+        return np.asarray(found)
     if options.bands is None and len(network.input_shape) == 1:
         transform = fourier.RealFourier(network.input_shape[0])
         found = trim.transformed(method, model, x, transform, outputs, options.seed)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kappascope.errors import InputError
+from kappascope.transforms.registry import TRANSFORMS
 
 Array = Any
 
@@ -33,6 +34,7 @@ class RealFourier:
         return jnp.fft.irfft(jax.lax.complex(s[..., 0], s[..., 1]), self.size, axis=-1)
 
 
+@TRANSFORMS.add("fft", label="Fourier transform")
 @dataclasses.dataclass(frozen=True)
 class Fourier:
     """Discrete Fourier transform of maps: (batch, y, x, channel) ↔ (..., 2), real and imaginary."""

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kappascope.errors import InputError
+from kappascope.transforms.registry import TRANSFORMS
 
 Array = Any
 
@@ -41,6 +42,7 @@ def starlet(map_: jax.Array, scales: int) -> list[jax.Array]:
     return [*parts, map_]
 
 
+@TRANSFORMS.add("starlet", label="Starlet (Starck et al. 2007)")
 @dataclasses.dataclass(frozen=True)
 class Starlet:
     """Isotropic wavelets of maps: (batch, y, x, channel) ↔ (batch, scale, y, x, channel).
@@ -142,3 +144,7 @@ class Wavelet:
         for level in reversed(range(self.levels)):
             s = self._apply(s, level, back=True)
         return s
+
+
+TRANSFORMS.add("haar", label="Haar wavelets, three levels")(lambda: Wavelet("haar"))
+TRANSFORMS.add("db2", label="Daubechies wavelets of two moments, three levels")(Wavelet)
