@@ -1,4 +1,4 @@
-"""Simulate images of strong lenses and of what is none."""
+"""Simulate images of strong lenses, of other galaxies, and of compound lenses."""
 
 from kappascope.stronglens import images
 from kappascope.stronglens.populations import COMPOUND, LENSES, NON_LENSES

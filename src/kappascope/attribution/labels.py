@@ -12,7 +12,7 @@ OTHERS = {
     "cd": "Contextual decomposition",
     "true_gradient": "True gradient",
 }
-"""Labels of what is compared with methods and is none."""
+"""Labels of what is compared with methods without being one."""
 
 
 def declaration(name: str) -> tuple[Entry | None, dict[str, str]]:

@@ -4,6 +4,7 @@ Everything is computed at fixed true parameters, one cosmology at a time, from t
 then averaged over cosmologies: what correlates is how output and statistic scatter from map to map.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,16 +79,7 @@ def correlation_rows(measurements: Measurements) -> list[dict[str, Any]]:
     """
     rows = []
     for name, values in measurements.testing.items():
-        each = np.stack(
-            [
-                np.mean(
-                    [pearson(out[maps], values[maps]) for out in measurements.network_testing],
-                    axis=0,
-                )
-                for maps in _by_cosmology(measurements)
-            ]
-        )
-        mean, error = average(each)
+        mean, error = _averaged(measurements, values, lambda some, out: pearson(out, some))
         rows += [
             {
                 "data_set": measurements.data_set,
@@ -119,19 +111,7 @@ def linear_model_rows(measurements: Measurements) -> list[dict[str, Any]]:
     statistics = np.concatenate(list(measurements.testing.values()), axis=1)
     rows = []
     for sample, correlate in (("fitted", _in_sample), ("held_out", _held_out)):
-        each = np.stack(
-            [
-                np.mean(
-                    [
-                        correlate(statistics[maps], out[maps])
-                        for out in measurements.network_testing
-                    ],
-                    axis=0,
-                )
-                for maps in _by_cosmology(measurements)
-            ]
-        )
-        mean, error = average(each)
+        mean, error = _averaged(measurements, statistics, correlate)
         rows += [
             {
                 "data_set": measurements.data_set,
@@ -145,6 +125,19 @@ def linear_model_rows(measurements: Measurements) -> list[dict[str, Any]]:
             for column, modelled in enumerate(PARAMETERS)
         ]
     return rows
+
+
+def _averaged(
+    measurements: Measurements,
+    values: np.ndarray,
+    correlate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Correlate values (map, bin) with each network's outputs; mean and error over cosmologies."""
+    each = [
+        np.mean([correlate(values[maps], out[maps]) for out in measurements.network_testing], 0)
+        for maps in _by_cosmology(measurements)
+    ]
+    return average(np.stack(each))
 
 
 def _by_cosmology(measurements: Measurements) -> list[np.ndarray]:

@@ -314,7 +314,7 @@ def topic_rows(
     Parameters
     ----------
     shuffled : by networks that each learned labels shuffled in their own way. Where nothing can be
-        learned, the commoner label and the choice of documents called fake lift the means all the
+        learned, the majority class and the choice of documents called fake lift the means all the
         same: this says how far, and how much that varies from one network to the next.
 
     """

@@ -83,7 +83,7 @@ class Parts:
     ----------
     prediction : (map, output).
     masks : (map, group, y, x) between 0 and 1.
-    scores : (map, group, output) c, adding up to one over groups; zero for groups that are none.
+    scores : (map, group, output) c, adding up to one over groups; zero for empty groups.
     partial : (map, group, output) y, what the network says of the map through each mask.
 
     """

@@ -91,7 +91,7 @@ def _title(row: Mapping[str, str], accuracy: Mapping[str, str]) -> str:
     majority = f"{float(accuracy['majority_percent']):.1f} %"
     return (
         f"{row['source']}, {row['statements']} texts rightly called fake; "
-        f"accuracy {right}, of the commoner label alone {majority}"
+        f"accuracy {right}, of the majority class {majority}"
     )
 
 
