@@ -65,7 +65,7 @@ class Propagation:
             )
 
         found = jax.vmap(one)(hot * start)
-        # Masks can hide an overflow on the way: the map of an output that is not finite is not finite either.
+        # Masks can hide an overflow on the way: an output that is not finite has no map.
         sound = jnp.isfinite(last).all(-1).reshape(-1, *[1] * (found.ndim - 2))
         found = jnp.where(sound, found, jnp.nan)
         return found * values[self.target] if self.times_input else found
