@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
+from kappascope import files
 from kappascope.reporting import claims
-from kappascope.workflow import configuration
 from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
     effective = Path(inputs.config)
-    config = configuration.read_yaml(effective)
+    config = files.read_yaml(effective)
     rows = claims.check(claims.load_claims(inputs.claims), effective.parent, config)
     claims.write(outputs[0], rows)
     for paper, count in claims.summary(rows).items():

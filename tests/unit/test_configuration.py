@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.spatial import Delaunay
 from typed import section
 
+from kappascope import files
 from kappascope.chapters.wilde2022.config import NODES
 from kappascope.cosmology import table
 from kappascope.errors import InputError
@@ -147,7 +148,7 @@ def test_command_line_selects_and_overrides():
 def test_the_effective_config_runs_the_same_again(tmp_path):
     config = configuration.load("smoke", VARIANTS[:1], {"seed": 3})
     configuration.write_effective(config.model_dump(), tmp_path / "config.yaml")
-    again = configuration.from_command_line(configuration.read_yaml(tmp_path / "config.yaml"))
+    again = configuration.from_command_line(files.read_yaml(tmp_path / "config.yaml"))
     assert again == config
 
 
@@ -158,7 +159,7 @@ def test_an_unchanged_effective_config_is_not_written_again(tmp_path):
     configuration.write_effective(configuration.load().model_dump(), path)
     assert path.stat().st_mtime_ns == before
     configuration.write_effective(configuration.load("smoke").model_dump(), path)
-    assert configuration.read_yaml(path)["run"] == "smoke"
+    assert files.read_yaml(path)["run"] == "smoke"
 
 
 def test_text_inside_a_command_line_mapping_becomes_what_it_says():
@@ -200,10 +201,10 @@ mappings = st.dictionaries(st.sampled_from("abc"), values, max_size=3)
 @given(mappings, mappings)
 def test_merging_keeps_what_is_not_overridden_and_changes_no_input(base, over):
     before = copy.deepcopy((base, over))
-    merged = configuration.merge(base, over)
+    merged = files.merge(base, over)
     assert (base, over) == before
-    assert configuration.merge(base, {}) == base
-    assert configuration.merge(merged, over) == merged
+    assert files.merge(base, {}) == base
+    assert files.merge(merged, over) == merged
     assert set(merged) == set(base) | set(over)
     for key in set(base) - set(over):
         assert merged[key] == base[key]

@@ -19,9 +19,8 @@ from typing import Any
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
-from kappascope.files import write_csv
+from kappascope.files import merge, read_yaml, write_csv
 from kappascope.reporting.errorbars import is_scatter
-from kappascope.workflow.configuration import merge, read_yaml
 
 COLUMNS = (
     "id",

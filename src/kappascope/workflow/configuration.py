@@ -19,7 +19,7 @@ import yaml
 from kappascope import registry
 from kappascope.cosmology import table
 from kappascope.errors import InputError, nearest, shown
-from kappascope.files import checkout, write_text
+from kappascope.files import checkout, merge, read_yaml, write_text
 from kappascope.sections import Problem, Section
 from kappascope.workflow.config import Library, whole
 
@@ -85,18 +85,6 @@ def from_command_line(given: Mapping[str, Any], root: Root = None) -> Library:
     return load(tier, variants, overrides, root)
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> Config:
-    """Lay ``over`` on ``base``: mappings merge key by key, anything else replaces."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
-            merged[key] = merge(old, value)
-        else:
-            merged[key] = value
-    return merged
-
-
 def write_effective(config: Mapping[str, Any], path: str | Path) -> None:
     """Write the effective config as YAML; a file that already says the same is left untouched."""
     text = (
@@ -128,32 +116,6 @@ def _named(root: Path, kind: str, name: str) -> str:
 
 def _layer(root: Path, file: str) -> tuple[str, Mapping[str, Any]]:
     return file, read_yaml(root / file, file)
-
-
-# The C parser where PyYAML has it: ten times as fast, and every job reads these files.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-
-def read_yaml(path: Path, label: str | None = None) -> Config:
-    """Read a YAML mapping; mistakes are told with the file and the line."""
-    name = label or str(path)
-    try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except OSError as error:
-        raise InputError(
-            f"{name}: cannot be read ({error.strerror}); check the path, or run this in a checkout "
-            "of the repository"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not text"
-        raise InputError(f"{name}{line}: not valid YAML ({problem}); correct that line") from error
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InputError(f"{name}: holds {shown(value)}, expected keys and values")
-    return value
 
 
 # ---- schema --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 import kappascope
+from kappascope import files
 from kappascope.errors import InputError
 from kappascope.runtime import available_cores, configure
 from kappascope.workflow import configuration, integrity, resources
@@ -82,7 +83,7 @@ def measure(folder: Path) -> None:
     given = folder / "config.yaml"
     if not given.is_file():
         raise InputError(f"{given}: not there; give the folder of a finished run, results/NAME")
-    config = configuration.from_command_line(configuration.read_yaml(given, str(given)))
+    config = configuration.from_command_line(files.read_yaml(given, str(given)))
     before = resources.total(config)
     resources.write(resources.measured(folder, config))
     after = resources.total(config)
