@@ -256,7 +256,7 @@ def test_bad_values_are_named(field: str, value: object) -> None:
     with pytest.raises(InputError) as caught:
         dataclasses.replace(SMALL, **{field: value})
     told = str(caught.value)
-    assert "\n" not in told and told.startswith("planted_frequency.as_told.")
+    assert "\n" not in told and told.startswith("singh2020.planted_frequency.as_told.")
     assert str(value) in told or "samples" in told
 
 

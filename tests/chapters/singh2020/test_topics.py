@@ -1,6 +1,5 @@
 """Topics of texts: the reader, the transformation, and a planted topic that must come first."""
 
-import dataclasses
 import subprocess
 import sys
 
@@ -78,7 +77,7 @@ def test_other_files_are_refused_in_one_line(tmp_path, content, said):
 
 
 def test_words_too_rare_are_refused(tmp_path):
-    settings = dataclasses.replace(SETTINGS, minimum_documents=5)
+    settings = SETTINGS.model_copy(update=dict(minimum_documents=5))
     with pytest.raises(InputError, match=r"topics\.minimum_documents: got 5"):
         topics.statement_documents(table(tmp_path / "liar.tsv"), settings)
 

@@ -8,6 +8,7 @@ import pytest
 from typed import section
 
 from kappascope import randomness
+from kappascope.attribution import methods
 from kappascope.chapters.you2023 import baselines, explaining, structures, sum_of_parts
 from kappascope.networks import architectures, training
 from kappascope.networks.module import GraphNetwork, flatten
@@ -124,9 +125,9 @@ def test_a_fitted_last_layer_is_the_best_linear_one() -> None:
 
 
 def test_sample_counts_follow_the_config() -> None:
-    method = baselines.configured("rise", BUDGET)
+    method = methods.configured("rise", BUDGET)
     assert method.procedure.conventions()["samples"] == 20
-    assert baselines.configured("gradient", BUDGET).name == "gradient"
+    assert methods.configured("gradient", BUDGET).name == "gradient"
 
 
 # ---- explaining ----------------------------------------------------------------------------------
