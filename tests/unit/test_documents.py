@@ -1,8 +1,10 @@
 """Documents: links lead somewhere, what they name exists, nothing of a machine stands in them."""
 
+import itertools
 import json
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -50,6 +52,30 @@ def test_every_config_key_that_is_named_exists():
             ending = key.rpartition(".")[2]
             if key.split(".")[0] in sections and ending not in ("py", "yaml", "csv", "json", "npz"):
                 assert key in known, f"{file.name}: {key}"
+
+
+def given_keys(text):
+    """Dotted keys of the config that commands of a text give."""
+    for line in re.findall(r"snakemake [^`\n#]*--config [^`\n#]*", text):
+        words = shlex.split(line.strip().rstrip("`"), posix=True)
+        after = words[words.index("--config") + 1 :]
+        for word in itertools.takewhile(lambda word: not word.startswith("--"), after):
+            key, equals, value = word.partition("=")
+            if equals:
+                read = {key: yaml.safe_load(value)}
+                yield from (".".join(path) for path, _ in configuration._leaves(read))
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: file.stem)
+def test_commands_give_keys_that_exist(file):
+    known = {key for key, _ in configuration.options()}
+    for key in given_keys(file.read_text(encoding="utf-8")):
+        assert key in known, f"{file.name}: {key}"
+
+
+def test_commands_with_keys_are_found():
+    text = "snakemake --cores all --config tier=smoke 'network={width: 4}' run=narrow"
+    assert list(given_keys(text)) == ["tier", "network.width", "run"]
 
 
 def test_every_page_stands_in_the_index():
