@@ -13,7 +13,7 @@ ARGUMENTS ?=
 VENV ?= .venv
 BIN := $(VENV)/bin
 # Two workers: one takes what shares a run of the smoke tier, the other everything else.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadscope
 # Some packages come as source only, and pip before 23.1 would build those in a way of its own.
 export PIP_USE_PEP517 := 1
 

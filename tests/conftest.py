@@ -6,16 +6,23 @@ from pathlib import Path
 
 import pytest
 from checkouts import SMOKE, Checkout, new_checkout
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class OneRun(LoadScopeScheduling):
     """On several workers: what shares the one finished run stays together, other files go alone."""
-    for item in items:
-        file = item.path.relative_to(ROOT / "tests")
-        shared = file.parts[0] in ("workflow", "claims", "faults", "cluster")
-        item.add_marker(pytest.mark.xdist_group("runs" if shared else str(file)))
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        shared = ("tests/workflow", "tests/claims", "tests/faults", "tests/cluster")
+        return "runs" if file.startswith(shared) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneRun:
+    return OneRun(config, log)
 
 
 def _folder(variable: str, default: str) -> Path:
