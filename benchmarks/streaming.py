@@ -55,19 +55,21 @@ def main() -> None:
 def work(stage: str, maps: int, pixels: int, folder: Path) -> None:
     """Do one stage with the default tier's settings and print the peak memory so far."""
     from kappascope import runtime
+    from kappascope.sections import Spec
     from kappascope.workflow import configuration
 
     runtime.configure(threads=1)
     config = configuration.load(
         overrides={"maps": {"covariance": maps, "pixels": pixels}, "simulation": {"batches": 1}}
     )
-    spec = {**config, "code": "benchmark"}
+    parts = {name: getattr(config, name) for name in type(config).model_fields}
+    spec = Spec(**parts, code="benchmark")
     path = folder / "batch_0.h5"
     if stage == "simulate":
         from kappascope.simulation import campaign
 
         counts = {"training": 0, "testing": 0, "covariance": maps}
-        boxes = {**dict.fromkeys(counts, 1), "covariance": config["simulation"]["boxes_covariance"]}
+        boxes = {**dict.fromkeys(counts, 1), "covariance": config.simulation.boxes_covariance}
         campaign.write_batch(path, campaign.boxes([0], 0, boxes, counts), {0: (0.26, 0.8)}, spec)
     elif stage == "statistics":
         from kappascope.statistics.measure import measure_dataset
@@ -81,7 +83,7 @@ def work(stage: str, maps: int, pixels: int, folder: Path) -> None:
         from kappascope.networks import architectures, prediction, training
         from kappascope.networks.module import GraphNetwork, flatten
 
-        network = architectures.regressor(pixels, config["network"])
+        network = architectures.regressor(pixels, config.network)
         module = GraphNetwork(network, 0.9)
         variables = training.initial_variables(module, randomness.generator(1, "benchmark"))
         ones = np.ones(2, np.float32)

@@ -16,25 +16,34 @@ def one_process(arguments) -> None:
     from kappascope import runtime
 
     runtime.configure(threads=arguments.threads)
+    import jax
     import numpy as np
+    import optax
 
     from kappascope.networks import prediction, training
     from kappascope.networks.architectures import convergence_cnn
+    from kappascope.networks.module import GraphNetwork
 
     count, batch = 512, 32
     generator = np.random.default_rng(1)
     shape = (count, arguments.pixels, arguments.pixels)
     maps = 0.02 * generator.standard_normal(shape, dtype=np.float32)
     targets = generator.uniform(0.2, 0.9, (count, 2))
-    settings = training.Settings(100, batch, 1e-3, "one_cycle", 0.9, 5e-5, 0.99, "mean", 1e9)
     network = convergence_cnn(arguments.pixels, arguments.width, "SAME")
-    state = training._State.start(network, targets, settings, 1, 0, count)
-    advance = state.step_function(prediction.observer(0.06, 1.22))
+    module = GraphNetwork(network, 0.99)
+    variables = training.initial_variables(module, generator)
+    optimiser = optax.sgd(1e-3, 0.9, nesterov=True)
+    state = {"variables": variables, "moments": optimiser.init(variables["params"])}
+    observe = prediction.observer(0.06, 1.22)
+    advance = training.compiled_step(module, optimiser, observe, 5e-5)
+    keys = jax.random.split(jax.random.key(1), 2)
 
     def steps(number: int) -> None:
+        nonlocal state
         for _ in range(number):
-            rows = state.rows(count, 1, 0, batch)
-            state.record(advance(maps[rows], targets[rows] / state.scale, 1, 0, state))
+            rows = np.sort(generator.permutation(count)[:batch])
+            state, loss = advance(state, maps[rows], targets[rows].astype(np.float32), keys)
+        float(loss)
 
     start = time.perf_counter()
     steps(1)

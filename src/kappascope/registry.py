@@ -12,11 +12,12 @@ not be imported. A definition is imported when it is first asked for. Files of a
 import ast
 import dataclasses
 import functools
+import hashlib
 import importlib
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -68,10 +69,11 @@ class Registry(Generic[T]):
     home : the package whose files declare them and the registry's name there, as
         ``kappascope.statistics.*:STATISTICS``; fingerprints follow it to those files. With ``**``
         the packages inside as well; those fingerprints do not follow.
+    needs : what each declaration has to give.
     """
 
-    def __init__(self, kind: str, home: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, home: str, needs: Sequence[str] = ()) -> None:
+        self.kind, self.needs = kind, needs
         package, self.variable = home.split(":")
         name, _, stars = package.rpartition(".")
         self.folder = SOURCE.joinpath(*name.split(".")[1:])
@@ -89,18 +91,38 @@ class Registry(Generic[T]):
 
         return enter
 
-    def entries(self) -> dict[str, Entry]:
-        """Name → declaration, in the order of files and lines; extensions come last."""
-        files = [*declaring(self.folder, self.variable, self.pattern), *extensions()]
-        found: dict[str, Entry] = {}
+    def entries(self, own: bool = False) -> dict[str, Entry]:
+        """Name → declaration, in the order of files and lines; extensions come last.
+
+        Parameters
+        ----------
+        own : whether to leave the user's files out.
+
+        Raises
+        ------
+        InputError
+            When a user's file declares a name that is taken, or leaves out what is needed.
+
+        """
+        files = declaring(self.folder, self.variable, self.pattern)
+        files += [] if own else extensions()
+        listed: dict[str, Entry] = {}
         for file in files:
             for entry in _declared(file, self.variable, file.stat().st_mtime_ns):
-                found.setdefault(entry.name, entry)
-        return found
+                if entry.name in listed:
+                    raise InputError(
+                        f"{file}: {self.kind} {entry.name!r} is taken by "
+                        f"{listed[entry.name].file}; choose another name"
+                    )
+                for key in self.needs:
+                    if key not in entry.info:
+                        raise InputError(f"{file}: {self.kind} {entry.name!r} has no {key}; add it")
+                listed[entry.name] = entry
+        return listed
 
-    def names(self) -> tuple[str, ...]:
-        """All names."""
-        return tuple(self.entries())
+    def names(self, own: bool = False) -> tuple[str, ...]:
+        """All names; with ``own`` without those of the user's files."""
+        return tuple(self.entries(own))
 
     def label(self, name: str) -> str:
         """Return what to call a definition; what is not declared goes by its own name."""
@@ -149,12 +171,17 @@ class Registry(Generic[T]):
 def declaring(folder: Path, variable: str, pattern: str = "*.py") -> list[Path]:
     """Return the files of a package that declare something in a registry."""
     files = sorted(folder.glob(pattern))
-    return [file for file in files if _mentions(file, variable, file.stat().st_mtime_ns)]
+    return [file for file in files if mentions(file, variable)]
+
+
+def mentions(file: Path, variable: str) -> bool:
+    """Return whether a file declares something in a registry."""
+    return _mentions(file, variable, file.stat().st_mtime_ns)
 
 
 @functools.cache
 def _mentions(file: Path, variable: str, changed: int) -> bool:
-    return f"{variable}.add(" in file.read_text(encoding="utf-8")
+    return f"{variable}.add(" in file.read_text(encoding="utf-8", errors="replace")
 
 
 _used: list[Path] = []
@@ -222,10 +249,18 @@ def _import(file: Path) -> None:
     if file.is_relative_to(SOURCE):
         importlib.import_module(Entry("", file, {}).module)
         return
-    name = f"kappascope_extension_{file.stem}"
-    if name not in sys.modules:
-        found = importlib.util.spec_from_file_location(name, file)
-        assert found is not None and found.loader is not None
-        module = importlib.util.module_from_spec(found)
-        sys.modules[name] = module
-        found.loader.exec_module(module)
+    # Two files of one name in two folders are two modules.
+    digest = hashlib.sha256(str(file).encode()).hexdigest()[:8]
+    name = f"kappascope_extension_{file.stem}_{digest}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise InputError(f"extensions: {file} is no Python file; give one that ends in .py")
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(sys.modules[name])
+    except Exception as error:
+        del sys.modules[name]
+        told = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file}: cannot be imported ({told}); correct it") from error

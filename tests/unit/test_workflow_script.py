@@ -118,6 +118,7 @@ def a_job(folder: Path, name: str, source: str) -> None:
         "output": {"files": outputs, "names": {"result": outputs[0], "both": outputs[1:]}},
         "spec": {"maps": {"pixels": 64}},
         "threads": 1,
+        "extensions": [],
     }
     (logs / f"{name}.job.json").write_text(json.dumps(job))
 
@@ -145,7 +146,7 @@ def test_a_job_is_done_again_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["--run", "none"], "no job of this run used work.py; run the rule once with Snakemake"),
+        (["--run", "none"], "--run: got none, but there is no results/none"),
         (["--run", "mine"], "--job: got None; this run did one, two"),
         (["--run", "mine", "--job", "three"], "--job: got three; this run did one, two"),
     ],

@@ -232,7 +232,7 @@ def targets():
     named = {}
     for chapter in TABLES:
         made = [f"{name}.csv" for name in TABLES[chapter]]
-        made += [f"{name}.pdf" for name in FIGURES[chapter]]
+        made += [f"{name}.pdf" for name in FIGURES.get(chapter, [])]
         for file in made:
             stem = file.rpartition(".")[0]
             if stem.rpartition("_")[2] in DATA_SETS:

@@ -580,7 +580,8 @@ rule known_answers:
             wildcards.control,
             spec(
                 "known_answers",
-                ["seed", "maps", "noise", "network", "matilla2020.known_answers"],
+                ["seed", "maps", "noise", "matilla2020.known_answers"],
+                network=ONE_NETWORK,
                 control=wildcards.control,
                 jax=True,
             ),

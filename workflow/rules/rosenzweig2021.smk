@@ -1,6 +1,6 @@
 """How nonlinear is it? Nonlinear saliency maps (rosenzweig2021).
 
-needs   images and the network of three classes of lenses.smk, maps, networks; real digits where there
+needs   images and the network of three classes of wilde2022.smk, maps, networks; real digits where there
         are any
 makes   rosenzweig2021/: trajectories.csv, examples.csv, blurring.csv, summary.csv, kappa.csv and the
         figures fig1 to fig4 for galaxies and for digits, kappa

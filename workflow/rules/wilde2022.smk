@@ -3,7 +3,7 @@
 needs   real lenses where there are any
 makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.csv, sorter.csv,
         real.csv, shares.csv, agreement.csv, probes.csv, dreams.csv, randomization.csv and the
-        figures gallery, finder, position, maps, dreams, probes, real; lenses/ images and networks
+        figures gallery, finder, position, maps, dreams, probes, real; images.h5, networks/
 """
 
 

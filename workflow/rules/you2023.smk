@@ -3,7 +3,7 @@
 needs   maps
 makes   you2023/: theorem.csv, groups.csv, weights.csv, weight_order.csv, weight_sweep.csv, weight_histogram.csv,
         accuracy.csv, baselines.csv, best.csv and the figures theorem, weights, sweep, gallery,
-        structures, baselines; groups/ the networks, models, masks and scores
+        structures, baselines; networks/, models/, parts.npz (masks and scores)
 """
 
 

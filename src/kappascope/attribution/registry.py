@@ -4,7 +4,7 @@ from typing import Any
 
 from kappascope.registry import Registry
 
-METHODS: Registry[Any] = Registry("method", "kappascope.attribution.*:METHODS")
+METHODS: Registry[Any] = Registry("method", "kappascope.attribution.*:METHODS", ("text",))
 """Procedures, or what makes them from the parts of a name.
 
 ``label`` is what tables and figures call a method, ``text`` its equation, source and what it

@@ -214,7 +214,9 @@ def cosmogrid_cnn(pixels: int, width: int, outputs: int = 2) -> Network:
         net.max_pool(f"pool{number}", (2, 2), (2, 2))
         side = (side - 3) // 2
     if side < 1:
-        raise InputError(f"groups: the network needs maps of at least 29 pixels, got {pixels}")
+        raise InputError(
+            f"cosmogrid_cnn: the network needs maps of at least 29 pixels, got {pixels}"
+        )
     net.add("flatten", "flatten")
     for number, multiple in enumerate((8, 4, 2), start=4):
         net.dense(f"dense{number}", multiple * width)

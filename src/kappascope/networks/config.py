@@ -23,9 +23,9 @@ class Regressor(Section):
     """The network of Ribli et al. (2019): 18 convolutions, 6 average poolings, and its training."""
 
     architecture: str = key(
-        "Which network: the 18 convolutions of Matilla et al. (2020) or ResNet-18 (He et al. "
-        "2016).",
-        choices=ARCHITECTURES.names(),
+        "Which network: the 18 convolutions of Matilla et al. (2020), ResNet-18 (He et al. 2016), "
+        "or the CosmoGrid network of You et al. (2023).",
+        choices=ARCHITECTURES.names(own=True),
     )
     width: int = key(
         "Channels of the first block; later blocks scale with it. 32 in the paper.",

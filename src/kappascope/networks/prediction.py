@@ -170,7 +170,7 @@ def fiducial_maps(
     """
     maps = SplitMaps(paths, "testing")
     if not len(maps):
-        raise InputError("saliency: there are no testing maps")
+        raise InputError("maps.testing: there are no testing maps")
     fiducial = spec.cosmology.fiducial
     away = np.hypot(
         maps.columns.omega_matter - fiducial.omega_matter,

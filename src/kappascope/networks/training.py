@@ -187,7 +187,7 @@ def train(
         variables["params"][network.nodes[-1]["name"]]["bias"] = bias
     steps = len(source) // settings.batch
     optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
-    step_of = _compiled_step(module, optimiser, observe, settings.kernel_l2)
+    step_of = compiled_step(module, optimiser, observe, settings.kernel_l2)
     outputs_of = jax.jit(lambda variables, x: module.apply(variables, x[..., None]))
 
     def advance(state: _State, rows: np.ndarray, step: int) -> tuple[_State, Array]:
@@ -232,9 +232,11 @@ _State = dict[str, Any]
 """``variables``, the optimiser's ``moments``, and the ``history`` of :class:`Trained`."""
 
 
-def _compiled_step(
+def compiled_step(
     module: GraphNetwork, optimiser: optax.GradientTransformation, observe: Observe, l2: float
 ) -> Callable[..., tuple[_State, Array]]:
+    """Return one step: (state, maps (batch, y, x), scaled targets, two keys) → state and loss."""
+
     @jax.jit
     def advance(
         params: Any, statistics: Any, moments: Any, maps: Array, targets: Array, keys: Array

@@ -26,7 +26,7 @@ its own module alone.
 def stems(data_sets: Sequence[str], published: bool = True) -> dict[str, list[str]]:
     """Return chapter → stems of all its figures in a run with these data sets."""
     found: dict[str, list[str]] = {}
-    for entry in FIGURES.entries().values():
+    for entry in FIGURES.entries(own=True).values():
         if entry.info.get("published") and not published:
             continue
         chapter = entry.module.split(".")[2]

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 Compute = Callable[["Field"], "jax.Array"]
 """Field (one map) → (bins)."""
 
-STATISTICS: Registry[Compute] = Registry("statistic", "kappascope.statistics.*:STATISTICS")
+STATISTICS: Registry[Compute] = Registry(
+    "statistic", "kappascope.statistics.*:STATISTICS", ("label", "description", "units")
+)
 """``label`` (short, for tables), ``description`` (a phrase for axes), ``units``; ``bin_units``
 unless the bins are of convergence, and ``centres`` of bins that are not those."""
 

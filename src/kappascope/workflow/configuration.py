@@ -6,6 +6,7 @@ differs. The models of :mod:`kappascope.workflow.config` give every key its mean
 allowed values.
 """
 
+import datetime
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -188,13 +189,16 @@ def allowed(option: Mapping[str, Any]) -> str:
 
 def _allowed_items(option: Mapping[str, Any]) -> str:
     item = option["items"]
+    kind = {"integer": "integers", "number": "numbers"}.get(item.get("type", ""), "names")
     if option.get("maxItems") is not None:
-        return f"{option['maxItems']} {item['type']}s, increasing"
-    least = "at least one, " if option.get("minItems") else ""
+        return f"{option['maxItems']} {kind}" + (", increasing" if kind == "numbers" else "")
+    least = {0: "", 1: "at least one, "}.get(option.get("minItems", 0), "at least two, ")
     if "enum" in item:
         return f"a list ({least}none twice) of {', '.join(item['enum'])}"
     return (
-        f"a list ({least}none twice) of names" if option.get("uniqueItems") else "a list of names"
+        f"a list ({least}none twice) of {kind}"
+        if option.get("uniqueItems")
+        else f"a list of {kind}"
     )
 
 
@@ -247,10 +251,16 @@ def _origin(key: str, origins: Mapping[str, str]) -> str:
 def _problem(error: Any) -> Problem:
     """Put an error of Pydantic into words."""
     known = dict(options())
-    key = ".".join(part for part in error["loc"] if isinstance(part, str))
-    value = error["input"]
+    parts = [part for part in error["loc"] if isinstance(part, str)]
+    key, value = ".".join(parts), error["input"]
     if error["type"] == "extra_forbidden":
-        above, _, name = key.rpartition(".")
+        above, name = ".".join(parts[:-1]), parts[-1]
+        if key in known:
+            inside = "={".join(key.split("."))
+            return (
+                key,
+                f"a key of a section is written inside it: {inside}: ...{'}' * key.count('.')}",
+            )
         siblings = (known[above] if above else schema())["properties"]
         near = nearest(key, known, name)
         where = f"in {above}" if above else "here"
@@ -259,7 +269,8 @@ def _problem(error: Any) -> Problem:
     if error["type"] == "missing":
         hint = "" if "properties" in option else f"; give {allowed(option)}{_unit(option)}"
         return key, f"missing{hint}"
-    if error["type"] == "string_type" and "items" not in option:
+    lost = value is None or isinstance(value, bool | int | float | datetime.date)
+    if error["type"] == "string_type" and lost and not {"items", "enum"} & set(option):
         return key, (
             f"got {shown(value)}: what was written reads as {_kind(value)}, and its text is lost; "
             "quote it in a --configfile, on a command line (which drops quotes) write "
@@ -347,7 +358,7 @@ def _converted(value: Any, option: Mapping[str, Any]) -> Any:
 
 
 def _number(value: Any, kind: str) -> Any:
-    if not isinstance(value, int | float | str):
+    if not isinstance(value, int | float | str) or (kind == "integer" and isinstance(value, int)):
         return value
     try:
         number = float(value)

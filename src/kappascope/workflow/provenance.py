@@ -25,12 +25,15 @@ from typing import Any
 
 from kappascope.errors import InputError
 from kappascope.files import write_text
-from kappascope.registry import declaring, extensions
+from kappascope.registry import declaring, extensions, mentions
 
 PACKAGE = "kappascope"
 RUNNER = ("workflow/script.py", "progress.py", "sections.py")
 """Modules that run scripts and tell of them: neither they nor what only they import changes a
 result."""
+
+ANALYSIS = 2
+"""Raised when what is remembered of a file is made in another way."""
 
 SOURCE = Path(__file__).resolve().parents[1]
 ROOT = SOURCE.parent.parent
@@ -57,13 +60,16 @@ def source_hash(*modules: str) -> str:
 def sources(*modules: str) -> list[Path]:
     """Files whose code ``modules`` run: themselves and what they import inside kappascope."""
     waiting = [_start(module) for module in modules]
-    found: set[Path] = set(extensions())
+    found: set[Path] = set()
+    more = extensions()
     while waiting:
         file = waiting.pop()
         if file not in found:
             found.add(file)
             waiting += _parsed(file)[1]
-    return sorted(found)
+            # A user's file counts where a registry that it adds to is reached.
+            waiting += [each for each in more for name in _parsed(file)[2] if mentions(each, name)]
+    return sorted(found, key=lambda file: (_label(file), file))
 
 
 def _start(module: str) -> Path:
@@ -92,10 +98,11 @@ def _file(module: str) -> Path | None:
 
 
 @functools.cache
-def _parsed(file: Path) -> tuple[str, tuple[Path, ...]]:
-    """Hash of the file's code, and the files inside kappascope that it imports."""
+def _parsed(file: Path) -> tuple[str, tuple[Path, ...], frozenset[str]]:
+    """Hash of the file's code, the files inside kappascope that it imports, and its registries."""
     raw = file.read_bytes()
-    text = hashlib.sha256(f"{_label(file)} {sys.version_info[:2]}\n".encode() + raw).hexdigest()
+    key = f"{_label(file)} {sys.version_info[:2]} {ANALYSIS}\n"
+    text = hashlib.sha256(key.encode() + raw).hexdigest()
     known = _remembered()
     if text not in known:
         known[text] = _analysed(raw, file)
@@ -109,7 +116,8 @@ def _parsed(file: Path) -> tuple[str, tuple[Path, ...]]:
             files |= set(declaring(SOURCE.joinpath(*package.split(".")[1:]), variable))
     followed = {path for path in files if path is not None and path.name != "config.py"}
     followed -= {file, *(SOURCE / name for name in RUNNER)}
-    return code, tuple(sorted(followed))
+    registries = frozenset(name.split(".*:")[1] for name in names if "*" in name)
+    return code, tuple(sorted(followed)), registries
 
 
 def _analysed(raw: bytes, file: Path) -> tuple[str, list[str]]:

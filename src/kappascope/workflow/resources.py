@@ -19,6 +19,7 @@ from typing import Any
 from kappascope.attribution import labels
 from kappascope.errors import InputError
 from kappascope.files import write_csv
+from kappascope.workflow.running import map_folders
 
 Config = Any
 """The typed config."""
@@ -186,7 +187,7 @@ def measured(run: Path, config: Config) -> list[dict[str, Any]]:
 
     """
     found: dict[str, list[tuple[float, float, float]]] = {}
-    maps = (run.parent / "maps").glob("*/*.tsv")
+    maps = [file for folder in map_folders(run) for file in folder.glob("*.tsv")]
     for file in [*(run / "benchmarks").glob("*.tsv"), *maps]:
         timing = file.with_suffix(".timing.json")
         if not timing.is_file():
@@ -195,6 +196,8 @@ def measured(run: Path, config: Config) -> list[dict[str, Any]]:
             told = json.loads(timing.read_text(encoding="utf-8"))
             with open(file, newline="", encoding="utf-8") as handle:
                 (row,) = csv.DictReader(handle, delimiter="\t")
+            if "NA" in (row["cpu_time"], row["max_rss"]):
+                continue  # ended before Snakemake looked
             cpu, memory = float(row["cpu_time"]), float(row["max_rss"])
             wall = max(sum(told[f"{part}_seconds"] for part in _PARTS), cpu)
             start = (told["start_up_seconds"] + told["compilation_seconds"]) * cpu / wall

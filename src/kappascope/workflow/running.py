@@ -316,6 +316,16 @@ def note_job(log: Path, rule: str, needs_mb: int | None) -> Path:
     return note
 
 
+def map_folders(run: Path) -> list[Path]:
+    """Return the folders of shared maps that a run's jobs read, by what the jobs left noted."""
+    found = set()
+    for file in run.glob("logs/*.job.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            files = json.loads(file.read_text(encoding="utf-8"))["input"]["files"]
+            found |= {Path(f).parent for f in files if Path(f).parent.parent.name == "maps"}
+    return sorted(found)
+
+
 def clear_jobs() -> None:
     """Forget the jobs of earlier runs."""
     for note in _JOBS.glob("*.json"):

@@ -20,6 +20,7 @@ from typing import Any, TextIO
 
 import psutil
 
+from kappascope import registry
 from kappascope.errors import InputError
 from kappascope.files import failure_told, write_json
 from kappascope.sections import Spec
@@ -76,15 +77,27 @@ def run(main: Main) -> None:
     script = sys.modules["__main__"]
     snakemake = getattr(script, "snakemake", None)
     if snakemake is None:
+        _as_in_a_job()
         with _told(Path(str(script.__file__)).stem):
             snakemake = _by_hand(Path(str(script.__file__)).name, sys.argv[1:])
     _run(main, snakemake, Path(str(getattr(script, "__file__", "script"))).name)
 
 
+ONE_CORE = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "MALLOC_ARENA_MAX")
+"""What the workflow sets to 1 for every job: libraries read it when they are loaded."""
+
+
+def _as_in_a_job() -> None:
+    """Start the script over with the environment that jobs have, unless it has it."""
+    if any(name not in os.environ for name in ONE_CORE):
+        environment = {**os.environ, **{name: os.environ.get(name, "1") for name in ONE_CORE}}
+        os.execve(sys.executable, [sys.executable, *sys.argv], environment)
+
+
 def _run(main: Main, snakemake: Any, script: str) -> None:
-    spec = spec_of(snakemake.params.spec)
     log = Path(snakemake.log[0])
     with _told(snakemake.rule):
+        spec = spec_of(snakemake.params.spec)
         sys.stderr = _Tee(sys.stderr, _opened(log))
         note = running.note_job(log, snakemake.rule, snakemake.resources.get("mem_mb"))
     compiling: Spans = []
@@ -132,6 +145,7 @@ def _note(snakemake: Any, script: str, log: Path) -> None:
             "names": {k: str(v) if isinstance(v, str) else list(v) for k, v in named.items()},
         }
     content["spec"], content["threads"] = dict(snakemake.params.spec), snakemake.threads
+    content["extensions"] = list(map(str, registry.extensions()))
     with contextlib.suppress(InputError):
         write_json(log.with_suffix(".job.json"), content)
 
@@ -148,12 +162,17 @@ def _by_hand(script: str, arguments: Sequence[str]) -> Any:
     )
     given = parser.parse_args(arguments)
     folder = Path("results") / given.run
-    noted = [*folder.glob("logs/*.job.json"), *folder.parent.glob("maps/*/*.job.json")]
-    jobs = {
-        file.name.removesuffix(".job.json"): json.loads(file.read_text(encoding="utf-8"))
-        for file in sorted(noted)
-    }
-    jobs = {name: job for name, job in jobs.items() if job["script"] == script}
+    if not folder.is_dir():
+        raise InputError(f"--run: got {given.run}, but there is no {folder}")
+    noted = [*folder.glob("logs/*.job.json")]
+    for shared in running.map_folders(folder):
+        noted += shared.glob("*.job.json")
+    jobs = {}
+    for file in sorted(noted):
+        with contextlib.suppress(ValueError):
+            job = json.loads(file.read_text(encoding="utf-8"))
+            if job["script"] == script:
+                jobs[file.name.removesuffix(".job.json")] = job
     if not jobs:
         raise InputError(
             f"{folder}: no job of this run used {script}; run the rule once with Snakemake"
@@ -161,10 +180,20 @@ def _by_hand(script: str, arguments: Sequence[str]) -> Any:
     if (given.job is None and len(jobs) > 1) or (given.job is not None and given.job not in jobs):
         raise InputError(f"--job: got {given.job}; this run did {', '.join(jobs)}")
     job = jobs[given.job or next(iter(jobs))]
+    registry.use(job["extensions"])
     files = {kind: Files(**job[kind]) for kind in ("input", "output")}
-    if given.into is not None:
+    if "scratch" in job["spec"]:
+        # Not the checkpoint of a run that may be going on.
+        job["spec"]["scratch"] += "-by-hand"
+    if given.into is None:
+        running.claim()
+    else:
+        if given.into.exists() and not given.into.is_dir():
+            raise InputError(f"--into: {given.into} is no folder; name one, or a new one")
         given.into.mkdir(parents=True, exist_ok=True)
-        moved = {name: str(given.into / Path(name).name) for name in job["output"]["files"]}
+        made = [Path(name) for name in job["output"]["files"]]
+        above = Path(os.path.commonpath([file.parent for file in made]))
+        moved = {str(file): str(given.into / file.relative_to(above)) for file in made}
         names = {
             key: moved[value] if isinstance(value, str) else [moved[one] for one in value]
             for key, value in job["output"]["names"].items()

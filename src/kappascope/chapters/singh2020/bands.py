@@ -98,7 +98,7 @@ def explained_maps(
     """
     split = SplitMaps(paths, "testing")
     if not len(split):
-        raise InputError("trim: there are no testing maps")
+        raise InputError("singh2020.bands: there are no testing maps")
     rows = first_of_each(split.columns.cosmology, each)
     seen = prediction.observed(split.select(rows), "noiseless", spec)
     return seen[..., None], split, rows
@@ -143,7 +143,7 @@ def accuracy(
         if len(np.unique(drawn)) > 1:  # one cosmology has no variance to explain
             again.append(r_squared(np.concatenate([rows_of[k] for k in drawn])))
     if not again:
-        raise InputError("trim: R² needs testing maps of two cosmologies or more")
+        raise InputError("singh2020.bands: R² needs testing maps of two cosmologies or more")
     found, error = r_squared(np.arange(len(truth))), np.std(np.mean(again, 1), 0)
     return [
         {

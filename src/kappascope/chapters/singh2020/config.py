@@ -17,7 +17,7 @@ class Bands(Section):
 
     architecture: str = key(
         "Network that is trained for it; keys of `network` that this section does not name hold.",
-        choices=ARCHITECTURES.names(),
+        choices=ARCHITECTURES.names(own=True),
     )
     width: int = key("Channels of its first stage (64 in ResNet-18).", "channel", ge=1)
     epochs: int = key("Passes over the training maps.", "epoch", ge=1)

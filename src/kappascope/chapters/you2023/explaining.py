@@ -66,7 +66,7 @@ def explained_maps(
     section = spec.you2023
     split = SplitMaps(paths, "testing")
     if not len(split):
-        raise InputError("groups: there are no testing maps")
+        raise InputError("you2023: there are no testing maps")
     rows = first_of_each(split.columns.cosmology, each)
     maps = prediction.observed(split.select(rows), section.data_set, spec, section.rebin)
     with np.load(networks[0]) as stored:
@@ -219,12 +219,12 @@ def remarks(
     """Yield what a reader of the tables should know of maps that have little to explain."""
     flat = int((explained.maps.std((1, 2)) == 0).sum())
     if flat:
-        yield f"groups: {flat} of {groups.maps} maps have no structure at all"
+        yield f"you2023: {flat} of {groups.maps} maps have no structure at all"
     for kind, threshold in thresholds.items():
         mine = groups.chosen(kind, threshold)
         without = groups.maps - len(np.unique(groups.map[mine]))
         if without:
             yield (
-                f"groups: {without} of {groups.maps} maps have no {kind} among their groups "
+                f"you2023: {without} of {groups.maps} maps have no {kind} among their groups "
                 f"({'below' if kind == 'void' else 'above'} {threshold:g} sigma)"
             )
