@@ -43,6 +43,15 @@ def test_results_that_headings_name_are_made_by_rules():
         assert made in rules or made.replace(".h5", "") in rules, name
 
 
+def test_every_table_that_a_rule_makes_is_documented():
+    text = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    calls = r'\b(?:matilla|singh|you|wilde|rosenzweig)\("(\w+\.csv)"\)'
+    for file in (ROOT / "workflow/rules").glob("*2*.smk"):
+        names = set(re.findall(calls, file.read_text(encoding="utf-8")))
+        assert names, file.name
+        assert [name for name in sorted(names) if f"`{name}`" not in text] == [], file.name
+
+
 def test_every_config_key_that_is_named_exists():
     known = {key for key, _ in configuration.options()}
     sections = {key for key in known if "." not in key and key not in ("run", "seed", "tier")}
