@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kappascope import costs
 from kappascope.errors import InputError
 from kappascope.workflow import configuration, resources
 from kappascope.workflow.config import Library
@@ -132,7 +133,7 @@ def a_run(folder: Path, config: Library, faster: float, larger: float) -> Path:
         (run / name).mkdir(parents=True)
     for rule in resources.rules():
         need = resources.need(rule, config)
-        job = resources.table()[rule, resources.JOB]
+        job = costs.table()[rule, costs.JOB]
         cpu = job[0] + faster * (need.seconds - job[0])
         memory = job[1] + larger * (need.megabytes - job[1])
         for number in range(2):
@@ -153,14 +154,14 @@ def test_a_table_measured_from_a_run_says_what_its_jobs_cost(
     """CPU seconds count, not the wall's: these jobs shared their cores with as much again."""
     config = configuration.load("smoke")
     before = {rule: resources.need(rule, config) for rule in resources.rules()}
-    jobs = {rule: resources.table()[rule, resources.JOB] for rule in resources.rules()}
+    jobs = {rule: costs.table()[rule, costs.JOB] for rule in resources.rules()}
     run = a_run(tmp_path, config, faster, larger)
     rows = resources.measured(run, config)
-    assert [(row["rule"], row["unit"]) for row in rows] == list(resources.table())
+    assert [(row["rule"], row["unit"]) for row in rows] == list(costs.table())
     path = tmp_path / "table.csv"
     resources.write(rows, path)
-    measured = resources.table(path)
-    monkeypatch.setattr(resources, "table", lambda: measured)
+    measured = costs.table(path)
+    monkeypatch.setattr(costs, "table", lambda: measured)
     for rule, need in before.items():
         seconds = jobs[rule][0] + faster * (need.seconds - jobs[rule][0])
         megabytes = jobs[rule][1] + larger * (need.megabytes - jobs[rule][1])
@@ -177,7 +178,9 @@ def test_a_folder_without_benchmarks_is_refused(tmp_path: Path) -> None:
 def test_every_unit_of_work_has_a_cost_and_no_cost_is_without_a_unit() -> None:
     config = configuration.load()
     counted = {
-        (rule, unit) for rule in resources.rules() for unit in resources._WORK[rule](config).units
+        (rule, unit)
+        for rule in resources.rules()
+        for unit in resources.counts()[rule](config).units
     }
-    counted |= {(rule, resources.JOB) for rule in (*resources.rules(), "other")}
-    assert counted == {key for key in resources.table() if key[0] != "all"}
+    counted |= {(rule, costs.JOB) for rule in (*resources.rules(), "other")}
+    assert counted == {key for key in costs.table() if key[0] != "all"}

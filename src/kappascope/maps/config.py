@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope import costs
+from kappascope.costs import Work
 from kappascope.sections import Problem, Section, key
 
 MINIMUM_PIXELS_PER_SMOOTHING = 1.2
@@ -85,3 +87,16 @@ class Noise(Section):
 
     galaxies_per_arcmin2: float = key("Number density n_g of lensed galaxies.", "1/arcmin2", gt=0)
     ellipticity_rms: float = key("Intrinsic ellipticity sigma_epsilon of the galaxies.", gt=0, le=1)
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("import_maps")
+def _import_maps(config: Any) -> Work:
+    return Work(1, {"map": costs.maps(config) * costs.pixels(config)}, accelerated=False)
+
+
+@costs.of("validate_maps")
+def _validate_maps(config: Any) -> Work:
+    return Work(1, {"map": min(config.maps.covariance, 2000) * costs.pixels(config)})

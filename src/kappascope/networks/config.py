@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope import costs
+from kappascope.costs import Work
 from kappascope.networks.registry import ARCHITECTURES
 from kappascope.sections import Problem, Section, key
 
@@ -100,3 +102,19 @@ class Digits(Section):
     epochs: int = key("Passes over the digits.", "epoch", ge=1)
     batch: int = key("Digits a step.", "count", ge=1)
     learning_rate: float = key("Of Adam, at the start.", gt=0)
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("train_network")
+def _train_network(config: Any) -> Work:
+    section = config.network
+    return Work(len(config.data_sets) * section.networks, costs.training(config, section, 8))
+
+
+@costs.of("predict")
+def _predict(config: Any) -> Work:
+    section = config.network
+    cost = section.networks * costs.pixels(config) * costs.width(section.width, 8)
+    return Work(len(config.data_sets), {"map": costs.judged_maps(config) * cost})

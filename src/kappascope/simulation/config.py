@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope import costs
+from kappascope.costs import Work
 from kappascope.sections import Problem, Section, key
 
 
@@ -87,3 +89,28 @@ class Simulation(Section):
                 f"got {self.batches} jobs for {config.cosmology.number} cosmologies; use at most "
                 "one job a cosmology",
             )
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("simulate_maps")
+def _simulate_maps(config: Any) -> Work:
+    simulation = config.simulation
+    boxes = config.cosmology.number * (simulation.boxes_training + simulation.boxes_testing)
+    boxes += simulation.boxes_covariance
+    mesh = (simulation.mesh / 160) ** 3
+    planes = simulation.snapshots / 8 * (simulation.plane_pixels / 768) ** 2
+    deflected = simulation.ray_tracing == "multi_plane"
+    seen = costs.maps(config) * costs.pixels(config) * 80 / simulation.box_mpc_h
+    each = simulation.batches
+    units = {
+        "step": boxes * simulation.steps * mesh / each,
+        "planes": boxes * planes / each,
+        "map": 0 if deflected else seen / each,
+        "deflected_map": seen / each if deflected else 0,
+        "mesh_held": mesh,
+        "planes_held": planes,
+        "deflection": int(deflected),
+    }
+    return Work(each, units)

@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope import costs
 from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.costs import Work
 from kappascope.errors import nearest, shown
 from kappascope.sections import Distinct, Problem, Range, Section, check_range, key
 from kappascope.statistics import registry
@@ -63,3 +65,12 @@ class Statistics(Section):
                 f"{self.bins} bins + {len(PARAMETERS)}) needs at least {length + 3} maps; ask for "
                 "more maps or fewer statistics.bins",
             )
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("measure_statistics")
+def _measure_statistics(config: Any) -> Work:
+    pixels = costs.pixels(config)
+    return Work(len(config.data_sets), {"map": costs.maps(config) * pixels, "pixels_held": pixels})

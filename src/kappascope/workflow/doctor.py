@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 import kappascope
-from kappascope import files
+from kappascope import costs, files
 from kappascope.errors import InputError
 from kappascope.runtime import available_cores, configure
 from kappascope.workflow import configuration, integrity, resources
@@ -88,7 +88,7 @@ def measure(folder: Path) -> None:
     resources.write(resources.measured(folder, config))
     after = resources.total(config)
     _print(
-        f"{resources.TABLE}, from {folder}",
+        f"{costs.TABLE}, from {folder}",
         iter(
             [
                 (

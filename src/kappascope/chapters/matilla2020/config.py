@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from kappascope import costs
 from kappascope.attribution import labels
+from kappascope.costs import Work
 from kappascope.faithfulness.config import KnownAnswers
 from kappascope.sections import Distinct, Problem, Section, key
 
@@ -96,3 +98,72 @@ class Chapter(Section):
     constraints: Constraints
     saliency: Saliency
     known_answers: KnownAnswers
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("constrain")
+def _constrain(config: Any) -> Work:
+    section = config.matilla2020.constraints
+    units = {
+        "posterior": section.grid**2 * section.bootstrap,
+        "step": section.mcmc_steps * section.mcmc_walkers,
+    }
+    return Work(len(config.data_sets), units, accelerated=False)
+
+
+@costs.of("emulator_checks")
+def _emulator_checks(config: Any) -> Work:
+    section = config.matilla2020.constraints
+    units = {"posterior": section.grid**2, "cosmology": config.cosmology.number}
+    return Work(1, units, accelerated=False)
+
+
+@costs.of("published_network")
+def _published_network(config: Any) -> Work:
+    return Work(1, {"posterior": config.matilla2020.constraints.grid**2}, accelerated=False)
+
+
+@costs.of("randomize")
+def _randomize(config: Any) -> Work:
+    section = config.matilla2020.saliency
+    gradients = costs.gradients(config, section.methods, section)
+    stages = 2 * 19 * section.curve_maps * section.curve_repeats
+    explained = section.maps * (1 + section.repeats) + stages
+    shifted = section.maps * section.repeats * section.kendall_shifts
+    units = {
+        "gradient": explained * gradients * costs.explaining(config),
+        "shift": shifted * len(section.methods) * config.network.networks,
+        "pixels_held": costs.pixels(config),
+    }
+    return Work(len(config.data_sets), units)
+
+
+@costs.of("relevance")
+def _relevance(config: Any) -> Work:
+    section = config.matilla2020.saliency
+    maps = config.cosmology.number * section.relevance_maps
+    units = {"gradient": maps * costs.explaining(config), "pixels_held": costs.pixels(config)}
+    return Work(len(config.data_sets), units)
+
+
+@costs.of("known_answers")
+def _known_answers(config: Any) -> Work:
+    section = config.matilla2020.known_answers
+    pixels = (section.pixels / 32) ** 2
+    maps = section.networks * section.epochs * section.training
+    units = {
+        "pass": maps * pixels * costs.width(section.width, 8),
+        "held": costs.held(config, "training", "testing"),
+        "pixels_held": pixels,
+    }
+    return Work(5, units)
+
+
+@costs.of("judge_methods")
+def _judge_methods(config: Any) -> Work:
+    section, saliency = config.matilla2020.known_answers, config.matilla2020.saliency
+    gradients = costs.gradients(config, saliency.methods, saliency)
+    maps = 5 * section.networks * section.testing
+    return Work(1, {"gradient": maps * gradients * (section.pixels / 32) ** 2})

@@ -1,5 +1,9 @@
 """What the config says of Rosenzweig et al. (2021)."""
 
+from typing import Any
+
+from kappascope import costs
+from kappascope.costs import Work
 from kappascope.sections import Section, key
 
 
@@ -33,3 +37,23 @@ class Chapter(Section):
         "map",
         ge=2,
     )
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("nonlinear_saliency")
+def _nonlinear_saliency(config: Any) -> Work:
+    section = config.rosenzweig2021
+    steps = 8 * section.steps
+    one_network = costs.explaining(config) / config.network.networks
+    units = {
+        "galaxy_step": steps * section.images * costs.lens_step(config),
+        "digit_step": steps * section.digits,
+        "kappa_step": steps * section.kappa_maps * one_network,
+        "images_held": config.wilde2022.images.testing * costs.lens_pixels(config),
+        "galaxies_held": section.images * costs.lens_pixels(config),
+        "digits_held": section.digits,
+        "pixels_held": costs.pixels(config),
+    }
+    return Work(1, units)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from kappascope import costs
 from kappascope.attribution import labels
+from kappascope.costs import Work
 from kappascope.maps.config import MINIMUM_PIXELS_PER_SMOOTHING
 from kappascope.networks.config import check_padding
 from kappascope.networks.registry import ARCHITECTURES
@@ -198,3 +200,66 @@ class Chapter(Section):
     planted_frequency: PlantedFrequency
     sounds: Sounds
     dictionary: Dictionary
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("train_band_network")
+def _train_band_network(config: Any) -> Work:
+    section = config.singh2020.bands
+    return Work(section.networks, costs.training(config, section, 16))
+
+
+@costs.of("band_curves")
+def _band_curves(config: Any) -> Work:
+    section = config.singh2020.bands
+    maps = section.networks * section.maps * config.cosmology.number
+    cost = maps * costs.pixels(config) * costs.width(section.width, 16)
+    units = {
+        "band": cost * section.bands,
+        "gradient": cost * section.path_nodes,
+        "pixels_held": costs.pixels(config),
+    }
+    return Work(1, units)
+
+
+@costs.of("planted_frequency")
+def _planted_frequency(config: Any) -> Work:
+    section = config.singh2020.planted_frequency
+    variants = (section.as_released, section.as_told)
+    return Work(1, {"pass": sum(v.data_sets * v.samples * v.epochs for v in variants)})
+
+
+@costs.of("topics")
+def _topics(config: Any) -> Work:
+    section = config.singh2020.topics
+    return Work(1, {"network": section.networks * section.folds}, accelerated=False)
+
+
+@costs.of("digits")
+def _digits(config: Any) -> Work:
+    section = config.digits
+    units = {
+        "epoch": section.networks * section.epochs * section.training_percent / 100,
+        "digit": config.singh2020.basis_images.attributed * (section.networks + 1),
+    }
+    return Work(1, units)
+
+
+@costs.of("sounds")
+def _sounds(config: Any) -> Work:
+    section = config.singh2020.sounds
+    return Work(1, {"second": section.training * section.epochs * section.seconds})
+
+
+@costs.of("learn_dictionaries")
+def _learn_dictionaries(config: Any) -> Work:
+    section = config.singh2020.dictionary
+    searches = len(section.atoms) + 2 * len(section.reconstruction_weights)
+    explained = (section.training + section.testing) * section.path_nodes
+    units = {
+        "tile": searches * section.steps * section.batch,
+        "gradient": explained * costs.explaining(config),
+    }
+    return Work(1, units)

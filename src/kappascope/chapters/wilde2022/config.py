@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kappascope import costs
 from kappascope.attribution import labels
+from kappascope.costs import Work
 from kappascope.errors import shown
 from kappascope.files import name_problem
 from kappascope.sections import Distinct, Problem, Section, key
@@ -74,3 +76,53 @@ class Chapter(Section):
             if window and not 0 < int(window[1]) <= self.images.pixels:
                 text = f"got {name}, but images have {self.images.pixels} pixels"
                 yield "wilde2022.explanation.methods", text
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+@costs.of("simulate_lenses")
+def _simulate_lenses(config: Any) -> Work:
+    section = config.wilde2022.images
+    number = section.training + section.testing
+    number += 2 * section.compound + section.compound_training
+    units = {
+        "image": number * costs.lens_pixels(config) * (section.oversampling / 3) ** 2,
+        "held": number * costs.lens_pixels(config),
+    }
+    return Work(1, units)
+
+
+@costs.of("train_lens_network")
+def _train_lens_network(config: Any) -> Work:
+    images, section = config.wilde2022.images, config.wilde2022.networks
+    number = images.training + images.compound_training / 4
+    units = {
+        "pass": number * section.epochs * costs.lens_step(config),
+        "held": number * costs.lens_pixels(config),
+    }
+    return Work(section.networks + 2, units)
+
+
+@costs.of("find_lenses")
+def _find_lenses(config: Any) -> Work:
+    images, section = config.wilde2022.images, config.wilde2022.networks
+    number = images.testing + 2 * images.compound
+    units = {
+        "pass": number * (section.networks + 3) * costs.lens_step(config),
+        "held": number * costs.lens_pixels(config),
+    }
+    return Work(1, units)
+
+
+@costs.of("explain_lenses")
+def _explain_lenses(config: Any) -> Work:
+    section = config.wilde2022.explanation
+    explained = section.explained * 2 + section.randomized * (section.repeats + 1)
+    units = {
+        "map": explained * len(section.methods) * costs.lens_step(config),
+        "dream_step": explained * section.dream_steps * costs.lens_step(config),
+        "scene": 12 * section.probed * costs.lens_pixels(config),
+        "held": config.wilde2022.images.testing * costs.lens_pixels(config),
+    }
+    return Work(1, units)

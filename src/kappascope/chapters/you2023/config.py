@@ -3,7 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope import costs
 from kappascope.attribution import labels
+from kappascope.costs import Work
 from kappascope.sections import Distinct, Problem, Section, key
 
 MINIMUM_PIXELS = 29  # three 4×4 convolutions, each followed by 2×2 pooling
@@ -139,3 +141,73 @@ class Chapter(Section):
                 "a cosmology (maps.training)",
             )
         yield from labels.check("you2023.baselines.methods", self.baselines.methods, coarse=True)
+
+
+# ---- what the jobs do ----------------------------------------------------------------------------
+
+
+def _group_pixels(config: Any) -> float:
+    """Pixels of a rebinned map over those of the default tier."""
+    return costs.pixels(config) * (2 / config.you2023.rebin) ** 2
+
+
+def _group_cost(config: Any) -> float:
+    """Cost of a pass through the explained network over that of the default tier."""
+    return _group_pixels(config) * costs.width(config.you2023.network.width, 8)
+
+
+@costs.of("theorem")
+def _theorem(config: Any) -> Work:
+    features = config.you2023.theorem.program_features
+    return Work(1, {"program": 4 ** (features - 12)}, accelerated=False)
+
+
+@costs.of("train_group_network")
+def _train_group_network(config: Any) -> Work:
+    section = config.you2023.network
+    passes = section.epochs * costs.of_each(config, "training")
+    held = costs.held(config, "training", "testing")
+    return Work(section.networks, {"pass": passes * _group_cost(config), "held": held})
+
+
+@costs.of("train_sum_of_parts")
+def _train_sum_of_parts(config: Any) -> Work:
+    groups = config.you2023
+    section = groups.model
+    maps = section.training * config.cosmology.number
+    cost = maps * _group_cost(config)
+    units = {
+        "segmented_map": maps * _group_pixels(config),
+        "segment": cost * groups.segments.most,
+        "trained_group": cost * section.epochs * section.sampled_groups,
+        "held": costs.held(config, "training"),
+        "pixels_held": _group_pixels(config),
+    }
+    return Work(groups.network.networks, units)
+
+
+@costs.of("explain_groups")
+def _explain_groups(config: Any) -> Work:
+    groups = config.you2023
+    maps = groups.structures.maps * config.cosmology.number
+    masks = maps * groups.segments.most * (1 + len(groups.model.generator_sharpness))
+    units = {
+        "group": masks * groups.network.networks * _group_cost(config),
+        "mask": masks * _group_pixels(config),
+        "held": costs.held(config, "testing"),
+    }
+    return Work(1, units)
+
+
+@costs.of("compare_attributions")
+def _compare_attributions(config: Any) -> Work:
+    groups = config.you2023
+    section = groups.baselines
+    cost = section.maps * config.cosmology.number * _group_cost(config)
+    units = {
+        "sample": cost * section.samples,
+        "gradient": cost * section.path_nodes,
+        "test": cost * (len(section.methods) + 2) * (section.steps + 10),
+        "held": costs.held(config, "training", "testing"),
+    }
+    return Work(groups.network.networks, units)
