@@ -154,9 +154,9 @@ def test_maps_without_voids_or_clusters_are_remarked_upon(compared) -> None:
     groups = structures.Groups(*[none.astype(int)] * 3, none, none, maps=3, networks=1)
     told = list(explaining.remarks(groups, explained, {"void": 0.0, "cluster": 2.0}))
     assert told == [
-        "groups: 1 of 3 maps have no structure at all",
-        "groups: 3 of 3 maps have no void among their groups (below 0 sigma)",
-        "groups: 3 of 3 maps have no cluster among their groups (above 2 sigma)",
+        "you2023: 1 of 3 maps have no structure at all",
+        "you2023: 3 of 3 maps have no void among their groups (below 0 sigma)",
+        "you2023: 3 of 3 maps have no cluster among their groups (above 2 sigma)",
     ]
 
 
