@@ -11,13 +11,18 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 
 
+ALONE = ("test_own_maps.py", "test_installation.py")
+"""Of the folders whose tests share the one finished run, the files that do without."""
+
+
 class OneRun(LoadScopeScheduling):
     """On several workers: what shares the one finished run stays together, other files go alone."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::")[0]
-        shared = ("tests/workflow", "tests/claims", "tests/faults", "tests/cluster")
-        return "runs" if file.startswith(shared) else file
+        folder, _, name = file.rpartition("/")
+        shared = folder in ("tests/workflow", "tests/faults", "tests/cluster")
+        return "runs" if shared and name not in ALONE else file
 
 
 @pytest.hookimpl(optionalhook=True)
