@@ -1,5 +1,6 @@
 """The workflow on a real scheduler: the bytes of a local run, and jobs that come back."""
 
+import contextlib
 import os
 import re
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from checkouts import SMOKE, Checkout, Ended, wait_until
 
@@ -35,6 +37,14 @@ def jobs(checkout: Checkout, fields: str, *more: str) -> list[list[str]]:
     ).stdout
     rows = [line.strip().split("|") for line in listed.splitlines()]
     return [row[:-1] for row in rows if row[-1] == str(checkout.root)]
+
+
+def stop_where_they_are(checkout: Checkout) -> None:
+    """Stop the processes of jobs, so that however slow the machine is they do not end by then."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.cwd() == str(checkout.root):
+                process.suspend()
 
 
 def assert_whole(ended: Ended) -> None:
@@ -98,6 +108,7 @@ def test_jobs_of_a_killed_run_are_cancelled_before_they_write_again(
         wait_until(lambda: started() and any(fresh.root.glob("results/maps/*/*.log")), run, log)
         os.kill(run.pid, signal.SIGKILL)
         run.wait(60)
+        stop_where_they_are(fresh)
         orphans = [number for number, state in jobs(fresh, "%i|%T") if state == "RUNNING"]
         assert orphans
         ended = fresh.run(*options)
