@@ -12,7 +12,7 @@ from kappascope.errors import InputError
 from kappascope.statistics.measure import measure
 from kappascope.statistics.registry import PAPER, check_names, names, statistic
 from kappascope.statistics.starlet import SCALES
-from kappascope.transforms.wavelets import starlet
+from kappascope.transforms.starlet import starlet
 
 PIXELS = 32
 lawful = settings(deadline=None, max_examples=8, derandomize=True)

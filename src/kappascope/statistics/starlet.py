@@ -11,7 +11,7 @@ from kappascope.statistics.field import Field
 from kappascope.statistics.kernels import binned_sum, masked
 from kappascope.statistics.registry import STATISTICS
 from kappascope.statistics.settings import Settings
-from kappascope.transforms.wavelets import starlet
+from kappascope.transforms.starlet import starlet
 
 SCALES = 4
 """Number of detail scales; what is left is one coarse map."""
