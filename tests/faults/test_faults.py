@@ -63,7 +63,7 @@ def test_a_disk_that_is_full_when_a_table_is_written(rerun: Checkout) -> None:
 
 
 def test_results_that_cannot_be_written(rerun: Checkout) -> None:
-    shutil.rmtree(rerun.root / "results/smoke/constraints")
+    shutil.rmtree(rerun.root / "results/smoke/matilla2020/constraints")
     whole = rerun.checksums()
     before = mounted(
         rerun.root / "results", 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0"'

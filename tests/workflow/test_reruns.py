@@ -185,8 +185,8 @@ def test_a_figure_reruns_itself_and_the_paper(rerun: Checkout) -> None:
 
 
 def test_a_script_reruns_its_rule(rerun: Checkout) -> None:
-    add(rerun, "scripts/plot_statistics.py", CODE)
-    assert set(rerun.planned(*SMOKE)) == {"plot_statistics", "build_paper"}
+    add(rerun, "scripts/correlations.py", CODE)
+    assert set(rerun.planned(*SMOKE)) == {"correlations", "plot_fig3", *LAST}
 
 
 def test_a_chapter_of_the_paper_reruns_the_paper(rerun: Checkout) -> None:
@@ -211,7 +211,7 @@ def test_more_bootstraps_rerun_constraints_only(rerun: Checkout, has_real_data: 
 
 
 def test_one_more_network_trains_one_more(rerun: Checkout) -> None:
-    planned = rerun.planned("--config", "tier=smoke", "network={seeds: 2}")
+    planned = rerun.planned("--config", "tier=smoke", "network={networks: 2}")
     assert planned["train_network"] == 2 and planned["predict"] == 2
     assert "simulate_maps" not in planned and "measure_statistics" not in planned
 
