@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from kappascope.sections import Section, Spec
-from kappascope.workflow.config import section_at, sections, spec_of
+from kappascope.workflow.config import sections, spec_of
 
 
 def section(path: str, /, **values: Any) -> Section:
     """Return the section of that dotted name with only these values."""
-    return section_at(path).part(values)
+    return dict(sections())[path].part(values)
 
 
 def typed(values: Mapping[str, Any]) -> Spec:

@@ -82,6 +82,15 @@ def test_no_script_of_the_workflow_depends_on_locks_and_checksums():
         }, script.name
 
 
+def test_statistics_reach_the_starlet_and_no_other_transformation():
+    """One that declares itself in a registry reaches all that do."""
+    reached = provenance.sources("scripts/measure_statistics.py")
+    names = {file.name for file in reached if file.parent.name == "transforms"}
+    assert names == {"__init__.py", "starlet.py"}
+    bands = {file.name for file in provenance.sources("scripts/band_curves.py")}
+    assert {"fourier.py", "wavelets.py"} <= bands
+
+
 def test_a_change_of_what_is_not_imported_does_not_count(package):
     write, digest = package
     before = digest("kappascope.a")

@@ -97,14 +97,6 @@ def whole() -> type[Library]:
     return made
 
 
-def section_at(path: str) -> type[Section]:
-    """Return the model of a section by its dotted name."""
-    kind: Any = whole()
-    for name in path.split("."):
-        kind = kind.model_fields[name].annotation
-    return kind
-
-
 def sections() -> Iterator[tuple[str, type[Section]]]:
     """Yield (dotted name, model) of every section."""
 

@@ -1,6 +1,5 @@
 """Learned dictionaries: planted bases, attribution of coefficients, measures, the scripts."""
 
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loaded import script
 from typed import section, typed
 
 from kappascope.attribution.trim import transformed
@@ -288,14 +288,6 @@ def test_bootstrap_errors_are_those_of_means_over_maps() -> None:
 
 
 # Scripts and figures.
-
-
-def script(root: Path, name: str) -> Any:
-    found = importlib.util.spec_from_file_location(name, root / "scripts" / f"{name}.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module.main
 
 
 def written(path: Path, splits: dict[str, int], pixels: int = 10) -> Path:

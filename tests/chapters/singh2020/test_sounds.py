@@ -1,7 +1,6 @@
 """Sounds: planted bands, attribution to frequencies, the loader of recordings, the figure."""
 
 import csv
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 import scipy.io.wavfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loaded import script
 from typed import section as section_of
 from typed import typed
 
@@ -356,14 +356,6 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path) -> None:
 
 
 # Scripts and figure.
-
-
-def script(root: Path, name: str) -> Any:
-    found = importlib.util.spec_from_file_location(name, root / "scripts" / f"{name}.py")
-    assert found is not None and found.loader is not None
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module.main
 
 
 @pytest.mark.parametrize("source", ["generated", "urbansound8k"])
