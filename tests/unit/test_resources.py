@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -184,3 +185,29 @@ def test_every_unit_of_work_has_a_cost_and_no_cost_is_without_a_unit() -> None:
     }
     counted |= {(rule, costs.JOB) for rule in (*resources.rules(), "other")}
     assert counted == {key for key in costs.table() if key[0] != "all"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        ("train_network", "network.epochs"),
+        ("constrain", "matilla2020.constraints.bootstrap"),
+        ("randomize", "matilla2020.saliency.maps"),
+        ("band_curves", "singh2020.bands.bands"),
+        ("explain_groups", "you2023.structures.maps"),
+        ("find_lenses", "wilde2022.images.testing"),
+        ("nonlinear_saliency", "rosenzweig2021.steps"),
+    ],
+)
+def test_twice_the_work_takes_longer(rule: str, key: str) -> None:
+    config = configuration.load()
+    before = resources.need(rule, config).seconds
+    *sections, name = key.split(".")
+    section: Any = config
+    for each in sections:
+        section = getattr(section, each)
+    twice: dict[str, Any] = {name: 2 * getattr(section, name)}
+    for each in reversed(sections):
+        twice = {each: twice}
+    after = resources.need(rule, configuration.load("default", overrides=twice)).seconds
+    assert 1.2 * before < after < 2.1 * before

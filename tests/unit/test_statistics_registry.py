@@ -125,3 +125,17 @@ def test_starlet_norms_add_up_over_amplitudes(seed: int) -> None:
 def test_impossible_settings_are_one_line(option: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         measured(maps(1), "v0", **option)
+
+
+def test_the_starlet_smooths_by_the_dilated_b3_spline() -> None:
+    """Starck et al. (2007): 1, 4, 6, 4, 1 over 16 along each axis, 2^j pixels apart at scale j."""
+    point = np.zeros((32, 32), np.float32)
+    point[16, 16] = 1.0
+    _, _, coarse = (np.asarray(part) for part in starlet(point, 2))
+    spline = np.array([1, 4, 6, 4, 1]) / 16
+    dilated = np.zeros(9)
+    dilated[::2] = spline
+    profile = np.convolve(spline, dilated)  # 13 pixels, the middle one at 16
+    wanted = np.zeros((32, 32))
+    wanted[10:23, 10:23] = np.outer(profile, profile)
+    np.testing.assert_allclose(coarse, wanted, atol=1e-7)
