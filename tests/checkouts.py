@@ -95,7 +95,7 @@ class Checkout:
         return [
             path.relative_to(self.root)
             for path in kept
-            if not path.name.endswith((".log", ".timing.json"))
+            if not path.name.endswith((".log", ".timing.json", ".job.json"))
             and not {".compiled", ".kappascope"} & {*path.parts}
         ]
 

@@ -65,7 +65,7 @@ def checkpoints(checkout: Checkout) -> dict[str, int]:
     steps = {}
     for file in (checkout.root / "results/.training").glob("*/checkpoint.msgpack"):
         content = flax.serialization.msgpack_restore(file.read_bytes())
-        steps[file.parent.name.rsplit("-", 1)[0]] = int(content["step"])
+        steps[file.parent.name.rsplit("-", 1)[0]] = len(content["losses"])
     return steps
 
 
