@@ -3,7 +3,7 @@
 import numpy as np
 
 from kappascope.chapters.singh2020 import bands
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.workflow.script import run
 
@@ -29,10 +29,10 @@ def main(inputs, outputs, spec):
         "pictures": bands.pictures(maps[len(maps) // 2 :], SHOWN),
         **{f"scores_{name}": values.mean(0) for name, values in found.scores.items()},
     }
-    write_csv(outputs.accuracy, accuracy, bands.ACCURACY_COLUMNS)
-    write_csv(outputs.curves, bands.curve_rows(found), bands.CURVE_COLUMNS)
-    write_csv(outputs.peaks, bands.peak_rows(found, seed), bands.PEAK_COLUMNS)
-    write_csv(outputs.trends, bands.trend_rows(found, seed), bands.TREND_COLUMNS)
+    bands.ACCURACY.write(outputs.accuracy, accuracy)
+    bands.CURVES.write(outputs.curves, bands.curve_rows(found))
+    bands.PEAKS.write(outputs.peaks, bands.peak_rows(found, seed))
+    bands.TRENDS.write(outputs.trends, bands.trend_rows(found, seed))
     write_arrays(outputs.arrays, arrays)
 
 

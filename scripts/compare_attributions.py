@@ -1,7 +1,6 @@
 """Put a sum-of-parts model beside post-hoc attributions of its network, on the same maps."""
 
 from kappascope.chapters.you2023 import baselines, explaining
-from kappascope.files import write_csv
 from kappascope.maps.dataset import SplitMaps, first_of_each
 from kappascope.networks import description, prediction
 from kappascope.workflow.script import run
@@ -25,7 +24,7 @@ def main(inputs, outputs, spec):
         chosen,
         spec.seed,
     )
-    write_csv(outputs[0], found, baselines.ROW_COLUMNS)
+    baselines.MAPS.write(outputs[0], found)
 
 
 if __name__ == "__main__":

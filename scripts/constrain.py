@@ -5,7 +5,7 @@ covariance from independent simulations of the fiducial cosmology.
 """
 
 from kappascope.chapters.matilla2020 import table1
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.inference import measurements
 from kappascope.inference.emulator import Emulator
 from kappascope.workflow.script import run
@@ -27,9 +27,9 @@ def main(inputs, outputs, spec):
     found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     changes = table1.change_rows(measured.data_set, found, vectors.statistics)
     write_arrays(outputs.posteriors, table1.pictures(vectors, found))
-    write_csv(outputs.dropped_bins, dropped, table1.DROPPED_COLUMNS)
-    write_csv(outputs.changes, changes, table1.TABLE1_COLUMNS)
-    write_csv(outputs.areas, table1.area_rows(measured.data_set, found), table1.AREA_COLUMNS)
+    table1.DROPPED_BINS.write(outputs.dropped_bins, dropped)
+    table1.CHANGES.write(outputs.changes, changes)
+    table1.AREAS.write(outputs.areas, table1.area_rows(measured.data_set, found))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Correlate the network's outputs with every bin of every statistic (matilla2020 Fig. 3)."""
 
 from kappascope.chapters.matilla2020 import correlations
-from kappascope.files import write_csv
 from kappascope.inference import measurements
 from kappascope.workflow.script import run
 
@@ -10,7 +9,7 @@ def main(inputs, outputs, spec):
     rows = []
     for measured in measurements.load_run(inputs, spec):
         rows += correlations.correlation_rows(measured)
-    write_csv(outputs.correlations, rows, correlations.CORRELATION_COLUMNS)
+    correlations.CORRELATIONS.write(outputs.correlations, rows)
 
 
 if __name__ == "__main__":

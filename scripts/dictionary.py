@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from kappascope.chapters.singh2020 import dictionary
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.workflow.script import run
 
@@ -14,7 +14,7 @@ def main(inputs, outputs, spec):
         dictionary.read_tiles(inputs.maps, split, model, spec) for split in ("training", "testing")
     )
     rows, arrays = dictionary.compare(training, testing, spec.dictionary, spec.seed)
-    write_csv(outputs.table, rows, dictionary.COLUMNS)
+    dictionary.TRADE_OFF.write(outputs.table, rows)
     write_arrays(outputs.atoms, arrays)
 
 

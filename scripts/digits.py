@@ -1,7 +1,7 @@
 """Name basis images of digits after the class they speak for, by a network."""
 
 from kappascope.chapters.singh2020 import basis_images
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import digits
 from kappascope.workflow.script import run
 
@@ -12,9 +12,9 @@ def main(inputs, outputs, spec):
     else:
         found, weights = digits.bundled_digits(), None
     explained = basis_images.explain(found, spec.digits, spec.basis_images, spec.seed, weights)
-    write_csv(outputs.components, explained.rows, basis_images.COLUMNS)
-    write_csv(outputs.accuracy, explained.accuracy, basis_images.ACCURACY_COLUMNS)
-    write_csv(outputs.agreement, explained.agreement, basis_images.AGREEMENT_COLUMNS)
+    basis_images.COMPONENTS.write(outputs.components, explained.rows)
+    basis_images.ACCURACY.write(outputs.accuracy, explained.accuracy)
+    basis_images.AGREEMENT.write(outputs.agreement, explained.agreement)
     write_arrays(outputs.basis, {"images": explained.basis.images})
 
 

@@ -5,7 +5,7 @@ from three disjoint thirds of the covariance maps.
 """
 
 from kappascope.chapters.matilla2020 import checks, table1
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.inference import measurements
 from kappascope.inference.emulator import Emulator
 from kappascope.workflow.script import run
@@ -24,9 +24,9 @@ def main(inputs, outputs, spec):
         pictures = checks.emulator_check_pictures(vectors, found)
         arrays.update({f"{name}/{key}": value for key, value in pictures.items()})
     write_arrays(outputs.posteriors, arrays)
-    write_csv(outputs.leave_one_out, left_out, checks.LEAVE_ONE_OUT_COLUMNS)
-    write_csv(outputs.covariance_convergence, thirds, checks.THIRD_COLUMNS)
-    write_csv(outputs.emulator_check, emulators, checks.EMULATOR_CHECK_COLUMNS)
+    checks.LEAVE_ONE_OUT.write(outputs.leave_one_out, left_out)
+    checks.THIRDS.write(outputs.covariance_convergence, thirds)
+    checks.EMULATOR_CHECK.write(outputs.emulator_check, emulators)
 
 
 if __name__ == "__main__":

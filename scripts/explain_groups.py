@@ -1,7 +1,7 @@
 """Voids and clusters among the groups of all sum-of-parts models, and how well these predict."""
 
 from kappascope.chapters.you2023 import explaining, structures
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.workflow.script import run
 
 
@@ -25,14 +25,14 @@ def main(inputs, outputs, spec):
     def at_usual(listed):
         return [row for row in listed if row["threshold"] == usual[row["structure"]]]
 
-    write_csv(outputs.groups, rows, structures.GROUP_COLUMNS)
-    write_csv(outputs.weights, at_usual(weights), structures.WEIGHT_COLUMNS)
-    write_csv(outputs.order, at_usual(orders), structures.ORDER_COLUMNS)
-    write_csv(outputs.sweep, weights, structures.WEIGHT_COLUMNS)
-    write_csv(outputs.sweep_order, orders, structures.ORDER_COLUMNS)
-    write_csv(outputs.histogram, histogram, structures.HISTOGRAM_COLUMNS)
+    structures.GROUPS.write(outputs.groups, rows)
+    structures.WEIGHTS.write(outputs.weights, at_usual(weights))
+    structures.ORDER.write(outputs.order, at_usual(orders))
+    structures.WEIGHTS.write(outputs.sweep, weights)
+    structures.ORDER.write(outputs.sweep_order, orders)
+    structures.HISTOGRAM.write(outputs.histogram, histogram)
     accuracy = explaining.accuracy_rows(inputs.networks, found, explained)
-    write_csv(outputs.accuracy, accuracy, explaining.ACCURACY_COLUMNS)
+    explaining.ACCURACY.write(outputs.accuracy, accuracy)
     write_arrays(outputs.parts, explaining.packed(found[0], explained))
     write_arrays(outputs.examples, explaining.examples(found[0], explained, usual))
     for line in explaining.remarks(groups, explained, usual):

@@ -1,7 +1,7 @@
 """Say what the lens finder looks at: maps, changed scenes, Deep Dreams."""
 
 from kappascope.chapters.wilde2022 import explaining
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.stronglens import classifiers, images
 from kappascope.workflow.script import run
@@ -15,8 +15,10 @@ def main(inputs, outputs, spec):
     (locator,) = description.load_all([inputs.locator])
     chosen = explaining.chosen_images(tested, section.explained)
     maps = explaining.all_maps(finders[0], chosen, section, seed)
-    write_csv(outputs.shares, explaining.all_share_rows(maps, chosen, camera.pixel_arcsec))
-    write_csv(
+    explaining.SHARES.write(
+        outputs.shares, explaining.all_share_rows(maps, chosen, camera.pixel_arcsec)
+    )
+    explaining.AGREEMENT.write(
         outputs.agreement,
         explaining.agreement_rows(
             {name: found for (name, output), found in maps.items() if output == classifiers.LENS},
@@ -27,15 +29,14 @@ def main(inputs, outputs, spec):
     )
     probed = tested.of("lens").select(slice(0, section.probed))
     probes = explaining.probe_rows(finders, population, camera, probed, seed, "testing")
-    write_csv(outputs.probes, probes)
+    explaining.PROBES.write(outputs.probes, probes)
     dreams, rows = explaining.all_dreams(finders[0], tested, section.dream_steps, seed)
-    write_csv(outputs.dreams, rows)
+    explaining.DREAMS.write(outputs.dreams, rows)
     lenses = tested.of("lens").x[: section.randomized].astype("float32")
     methods = [name for name in section.methods if not name.startswith("grad_cam.")]
-    write_csv(
+    explaining.RANDOMIZATION.write(
         outputs.randomization,
         explaining.randomization_rows(finders[0], lenses, methods, section.repeats, seed),
-        explaining.RANDOMIZATION_COLUMNS,
     )
     write_arrays(
         outputs.examples,

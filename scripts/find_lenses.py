@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kappascope.chapters.wilde2022 import finder, observed
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.stronglens import classifiers, images
 from kappascope.workflow.script import run
@@ -20,17 +20,17 @@ def main(inputs, outputs, spec):
     scores = np.stack([classifiers.probability(model, tested.x) for model in finders])
     usual = ~np.isin(tested.kind, finder.COMPOUND)
     plain = tested.select(usual)
-    write_csv(outputs.accuracy, finder.accuracy_rows(scores[:, usual], plain, seed))
-    write_csv(outputs.recall, finder.recall_rows(scores, tested))
-    write_csv(outputs.roc, finder.roc_rows(scores[:, usual], plain))
+    finder.FINDER.write(outputs.accuracy, finder.accuracy_rows(scores[:, usual], plain, seed))
+    finder.RECALL.write(outputs.recall, finder.recall_rows(scores, tested))
+    finder.ROC.write(outputs.roc, finder.roc_rows(scores[:, usual], plain))
     edges = finder.edges_of(section.source_magnitudes)
-    write_csv(outputs.completeness, finder.completeness_rows(scores, tested, edges))
+    finder.COMPLETENESS.write(outputs.completeness, finder.completeness_rows(scores, tested, edges))
     told = classifiers.places(locator, tested.x)
     rows = finder.position_rows(
         told, classifiers.probability(locator, tested.x), tested, camera.pixel_arcsec, seed
     )
-    write_csv(outputs.position, rows)
-    write_csv(outputs.sorter, finder.sorter_rows(sorter, tested))
+    finder.POSITION.write(outputs.position, rows)
+    finder.SORTER.write(outputs.sorter, finder.sorter_rows(sorter, tested))
     write_arrays(
         outputs.scores,
         {
@@ -49,7 +49,7 @@ def main(inputs, outputs, spec):
     if own := getattr(inputs, "own", None):
         systems += observed.own_systems(images.read_own(own, camera))
     real = observed.real_rows(systems, finders, locator, sorter)
-    write_csv(outputs.real, real, observed.REAL_COLUMNS)
+    observed.REAL.write(outputs.real, real)
     write_arrays(outputs.systems, observed.packed(systems, camera))
 
 

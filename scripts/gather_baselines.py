@@ -1,7 +1,7 @@
 """Average the comparison of attributions over maps and networks."""
 
 from kappascope.chapters.you2023 import baselines
-from kappascope.files import read_rows, write_csv
+from kappascope.files import read_rows
 from kappascope.workflow.script import run
 
 
@@ -9,8 +9,8 @@ def main(inputs, outputs, spec):
     accuracy = read_rows(inputs.accuracy)
     backbone = [float(row["mse"]) for row in accuracy if row["reader"] == "network"]
     table = baselines.summary(read_rows(inputs.rows), sum(backbone) / len(backbone))
-    write_csv(outputs.table, table, baselines.COLUMNS)
-    write_csv(outputs.best, baselines.best_rows(table), baselines.BEST_COLUMNS)
+    baselines.BASELINES.write(outputs.table, table)
+    baselines.BEST.write(outputs.best, baselines.best_rows(table))
 
 
 if __name__ == "__main__":

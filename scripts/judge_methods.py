@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from kappascope.faithfulness import controls, judging
-from kappascope.files import write_csv
 from kappascope.networks import description
 from kappascope.workflow.script import run
 
@@ -20,7 +19,7 @@ def main(inputs, outputs, spec):
         rows = judging.rows(control, float(extra["r_squared"]), patches, maps, spec.seed, compared)
         judged.setdefault(control, []).append(rows)
     averaged = [row for each in judged.values() for row in judging.over_networks(each)]
-    write_csv(outputs[0], averaged, judging.COLUMNS)
+    judging.KNOWN_ANSWERS.write(outputs[0], averaged)
 
 
 if __name__ == "__main__":

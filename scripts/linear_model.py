@@ -1,7 +1,7 @@
 """Predict the network's outputs linearly from all statistics (matilla2020 Eq. 5), and correlate."""
 
 from kappascope.chapters.matilla2020 import correlations, latex
-from kappascope.files import write_csv, write_text
+from kappascope.files import write_text
 from kappascope.inference import measurements
 from kappascope.workflow.script import run
 
@@ -11,7 +11,7 @@ def main(inputs, outputs, spec):
     for measured in measurements.load_run(inputs, spec):
         rows += correlations.linear_model_rows(measured)
     write_text(outputs.latex, latex.linear_model(rows))
-    write_csv(outputs.linear_model, rows, correlations.LINEAR_COLUMNS)
+    correlations.LINEAR_MODEL.write(outputs.linear_model, rows)
 
 
 if __name__ == "__main__":

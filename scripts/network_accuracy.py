@@ -1,7 +1,6 @@
 """Summarise the networks' errors on the testing maps: RMSE, R², scatter, bias at the fiducial."""
 
 from kappascope.chapters.matilla2020 import accuracy
-from kappascope.files import write_csv
 from kappascope.inference import measurements
 from kappascope.workflow.script import run
 
@@ -12,7 +11,7 @@ def main(inputs, outputs, spec):
         rows += accuracy.accuracy_rows(
             "ours", measured, bootstrap=spec.constraints.bootstrap, seed=spec.seed
         )
-    write_csv(outputs.network_accuracy, rows, accuracy.ACCURACY_COLUMNS)
+    accuracy.ACCURACY.write(outputs.network_accuracy, rows)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import numpy as np
 from kappascope.attribution.ascent import NonlinearSaliency
 from kappascope.chapters.rosenzweig2021 import experiments, subjects
 from kappascope.cosmology.parameters import PARAMETERS
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import description, digits, prediction
 from kappascope.stronglens import images
 from kappascope.workflow.script import run
@@ -49,11 +49,11 @@ def main(inputs, outputs, spec):
         float(maps.min()),
         float(maps.max()),
     )
-    write_csv(outputs.trajectories, trajectories, experiments.TRAJECTORY_COLUMNS)
-    write_csv(outputs.examples, examples, experiments.EXAMPLE_COLUMNS)
-    write_csv(outputs.blurring, blurring, experiments.BLURRING_COLUMNS)
-    write_csv(outputs.summary, summary, experiments.SUMMARY_COLUMNS)
-    write_csv(outputs.kappa, kappa, experiments.KAPPA_COLUMNS)
+    experiments.TRAJECTORIES.write(outputs.trajectories, trajectories)
+    experiments.EXAMPLES.write(outputs.examples, examples)
+    experiments.BLURRING.write(outputs.blurring, blurring)
+    experiments.SUMMARY.write(outputs.summary, summary)
+    experiments.KAPPA.write(outputs.kappa, kappa)
     write_arrays(outputs.arrays, {**arrays, **more})
 
 

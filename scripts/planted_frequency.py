@@ -1,7 +1,7 @@
 """Find a planted frequency with every method: Table 1 of singh2020."""
 
 from kappascope.chapters.singh2020 import planted_frequency
-from kappascope.files import write_csv, write_text
+from kappascope.files import write_text
 from kappascope.workflow.script import run
 
 
@@ -10,9 +10,9 @@ def main(inputs, outputs, spec):
     for design in planted_frequency.designs(spec.planted_frequency):
         rows += planted_frequency.simulate(design, planted_frequency.INVERSES, spec.seed)
     table = planted_frequency.table1(rows)
-    write_csv(outputs.data_sets, rows, planted_frequency.DATA_SET_COLUMNS)
+    planted_frequency.DATA_SETS.write(outputs.data_sets, rows)
     write_text(outputs.latex, planted_frequency.latex(table))
-    write_csv(outputs.table1, table, planted_frequency.COLUMNS)
+    planted_frequency.TABLE1.write(outputs.table1, table)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ red contour of Fig. 1.
 """
 
 from kappascope.chapters.matilla2020 import accuracy, checks, table1
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.inference.emulator import Emulator
 from kappascope.workflow.script import run
 
@@ -21,11 +21,9 @@ def main(inputs, outputs, spec):
         "published_network", measured, bootstrap=settings.bootstrap, seed=settings.seed
     )
     write_arrays(outputs.posteriors, table1.pictures(vectors, found))
-    write_csv(
-        outputs.leave_one_out, checks.leave_one_out_rows(vectors), checks.LEAVE_ONE_OUT_COLUMNS
-    )
-    write_csv(outputs.areas, table1.area_rows("noiseless", found), table1.AREA_COLUMNS)
-    write_csv(outputs.accuracy, rows, accuracy.ACCURACY_COLUMNS)
+    checks.LEAVE_ONE_OUT.write(outputs.leave_one_out, checks.leave_one_out_rows(vectors))
+    table1.AREAS.write(outputs.areas, table1.area_rows("noiseless", found))
+    accuracy.ACCURACY.write(outputs.accuracy, rows)
 
 
 if __name__ == "__main__":

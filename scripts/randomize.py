@@ -1,7 +1,7 @@
 """Explain maps with the trained networks of one data set and with networks drawn anew."""
 
 from kappascope.chapters.matilla2020 import experiments, table2
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.networks import description, prediction
 from kappascope.workflow.script import run
 
@@ -14,10 +14,10 @@ def main(inputs, outputs, spec):
     sensitivity = experiments.sensitivity_rows(models[0], maps, data_set, section, seed)
     agreement = experiments.agreement_rows(models, maps, data_set, section, seed)
     examples = experiments.example_maps(models[0], maps, pixel_arcmin, section, seed)
-    write_csv(outputs.curves, curves, table2.CURVE_COLUMNS)
-    write_csv(outputs.full, full, table2.TABLE2_MAP_COLUMNS)
-    write_csv(outputs.agreement, agreement, table2.AGREEMENT_COLUMNS)
-    write_csv(outputs.sensitivity, sensitivity, table2.SENSITIVITY_COLUMNS)
+    table2.CURVES.write(outputs.curves, curves)
+    table2.TABLE2_MAPS.write(outputs.full, full)
+    table2.AGREEMENT.write(outputs.agreement, agreement)
+    table2.SENSITIVITY.write(outputs.sensitivity, sensitivity)
     write_arrays(outputs.examples, examples)
 
 

@@ -2,8 +2,7 @@
 
 import xarray
 
-from kappascope.files import write_csv
-from kappascope.statistics.summary import COLUMNS, mean_rows
+from kappascope.statistics.summary import MEANS, mean_rows
 from kappascope.workflow.script import run
 
 
@@ -12,7 +11,7 @@ def main(inputs, outputs, spec):
     for path in inputs:
         with xarray.open_dataset(path, engine="h5netcdf") as stored:
             rows += mean_rows(stored.load())
-    write_csv(outputs[0], rows, COLUMNS)
+    MEANS.write(outputs[0], rows)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Attribute a text network's output to topics."""
 
 from kappascope.chapters.singh2020 import topics
-from kappascope.files import write_csv
 from kappascope.workflow.script import run
 
 
@@ -12,8 +11,8 @@ def main(inputs, outputs, spec):
     else:
         documents = topics.generated_documents(settings, spec.seed)
     rows, accuracy = topics.explain(documents, settings, spec.seed)
-    write_csv(outputs.topics, rows, topics.COLUMNS)
-    write_csv(outputs.accuracy, accuracy, topics.ACCURACY_COLUMNS)
+    topics.TOPICS.write(outputs.topics, rows)
+    topics.ACCURACY.write(outputs.accuracy, accuracy)
 
 
 if __name__ == "__main__":

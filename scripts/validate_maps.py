@@ -4,7 +4,7 @@ import math
 
 from kappascope.chapters.matilla2020 import validation
 from kappascope.errors import InputError
-from kappascope.files import write_arrays, write_csv
+from kappascope.files import write_arrays
 from kappascope.maps.dataset import read_maps
 from kappascope.workflow.script import run
 
@@ -15,12 +15,10 @@ def main(inputs, outputs, spec):
     fiducial = min(rows, key=lambda row: math.dist(row[1:], wanted))[0]
     moments, power, arrays = validation.validate(inputs, spec, rows, fiducial)
     write_arrays(outputs.arrays, arrays)
-    write_csv(outputs.power, power, validation.POWER_COLUMNS)
-    write_csv(outputs.moments, moments, validation.MOMENT_COLUMNS)
-    write_csv(
-        outputs.properties,
-        [row for row in moments if row["cosmology"] == fiducial],
-        validation.MOMENT_COLUMNS,
+    validation.POWER.write(outputs.power, power)
+    validation.MOMENTS.write(outputs.moments, moments)
+    validation.MOMENTS.write(
+        outputs.properties, [row for row in moments if row["cosmology"] == fiducial]
     )
 
 

@@ -69,6 +69,16 @@ def quick_compilation() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Runs of all tests take what one of them compiled; two workers share a folder."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(shared / "compiled"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A copy of the repository for runs that end before they make anything."""

@@ -1,5 +1,10 @@
 """What stands on a figure, and something to draw."""
 
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 
 SIDE, BANDS = 16, 4
@@ -7,6 +12,26 @@ SIDE, BANDS = 16, 4
 
 def as_text(rows):
     return [{k: "" if v is None else str(v) for k, v in row.items()} for row in rows]
+
+
+def drawn_twice(code: str, place: Path, folder: Path) -> list[list[str]]:
+    """Checksums of what code draws in two processes whose hashes of text differ.
+
+    Parameters
+    ----------
+    code : Python; gets ``place``, a folder to import from, and the folder to draw into.
+
+    """
+    digests = []
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-W", "error", "-c", code, str(place), str(folder / seed)],
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PATH": "", "PYTHONPATH": str(Path(__file__).parent)},
+        )
+        files = sorted((folder / seed).iterdir())
+        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
+    return digests
 
 
 def written(figure) -> str:

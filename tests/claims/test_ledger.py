@@ -2,24 +2,22 @@
 
 import collections
 import csv
-import importlib
 import os
 import re
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
-import conftest as made_up
 import pytest
 
 from kappascope.errors import InputError
-from kappascope.reporting import claims
+from kappascope.reporting import claims, findings, published
 from kappascope.workflow import configuration
 
 
 @pytest.fixture(scope="module")
 def ledger(root):
-    return claims.load_claims(root / "paper/claims.yaml")
+    return published.load_claims(root / "paper/claims.yaml")
 
 
 def statuses(ledger, folder, config):
@@ -74,19 +72,15 @@ def test_ids_and_places_are_unique(ledger):
 def test_nothing_made_means_nothing_attempted_but_the_set_up(ledger, tmp_path):
     found = statuses(ledger, tmp_path, configuration.load().model_dump())
     assert len(found) == len(ledger)
-    config_only = {
-        claim.id
-        for claim in ledger
-        if claim.select
-        and ("config" in claim.select or "quantity" in claim.select)
-        and "table" not in claim.select.get("divided_by", {})
-    }
+    config_only = {claim.id for claim in ledger if claim.select and "config" in claim.select}
     for name, status in found.items():
         assert (status == "not attempted") == (name not in config_only), name
 
 
 def test_the_paper_tier_has_the_published_set_up(ledger, tmp_path):
-    found = statuses(ledger, tmp_path, configuration.load("paper").model_dump())
+    config = configuration.load("paper").model_dump()
+    findings.write(tmp_path, config)
+    found = statuses(ledger, tmp_path, config)
     set_up = {
         name: status for name, status in found.items() if name.startswith("matilla2020.setup.")
     }
@@ -110,43 +104,6 @@ def test_every_selector_finds_its_column_in_a_complete_run(ledger, fake_run):
     assert missing == [claim.id for claim in ledger if claim.not_attempted]
 
 
-def test_columns_are_the_documented_ones(root):
-    text = (root / "docs/reference/files.md").read_text(encoding="utf-8")
-    for name, rows in made_up.tables().items():
-        if name.startswith("published_network_"):  # the same columns, of the released predictions
-            assert f"`{name}.csv`" in text, name
-            name = name.replace("published_network_accuracy", "network_accuracy")
-            name = name.removeprefix("published_network_")
-        found = re.search(rf"^\| `{name}\.csv` \|.*", text, re.M)
-        assert found, name
-        listed = set(re.findall(r"\w+", found.group()))
-        assert set(rows[0]) <= listed, name
-
-
-def test_columns_of_the_second_paper_are_the_documented_ones(root):
-    text = (root / "docs/reference/files.md").read_text(encoding="utf-8")
-    text = text[text.index("## Tables: `singh2020") :]
-    for name, rows in made_up.singh_tables().items():
-        found = re.search(rf"^\| `{name}\.csv` \|.*", text, re.M)
-        assert found, name
-        assert set(rows[0]) <= set(re.findall(r"\w+", found.group())), name
-
-
-@pytest.mark.parametrize(
-    "module", ["bands", "planted_frequency", "topics", "basis_images", "sounds"]
-)
-def test_made_up_columns_are_the_codes(module):
-    code = importlib.import_module(f"kappascope.chapters.singh2020.{module}")
-    known = [set(value) for name, value in vars(code).items() if name.endswith("COLUMNS")]
-    tables = made_up.singh_tables()
-    named = {"bands": "band_", "planted_frequency": "table1", "basis_images": "digits"}.get(
-        module, module
-    )
-    for name, rows in tables.items():
-        if name.startswith(named):
-            assert set(rows[0]) in known, name
-
-
 def test_a_positive_entry_is_told(ledger, fake_run, tmp_path):
     folder = tmp_path / "matilla2020"
     folder.mkdir()
@@ -166,7 +123,7 @@ def written(root, folder):
     """Write the ledger of the run in a folder as the rule does."""
     main = runpy.run_path(str(root / "scripts/write_claims.py"))["main"]
     inputs = SimpleNamespace(claims=root / "paper/claims.yaml", config=folder / "config.yaml")
-    main(inputs, [folder / "claims.csv"], None)
+    main(inputs, SimpleNamespace(claims=folder / "claims.csv"), None)
 
 
 def test_the_script_writes_the_ledger_of_a_run(root, fake_run, capsys):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from kappascope import __version__
-from kappascope.workflow import configuration
+from kappascope.workflow import configuration, reference
 
 ROOT = configuration.ROOT
 DOCUMENTS = sorted(
@@ -50,6 +50,15 @@ def test_every_table_that_a_rule_makes_is_documented():
         names = set(re.findall(calls, file.read_text(encoding="utf-8")))
         assert names, file.name
         assert [name for name in sorted(names) if f"`{name}`" not in text] == [], file.name
+
+
+def test_tables_are_documented_as_they_are_declared():
+    text = (ROOT / "docs/reference/files.md").read_text(encoding="utf-8")
+    assert text == reference.files_text(text), "run: make config-reference"
+    for folder, tables in reference.declared_tables().items():
+        assert f"<!-- {folder}: written" in text
+        for table in tables:
+            assert f"| {table.row} |" in text
 
 
 def test_every_config_key_that_is_named_exists():

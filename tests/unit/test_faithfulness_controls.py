@@ -268,7 +268,7 @@ def patches(count: int = 6, seed: int = 1) -> np.ndarray:
 
 def only(row_of: list[dict[str, Any]], name: str) -> dict[str, Any]:
     (row,) = [row for row in row_of if row["method"] == name]
-    assert list(row) == list(judging.COLUMNS)
+    assert list(row) == list(judging.KNOWN_ANSWERS.columns)
     return row
 
 
@@ -503,7 +503,7 @@ def test_scripts_train_and_judge(maps: Path, tmp_path: Path, root: Path) -> None
     expected += [("planted_low", name) for name in ("true_gradient", *methods)]
     assert [(row["control"], row["method"]) for row in rows] == expected
     for row in rows:
-        assert set(row) == set(judging.COLUMNS)
+        assert set(row) == set(judging.KNOWN_ANSWERS.columns)
         assert bool(row["pearson_trained"]) == (row["control"] == "noise_only")
         assert bool(row["enrichment"]) == (row["control"] == "planted_low")
         assert float(row["r_squared"]) < 1 and row["networks"] == "2"

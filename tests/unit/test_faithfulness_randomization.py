@@ -17,7 +17,7 @@ from kappascope.attribution.methods import IntegratedGradients, SmoothGrad, attr
 from kappascope.chapters.matilla2020 import experiments, latex, table2
 from kappascope.errors import InputError
 from kappascope.faithfulness import randomization, similarity
-from kappascope.files import read_rows, write_csv
+from kappascope.files import read_rows
 from kappascope.networks import architectures, description
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import activations, forward
@@ -476,8 +476,8 @@ def test_every_comparison_is_there_once(rows: Any) -> None:
     assert len(curves) == len(PAPER) * stages * SECTION["curve_repeats"] * SECTION["curve_maps"]
     assert len(full) == len(PAPER) * SECTION["repeats"] * 3
     for found, columns, keys in (
-        (curves, table2.CURVE_COLUMNS, ("method", "mode", "stage", "realization", "repeat")),
-        (full, table2.TABLE2_MAP_COLUMNS, ("method", "realization", "repeat")),
+        (curves, table2.CURVES.columns, ("method", "mode", "stage", "realization", "repeat")),
+        (full, table2.TABLE2_MAPS.columns, ("method", "realization", "repeat")),
     ):
         assert len({tuple(row[key] for key in keys) for row in found}) == len(found)
         for row in found:
@@ -559,7 +559,7 @@ def test_sensitivity_rows() -> None:
         ("alpha_beta", 0.0), ("alpha_beta", 1.0), ("epsilon", 1e-3), ("epsilon", 0.1),
     ]  # fmt: skip
     for row in found:
-        assert set(row) == set(table2.SENSITIVITY_COLUMNS)
+        assert set(row) == set(table2.SENSITIVITY.columns)
     for usual, other in (found[:2], found[2:]):
         assert usual["similarity"] == pytest.approx(1, abs=1e-9)
         assert usual["similarity_scatter"] == pytest.approx(0, abs=1e-9)
@@ -582,7 +582,7 @@ def test_agreement_has_a_row_for_each_pair() -> None:
     pairs = [(row["method"], row["other"]) for row in found]
     assert pairs == list(itertools.combinations(chosen.methods, 2))
     for row in found:
-        assert set(row) == set(table2.AGREEMENT_COLUMNS) and row["data_set"] == "noisy"
+        assert set(row) == set(table2.AGREEMENT.columns) and row["data_set"] == "noisy"
     both = [
         randomization.explained(METHODS[name], model, maps, 2, 2) for name in chosen.methods[:2]
     ]
@@ -653,7 +653,7 @@ def by_hand() -> list[dict[str, Any]]:
 
 
 def as_text(rows: Any, folder: Path) -> list[dict[str, str]]:
-    write_csv(folder / "rows.csv", rows, table2.TABLE2_MAP_COLUMNS)
+    table2.TABLE2_MAPS.write(folder / "rows.csv", rows)
     return read_rows(folder / "rows.csv")
 
 
@@ -661,7 +661,7 @@ def test_table2_by_hand(tmp_path: Path) -> None:
     for given in (by_hand(), as_text(by_hand(), tmp_path)):
         found = table2.table2(given)
         assert [row["coefficient"] for row in found] == ["pearson", "spearman", "kendall", "ssim"]
-        assert all(set(row) == set(table2.TABLE2_COLUMNS) for row in found)
+        assert all(set(row) == set(table2.TABLE2.columns) for row in found)
         row = found[0]
         assert (row["data_set"], row["method"], row["label"]) == (
             "noiseless", "gradient", "Gradient",
@@ -718,7 +718,7 @@ def test_table2_keeps_data_sets_and_methods_apart() -> None:
 def test_table2_of_empty_maps_only_has_a_row_and_no_numbers() -> None:
     row = table2.table2([made_up(**UNDEFINED, pearson_input=None)])[0]
     assert (row["comparisons"], row["empty"]) == (0, 1)
-    numbers = set(table2.TABLE2_COLUMNS) - {
+    numbers = set(table2.TABLE2.columns) - {
         "data_set", "method", "label", "coefficient", "comparisons", "empty", "positive",
     }  # fmt: skip
     assert row["positive"] == 0
@@ -747,7 +747,7 @@ def test_null_test(paper: Any, shift: Any, verdict: tuple[Any, Any]) -> None:
     ssim = {**given[0], "coefficient": "ssim", "p_paper": 0.0, "p_shift": 0.0}
     other = [{**row, "data_set": "noiseless", "p_paper": 1.0, "p_shift": 1.0} for row in given]
     found = table2.null_test([*given, ssim, *other])
-    assert [set(row) for row in found] == 2 * [set(table2.NULL_TEST_COLUMNS)]
+    assert [set(row) for row in found] == 2 * [set(table2.NULL_TEST.columns)]
     told = {row["data_set"]: (row["passes_paper"], row["passes_shift"]) for row in found}
     assert told == {"noisy": verdict, "noiseless": (1, 1)}
 
@@ -813,7 +813,7 @@ def test_table2_as_latex() -> None:
 
 def test_latex_of_a_file_is_latex_of_the_numbers(tmp_path: Path) -> None:
     summary = table2.table2([*by_hand(), made_up(method="lrp_0", **UNDEFINED)])
-    write_csv(tmp_path / "table2.csv", summary, table2.TABLE2_COLUMNS)
+    table2.TABLE2.write(tmp_path / "table2.csv", summary)
     assert latex.table2(read_rows(tmp_path / "table2.csv")) == latex.table2(summary)
 
 

@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import subprocess
-import sys
 
 import matplotlib
 import numpy as np
 import pytest
+from drawn import drawn_twice
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
@@ -152,15 +151,5 @@ assert "jax" not in sys.modules
 
 
 def test_two_processes_write_the_same_bytes_without_jax(tmp_path, root):
-    digests = []
-    for seed in ("1", "2"):
-        folder = tmp_path / seed
-        subprocess.run(
-            [sys.executable, "-c", _DRAW, str(root / "tests" / "unit"), str(folder)],
-            check=True,
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
-        )
-        files = sorted(folder.iterdir())
-        assert len(files) == 4
-        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in files])
-    assert digests[0] == digests[1]
+    first, second = drawn_twice(_DRAW, root / "tests/unit", tmp_path)
+    assert len(first) == 4 and first == second

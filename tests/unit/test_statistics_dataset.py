@@ -17,7 +17,7 @@ from kappascope.maps.noise import add_shape_noise
 from kappascope.maps.smoothing import smooth, smooth_masked
 from kappascope.statistics.measure import measure, measure_dataset
 from kappascope.statistics.storage import read_statistics, write_statistics
-from kappascope.statistics.summary import COLUMNS, mean_rows
+from kappascope.statistics.summary import MEANS, mean_rows
 
 PIXEL_ARCMIN = 0.8203125
 
@@ -145,7 +145,7 @@ def test_maps_smoothed_already_are_smoothed_by_the_rest(tmp_path: Path) -> None:
 def test_means_by_cosmology(paths: list[Path]) -> None:
     dataset = measure_dataset(paths, "noiseless", typed(a_spec()))
     rows = mean_rows(dataset)
-    assert len(rows) == 6 * 3 * 20 and tuple(rows[0]) == COLUMNS
+    assert len(rows) == 6 * 3 * 20 and tuple(rows[0]) == MEANS.columns
     chosen = [row for row in rows if row["statistic"] == "V1" and row["cosmology"] == 1]
     maps = dataset["v1"].values[3:6].astype(np.float64)
     np.testing.assert_allclose([row["mean"] for row in chosen], maps.mean(axis=0))

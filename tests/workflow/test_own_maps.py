@@ -17,15 +17,6 @@ PIXELS = 64
 PIXEL_ARCMIN = 0.8
 
 
-@pytest.fixture(autouse=True)
-def one_compilation_cache(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Maps of one size are measured by the same compiled code in all these tests."""
-    folder = tmp_path_factory.getbasetemp() / "compiled"
-    monkeypatch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(folder))
-
-
 def a_map(number: int, pixels: int = PIXELS) -> np.ndarray:
     """White noise of the r.m.s. of convergence at this pixel scale, (y, x) float32."""
     generator = np.random.default_rng(number)

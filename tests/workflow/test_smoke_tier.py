@@ -1,5 +1,6 @@
 """The smoke tier from beginning to end, and what the workflow promises without running it."""
 
+import itertools
 import math
 import re
 import subprocess
@@ -11,9 +12,9 @@ import pytest
 import yaml
 from checkouts import SMOKE, Checkout, jobs_of, rows_of
 
-from kappascope.reporting import claims
+from kappascope.reporting import published
 from kappascope.reporting.figures import stems
-from kappascope.workflow import configuration
+from kappascope.workflow import configuration, reference
 
 pytestmark = pytest.mark.workflow
 
@@ -172,9 +173,26 @@ def test_transformations_are_told_with_errors(finished: Checkout) -> None:
             assert math.isfinite(float(row[column])) and float(row[error]) >= 0, (name, row)
 
 
+def test_tables_have_their_declared_columns(finished: Checkout) -> None:
+    folder = finished.root / "results/smoke"
+    declared = {}
+    for chapter, tables in reference.declared_tables().items():
+        places = [chapter] if "{" not in chapter else [path.name for path in folder.iterdir()]
+        for table, place in itertools.product(tables, places):
+            for name in re.findall(r"\w+\.csv", table.files):
+                declared[folder / place / name] = ",".join(table.columns)
+    found = {
+        path: path.read_text(encoding="utf-8").splitlines()[0]
+        for chapter in stems(["noisy"])
+        for path in (folder / chapter).glob("*.csv")
+    }
+    assert len(found) > 50
+    assert found == {path: declared.get(path) for path in found}
+
+
 def test_every_claim_has_a_status_and_a_reason(finished: Checkout) -> None:
     rows = rows_of(finished.root / "results/smoke/claims.csv")
-    ledger = claims.load_claims(finished.root / "paper/claims.yaml")
+    ledger = published.load_claims(finished.root / "paper/claims.yaml")
     assert [row["id"] for row in rows] == [claim.id for claim in ledger]
     for row in rows:
         assert row["status"] in ("match", "near", "differs", "not attempted"), row

@@ -1,8 +1,10 @@
 """The claims ledger and the paper.
 
 needs   every table and figure
-makes   config.yaml (the effective config), claims.csv, paper.pdf
+makes   config.yaml (the effective config), {chapter}/findings.csv, claims.csv, paper.pdf
 """
+
+from kappascope.reporting import findings
 
 
 localrules:
@@ -40,7 +42,8 @@ rule write_claims:
         claims="paper/claims.yaml",
         config=result("config.yaml"),
     output:
-        report(
+        collect(result("{chapter}/findings.csv"), chapter=findings.chapters()),
+        claims=report(
             result("claims.csv"),
             caption="../report/claims.rst",
             category="Claims",
@@ -52,7 +55,7 @@ rule write_claims:
     resources:
         **resources_of("write_claims"),
     params:
-        spec=spec("write_claims", []),
+        spec=spec("write_claims", [], findings.modules()),
     script:
         "../../scripts/write_claims.py"
 

@@ -11,28 +11,17 @@ from kappascope import randomness
 from kappascope.attribution.labels import label
 from kappascope.faithfulness import similarity
 from kappascope.reporting.errorbars import error_of_mean
+from kappascope.tables import Table
 
 PLANTED = {"planted_low": (-1.5, -0.5), "planted_high": (1.0, 2.5)}
 """Ranges of κ/σ whose pixels make the label."""
-COLUMNS = (
-    "control",
-    "method",
-    "label",
-    "r_squared",
-    "range_low",
-    "range_high",
-    "relevance_percent",
-    "error",
-    "pixel_percent",
-    "enrichment",
-    "enrichment_error",
-    "margin",
-    "margin_error",
-    "found",
-    "pearson_trained",
-    "pearson_trained_scatter",
-    "maps",
-    "networks",
+KNOWN_ANSWERS = Table(
+    "matilla2020/known_answers.csv",
+    "network × method",
+    """control, method, label, r_squared, range_low, range_high, relevance_percent, error,
+    pixel_percent, enrichment, enrichment_error, margin (logarithm of the planted range's
+    enrichment over the largest other), margin_error, found (yes, no, undecided),
+    pearson_trained, pearson_trained_scatter, maps, networks (averaged over; errors are theirs)""",
 )
 MEANS = (
     *("r_squared", "relevance_percent", "pixel_percent", "enrichment", "margin"),
@@ -81,7 +70,7 @@ def rows(
         told = {"true_gradient": slope.astype(float), **told}
     low, high = planted or (-np.inf, 0.0)
     for name, found in told.items():
-        row: dict[str, Any] = dict.fromkeys(COLUMNS)
+        row: dict[str, Any] = dict.fromkeys(KNOWN_ANSWERS.columns)
         row.update(control=control, method=name, label=label(name), r_squared=r_squared)
         row.update(range_low=low, range_high=high, maps=len(patches), networks=1)
         row.update(_shares(patches, found, low, high))

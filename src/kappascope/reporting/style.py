@@ -167,6 +167,19 @@ def save_figure(
     pdf = stem.parent / f"{stem.name}.pdf"
     png = stem.parent / f"{stem.name}.png"
     with figure_style():
+        with atomic_path(png) as scratch:
+            figure.savefig(
+                scratch,
+                format="png",
+                metadata={
+                    "Title": stem.name,
+                    "Software": f"kappascope, Matplotlib {matplotlib.__version__}",
+                    "Description": told,
+                },
+            )
+        # Both have one layout, and finding it is half of the work.
+        layout = figure.get_layout_engine()
+        figure.set_layout_engine("none")
         with atomic_path(pdf) as scratch:
             figure.savefig(
                 scratch,
@@ -179,16 +192,7 @@ def save_figure(
                     "CreationDate": None,
                 },
             )
-        with atomic_path(png) as scratch:
-            figure.savefig(
-                scratch,
-                format="png",
-                metadata={
-                    "Title": stem.name,
-                    "Software": f"kappascope, Matplotlib {matplotlib.__version__}",
-                    "Description": told,
-                },
-            )
+        figure.set_layout_engine(layout)
     return pdf, png
 
 

@@ -5,16 +5,13 @@ from typing import Any
 import numpy as np
 import xarray
 
-COLUMNS = (
-    "data_set",
-    "statistic",
-    "cosmology",
-    "omega_matter",
-    "sigma_8",
-    "maps",
-    "bin_centre",
-    "mean",
-    "scatter",
+from kappascope.tables import Table
+
+MEANS = Table(
+    "matilla2020/statistics.csv",
+    "data set × statistic × cosmology × bin",
+    """data_set, statistic, cosmology, omega_matter, sigma_8, maps, bin_centre, mean, scatter (of
+    one map)""",
 )
 
 
@@ -27,7 +24,7 @@ def mean_rows(dataset: xarray.Dataset) -> list[dict[str, Any]]:
 
     Returns
     -------
-    Rows with the keys :data:`COLUMNS`: one for each statistic, cosmology and bin; ``scatter`` is
+    Rows with the keys :data:`MEANS`: one for each statistic, cosmology and bin; ``scatter`` is
     the standard deviation from map to map, zero where there is one map.
 
     """

@@ -1,15 +1,19 @@
-"""The option reference and the schema for editors, written from the config's models.
+"""What is written from declarations: the options, the schema for editors, the tables' columns.
 
-``python -m kappascope.workflow.reference`` writes config/README.md and config/schema.json.
+``python -m kappascope.workflow.reference`` writes config/README.md, config/schema.json and the
+tables in docs/reference/files.md.
 """
 
 import functools
+import importlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from kappascope.files import write_text
+from kappascope.tables import Table
 from kappascope.workflow.configuration import ROOT, allowed, available, load, options, schema
 
 
@@ -92,10 +96,46 @@ def schema_text(root: Path = ROOT) -> str:
     return text.replace('}, "', '},\n"') + "\n"
 
 
+def declared_tables() -> dict[str, list[Table]]:
+    """Folder in a run's → tables that lie there, by name."""
+    source = Path(__file__).resolve().parents[1]
+    found: dict[str, dict[str, Table]] = {}
+    for file in sorted(source.rglob("*.py")):
+        if " = Table(\n" not in file.read_text(encoding="utf-8"):
+            continue
+        parts = file.relative_to(source.parent).with_suffix("").parts
+        for table in vars(importlib.import_module(".".join(parts))).values():
+            if isinstance(table, Table):
+                folder, _, name = table.files.rpartition("/")
+                found.setdefault(folder.split("/")[0] or name, {})[table.files] = table
+    return {folder: [tables[name] for name in sorted(tables)] for folder, tables in found.items()}
+
+
+def files_text(page: str) -> str:
+    """Return docs/reference/files.md with the tables as they are declared."""
+    declared = declared_tables()
+
+    def table(match: re.Match[str]) -> str:
+        lines = [match[1], "", "| file | a row is | columns |", "|---|---|---|"]
+        for one in declared[match[2]]:
+            files = re.sub(r"([\w{}/]+\.csv)", r"`\1`", one.files.replace(f"{match[2]}/", ""))
+            columns = [f"{name} {said}".strip() for name, said in one.described.items()]
+            lines.append(
+                f"| {files} | {one.row} | {', '.join(columns).replace('|', chr(92) + '|')} |"
+            )
+        return "\n".join([*lines, "", "<!-- end -->"])
+
+    return re.sub(
+        r"(<!-- ([\w.{}]+): written by .*? -->)\n.*?<!-- end -->", table, page, flags=re.S
+    )
+
+
 def main() -> None:
-    """Write config/README.md and config/schema.json."""
+    """Write all of them."""
     write_text(ROOT / "config/README.md", reference())
     write_text(ROOT / "config/schema.json", schema_text())
+    page = ROOT / "docs/reference/files.md"
+    write_text(page, files_text(page.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

@@ -222,7 +222,7 @@ def as_shares(values: Any) -> dict[str, np.ndarray]:
 def test_shares_of_regions_by_hand() -> None:
     values = [[[0.1, 0.3], [0.3, 0.5], [0.5, 0.7]], [[0.3, 0.5], [0.5, 0.7], [0.7, 0.9]]]
     negative, high = relevance.share_rows("noisy", "gradient", as_shares(values))
-    assert set(negative) == set(relevance.SHARE_COLUMNS)
+    assert set(negative) == set(relevance.SHARES.columns)
     assert (negative["region"], high["region"]) == ("negative", "above_3_sigma")
     assert negative["share_percent"] == pytest.approx(50)
     # Means of the two map numbers are 40 and 60, of the cosmologies 30, 50, 70, of the networks
@@ -318,13 +318,13 @@ def test_even_gradients_are_found_even(tmp_path: Path) -> None:
     )
     assert len(bins) == 2 * 3 * BINS and len(shares) == 4
     for row in bins:
-        assert set(row) == set(relevance.RELEVANCE_COLUMNS)
+        assert set(row) == set(relevance.RELEVANCE.columns)
         if row["method"] == "gradient" and row["per_pixel"] is not None:
             assert row["per_pixel"] == pytest.approx(1, rel=1e-5)
     truths = {row["cosmology"]: (row["omega_matter"], row["sigma_8"]) for row in bins}
     assert truths == {0: (0.35, 0.8), 1: (0.27, 0.79), 2: (0.2, 0.9)}
     for row in shares:
-        assert set(row) == set(relevance.SHARE_COLUMNS)
+        assert set(row) == set(relevance.SHARES.columns)
         # The third cosmology has five maps, the others four: all count with four.
         assert (row["networks"], row["cosmologies"], row["maps"]) == (2, 3, 4)
         if row["method"] == "gradient":

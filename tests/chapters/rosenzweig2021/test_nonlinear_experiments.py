@@ -64,7 +64,7 @@ def test_a_linear_classifier_is_driven_to_both_classes(subject, followed) -> Non
     assert np.isin(followed.best_level[np.isfinite(followed.best_level)], levels).all()
     rows = nonlinear.example_rows(subject, followed)
     assert len(rows) == 2 * 2 * len(subject.x)
-    assert set(rows[0]) == set(nonlinear.EXAMPLE_COLUMNS)
+    assert set(rows[0]) == set(nonlinear.EXAMPLES.columns)
     unlikely = [
         r
         for r in nonlinear.summary_rows(subject, followed, [], 1)

@@ -102,7 +102,7 @@ def test_the_band_that_a_network_reads_is_the_peak(paths: list[Path]) -> None:
     assert whole["ell_published_axis"] == pytest.approx(2 * whole["ell"])
     assert whole["scatter_networks"] == 0 and whole["networks"] == 2
     assert {row["group"] for row in rows_of} == {"all", "1", "2", "3", "4"}
-    assert all(set(row) == set(bands.PEAK_COLUMNS) for row in rows_of)
+    assert all(set(row) == set(bands.PEAKS.columns) for row in rows_of)
     groups = [row for row in rows_of if row["parameter"] == "sigma_8" and row["method"] == "cd"]
     assert [row["value"] for row in groups[1:]] == pytest.approx([0.6, 0.7, 0.8, 0.9])
 
@@ -146,7 +146,7 @@ def test_trends_are_the_slopes_of_the_peaks(slope: float) -> None:
         expected = 0.4 + slope * (row["value"] - 0.4 * (row["parameter"] == "sigma_8") - 0.35)
         assert row["band"] == pytest.approx(expected, abs=0.02)
     table = bands.curve_rows(curves)
-    assert len(table) == 2 * 5 * 81 and set(table[0]) == set(bands.CURVE_COLUMNS)
+    assert len(table) == 2 * 5 * 81 and set(table[0]) == set(bands.CURVES.columns)
     first = [row for row in table if row["group"] == "all" and row["parameter"] == "omega_matter"]
     expected = curves.scores["cd"][0, 0].mean(0)
     np.testing.assert_allclose([row["score"] for row in first], expected)

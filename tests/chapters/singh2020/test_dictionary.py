@@ -323,7 +323,7 @@ def test_scripts_write_table_atoms_and_figures(tmp_path: Path, root: Path) -> No
     out = SimpleNamespace(table=tmp_path / "dictionary.csv", atoms=tmp_path / "atoms.npz")
     script(root, "dictionary")(inputs, out, typed(SPEC))
     rows = read_rows(out.table)
-    assert tuple(rows[0]) == dictionary.COLUMNS
+    assert tuple(rows[0]) == dictionary.TRADE_OFF.columns
     bases = [row["basis"] for row in rows]
     assert bases == ["learned"] * 4 + ["pca"] * 5 + ["dct"] * 5 + ["pixels"]
     assert [row["with_attribution"] for row in rows[:4]] == ["0", "0", "1", "1"]

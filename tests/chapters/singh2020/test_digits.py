@@ -12,7 +12,7 @@ from typed import section
 from kappascope.chapters.singh2020 import basis_images
 from kappascope.chapters.singh2020.figures import digits as drawn
 from kappascope.errors import InputError
-from kappascope.files import read_rows, write_csv
+from kappascope.files import read_rows
 from kappascope.networks import digits
 from kappascope.networks.architectures import lenet
 from kappascope.networks.description import Network
@@ -284,9 +284,9 @@ def test_bundled_digits_are_as_large_as_mnist():
 
 
 def test_the_figure_names_images_and_source(explained, tmp_path):
-    write_csv(tmp_path / "digits.csv", explained.rows, basis_images.COLUMNS)
-    write_csv(tmp_path / "accuracy.csv", explained.accuracy, basis_images.ACCURACY_COLUMNS)
-    write_csv(tmp_path / "agreement.csv", explained.agreement, basis_images.AGREEMENT_COLUMNS)
+    basis_images.COMPONENTS.write(tmp_path / "digits.csv", explained.rows)
+    basis_images.ACCURACY.write(tmp_path / "accuracy.csv", explained.accuracy)
+    basis_images.AGREEMENT.write(tmp_path / "agreement.csv", explained.agreement)
     rows = read_rows(tmp_path / "digits.csv")
     figure = drawn.basis_images(explained.basis.images, rows, read_rows(tmp_path / "accuracy.csv"))
     shown = [panel for panel in figure.axes if panel.images]

@@ -370,7 +370,7 @@ def test_scripts_write_tables_and_figure(tmp_path: Path, root: Path, source: str
     )
     script(root, "sounds")(SimpleNamespace(), out, typed({"seed": 2, "sounds": section}))
     shares, curves = read_rows(out.shares), read_rows(out.curves)
-    assert tuple(shares[0]) == sounds.SHARE_COLUMNS and tuple(curves[0]) == sounds.CURVE_COLUMNS
+    assert tuple(shares[0]) == sounds.SHARES.columns and tuple(curves[0]) == sounds.CURVES.columns
     known = source == "generated"
     for row in shares:
         assert all(bool(row[name]) == known for name in ("band_low_hz", "peak_inside"))

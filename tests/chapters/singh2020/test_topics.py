@@ -11,7 +11,7 @@ from typed import section
 from kappascope.chapters.singh2020 import topics
 from kappascope.chapters.singh2020.figures.topics import attribution_of_topics
 from kappascope.errors import InputError
-from kappascope.files import read_rows, write_csv
+from kappascope.files import read_rows
 from kappascope.networks.architectures import multilayer_perceptron
 
 SETTINGS = section(
@@ -185,8 +185,8 @@ def test_too_few_documents_called_fake_are_refused(explained):
 
 def test_the_figure_says_what_it_was_drawn_from(explained, tmp_path):
     _, rows, accuracy = explained
-    write_csv(tmp_path / "topics.csv", rows, topics.COLUMNS)
-    write_csv(tmp_path / "accuracy.csv", accuracy, topics.ACCURACY_COLUMNS)
+    topics.TOPICS.write(tmp_path / "topics.csv", rows)
+    topics.ACCURACY.write(tmp_path / "accuracy.csv", accuracy)
     figure = attribution_of_topics(
         read_rows(tmp_path / "topics.csv"), read_rows(tmp_path / "accuracy.csv")[0]
     )

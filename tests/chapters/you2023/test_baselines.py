@@ -56,7 +56,7 @@ def test_every_method_is_judged_on_every_map_and_output(compared) -> None:
     assert {row["method"] for row in rows} == names
     assert len(rows) == len(names) * 3 * 2
     for row in rows:
-        assert set(baselines.ROW_COLUMNS) <= set(row)
+        assert set(baselines.MAPS.columns) <= set(row)
         numbers = [row[name] for name in ("squared_error", *baselines.MEASURES)]
         assert np.isfinite(numbers).all(), row
 
@@ -94,11 +94,11 @@ def test_the_summary_averages_and_counts_errors_over_maps(compared) -> None:
     assert table["rise"]["mse_error"] == pytest.approx(np.std(by_map, ddof=1) / np.sqrt(3))
     assert table["rise"]["error_ratio"] == pytest.approx(2 * np.mean(by_map))
     assert table["grad_cam.relu3"]["label"] == "Grad-CAM"
-    assert set(baselines.COLUMNS) <= set(table["rise"])
+    assert set(baselines.BASELINES.columns) <= set(table["rise"])
 
 
 def test_the_best_of_each_measure_is_named() -> None:
-    columns = dict.fromkeys(baselines.COLUMNS, 0.5)
+    columns = dict.fromkeys(baselines.BASELINES.columns, 0.5)
     table = [
         {**columns, "method": "random", "purity": 0.99, "mse": 0.0},
         {**columns, "method": "lime", "purity": 0.4, "mse": 0.3},
@@ -109,7 +109,7 @@ def test_the_best_of_each_measure_is_named() -> None:
     best = {row["measure"]: row for row in baselines.best_rows(table)}
     assert best["purity"]["best"] == "sum_of_parts" and best["purity"]["best_post_hoc"] == "rise"
     assert best["mse"]["best"] == "fresh" and best["mse"]["best_post_hoc"] == "rise"
-    assert set(baselines.BEST_COLUMNS) == set(best["mse"])
+    assert set(baselines.BEST.columns) == set(best["mse"])
 
 
 def test_a_fitted_last_layer_is_the_best_linear_one() -> None:
@@ -194,7 +194,7 @@ def test_accuracy_holds_networks_and_models_side_by_side(compared, tmp_path) -> 
     rows = {row["reader"]: row for row in explaining.accuracy_rows(paths, [parts], explained)}
     assert set(rows) == {"network", "sum_of_parts"}
     for row in rows.values():
-        assert list(row) == list(explaining.ACCURACY_COLUMNS)
+        assert list(row) == list(explaining.ACCURACY.columns)
         assert row["mse_scatter"] is None  # of one network there is none
     miss = parts.prediction * explained.scale - explained.targets
     assert rows["sum_of_parts"]["mse"] == pytest.approx((miss**2).mean())

@@ -12,17 +12,13 @@ from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.inference.likelihood import weighted_covariance
 from kappascope.inference.measurements import FIDUCIAL_TOLERANCE, Measurements
+from kappascope.tables import Table
 
-ACCURACY_COLUMNS = (
-    "source",
-    "data_set",
-    "parameter",
-    "rmse",
-    "rmse_error",
-    "r2",
-    "scatter_fiducial",
-    "scatter_error",
-    "bias_fiducial",
+ACCURACY = Table(
+    "matilla2020/network_accuracy.csv, published_network_accuracy.csv",
+    "source × data set × parameter",
+    """source (ours, published_network), data_set, parameter, rmse, rmse_error, r2,
+    scatter_fiducial, scatter_error, bias_fiducial""",
 )
 
 

@@ -27,23 +27,27 @@ from kappascope.inference import credible
 from kappascope.inference.credible import CREDIBILITIES
 from kappascope.inference.emulator import Emulator
 from kappascope.inference.likelihood import likelihood, weighted_covariance
+from kappascope.tables import Table
 
 logger = logging.getLogger(__name__)
 
 EMULATORS = ("all", "without_fiducial", "half")
-LEAVE_ONE_OUT_COLUMNS = (
-    "data_set",
-    "cosmology",
-    "omega_matter",
-    "sigma_8",
-    "parameter",
-    "error_percent",
-    "error_from_truth_percent",
-    "on_hull",
-    "distance_to_fiducial",
+LEAVE_ONE_OUT = Table(
+    "matilla2020/leave_one_out.csv, published_network_leave_one_out.csv",
+    "data set × cosmology × parameter",
+    """data_set, cosmology, omega_matter, sigma_8, parameter, error_percent,
+    error_from_truth_percent, on_hull, distance_to_fiducial""",
 )
-EMULATOR_CHECK_COLUMNS = ("data_set", "emulator", "credibility", "area", "error")
-THIRD_COLUMNS = ("data_set", "third", "credibility", "area")
+EMULATOR_CHECK = Table(
+    "matilla2020/emulator_check.csv",
+    "data set × emulator × credibility",
+    "data_set, emulator (all, without_fiducial, half), credibility, area, error",
+)
+THIRDS = Table(
+    "matilla2020/covariance_convergence.csv",
+    "data set × third × credibility",
+    "data_set, third, credibility, area",
+)
 
 _TRIES = 1000
 

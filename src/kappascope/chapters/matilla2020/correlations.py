@@ -11,16 +11,18 @@ import numpy as np
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.inference.measurements import Measurements
+from kappascope.tables import Table
 
-CORRELATION_COLUMNS = (
-    "data_set",
-    "statistic",
-    "bin_centre",
-    "parameter",
-    "pearson",
-    "standard_error",
+CORRELATIONS = Table(
+    "matilla2020/correlations.csv",
+    "data set × statistic × bin × output",
+    "data_set, statistic, bin_centre, parameter, pearson, standard_error",
 )
-LINEAR_COLUMNS = ("data_set", "sample", "network", "linear", "pearson", "standard_error")
+LINEAR_MODEL = Table(
+    "matilla2020/linear_model.csv",
+    "data set × sample × output × prediction",
+    "data_set, sample (fitted, held_out), network, linear, pearson, standard_error",
+)
 
 FOLDS = 5
 _PENALTIES = np.logspace(-2, 6, 33)  # of standardised statistics, in units of one map

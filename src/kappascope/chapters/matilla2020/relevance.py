@@ -10,38 +10,25 @@ from typing import Any
 import numpy as np
 
 from kappascope.reporting.errorbars import combined, error_of_mean, scatter
+from kappascope.tables import Table
 
 EDGES = np.linspace(-2.5, 5.0, 21)
 """Edges of the 20 bins in κ/σ (§IV B)."""
 HIGH = 3.0
 REGIONS = ("negative", "above_3_sigma")
 METHODS = ("gradient", "input_x_gradient")
-RELEVANCE_COLUMNS = (
-    "data_set",
-    "method",
-    "cosmology",
-    "omega_matter",
-    "sigma_8",
-    "bin_low",
-    "bin_high",
-    "share",
-    "share_error",
-    "per_pixel",
-    "per_pixel_error",
+RELEVANCE = Table(
+    "matilla2020/relevance.csv",
+    "data set × method × cosmology × bin",
+    """data_set, method, cosmology, omega_matter, sigma_8, bin_low, bin_high (κ over the map's
+    r.m.s.), share, share_error, per_pixel (over the map's mean), per_pixel_error""",
 )
-SHARE_COLUMNS = (
-    "data_set",
-    "method",
-    "region",
-    "share_percent",
-    "error",
-    "scatter_cosmologies",
-    "scatter_networks",
-    "uncertainty",
-    "pixel_percent",
-    "networks",
-    "cosmologies",
-    "maps",
+SHARES = Table(
+    "matilla2020/relevance_shares.csv",
+    "data set × method × region",
+    """data_set, method, region (negative, above_3_sigma), share_percent, error (over maps),
+    scatter_cosmologies, scatter_networks, uncertainty, pixel_percent, networks, cosmologies,
+    maps""",
 )
 
 

@@ -26,6 +26,7 @@ from kappascope.inference.likelihood import (
     weighted_covariance,
 )
 from kappascope.inference.measurements import Measurements
+from kappascope.tables import Table
 
 logger = logging.getLogger(__name__)
 
@@ -33,29 +34,23 @@ NETWORK = "DNN"
 COMBINED = "All"
 TABLE1_STATISTICS = ("PS", "PC", "V0", "V1", "V2", COMBINED)
 
-AREA_COLUMNS = (
-    "data_set",
-    "credibility",
-    "data_vector",
-    "area",
-    "error",
-    "area_mcmc",
-    "hull_touched",
+AREAS = Table(
+    "matilla2020/areas.csv, published_network_areas.csv",
+    "data set × credibility × data vector",
+    """data_set, credibility, data_vector (DNN, PS, PS+DNN, ...), area, error, area_mcmc,
+    hull_touched""",
 )
-TABLE1_COLUMNS = (
-    "data_set",
-    "credibility",
-    "statistic",
-    "area_change_percent",
-    "error_percent",
-    "area_without",
-    "area_with",
-    "error_without",
-    "error_with",
-    "network_seeds",
-    "sign",
+CHANGES = Table(
+    "matilla2020/table1.csv, beyond_the_paper.csv (statistics that the paper does not have)",
+    "data set × credibility × statistic",
+    """data_set, credibility (68, 95), statistic (PS, PC, V0, V1, V2, All), area_change_percent,
+    error_percent, area_without, area_with, error_without, error_with, network_seeds, sign""",
 )
-DROPPED_COLUMNS = ("data_set", "statistic", "bin", "bin_centre")
+DROPPED_BINS = Table(
+    "matilla2020/dropped_bins.csv",
+    "data set × statistic × bin that no data vector holds",
+    "data_set, statistic, bin (from 0), bin_centre",
+)
 
 _BOOTSTRAP_DEPTH = 20.0  # a resampled posterior is wider or lies beside the nominal one
 

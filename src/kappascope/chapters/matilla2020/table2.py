@@ -8,54 +8,32 @@ import numpy as np
 from kappascope.attribution.labels import label
 from kappascope.faithfulness.similarity import CORRELATIONS
 from kappascope.reporting.errorbars import error_of_mean, scatter
+from kappascope.tables import Table
 
 Rows = Sequence[Mapping[str, Any]]
 SIGNIFICANCE = 0.05
-CURVE_COLUMNS = (
-    "data_set",
-    "method",
-    "mode",
-    "stage",
-    "layer",
-    "network",
-    "realization",
-    "repeat",
-    *CORRELATIONS,
-    "ssim",
-    "output",
-    "empty",
+CURVES = Table(
+    "matilla2020/randomization.csv",
+    "data set × method × mode × stage × network × map × draw",
+    """data_set, method, mode (cascading, independent), stage (1: output layer), layer, network,
+    realization, repeat, pearson, spearman, kendall, ssim, output, empty""",
 )
-TABLE2_MAP_COLUMNS = (
-    "data_set",
-    "method",
-    "network",
-    "realization",
-    "repeat",
-    "output_trained",
-    "output_randomized",
-    "empty",
-    *(f"{name}{end}" for name in CORRELATIONS for end in ("", "_p", "_shift_p")),
-    "ssim",
-    "pearson_input",
+TABLE2_MAPS = Table(
+    "matilla2020/table2_maps.csv",
+    "data set × method × network × map × draw",
+    """data_set, method, network, realization, repeat, output_trained, output_randomized, empty,
+    pearson, pearson_p (as in the paper), pearson_shift_p (against shifted maps), spearman,
+    spearman_p, spearman_shift_p, kendall, kendall_p, kendall_shift_p, ssim, pearson_input""",
 )
-TABLE2_COLUMNS = (
-    "data_set",
-    "method",
-    "label",
-    "coefficient",
-    "mean",
-    "scatter",
-    "error",
-    "mean_positive",
-    "scatter_positive",
-    "positive",
-    "p_paper",
-    "p_shift",
-    "rejected_paper",
-    "rejected_shift",
-    "comparisons",
-    "empty",
-    "input_correlation",
+TABLE2 = Table(
+    "matilla2020/table2.csv",
+    "data set × method × coefficient",
+    """data_set, method, label, coefficient (pearson, spearman, kendall, ssim), mean, scatter (over
+    maps and draws), error (standard error of the mean, from the draws), mean_positive,
+    scatter_positive, positive (the same where the randomized network's output is positive, and
+    how many), p_paper, p_shift (medians), rejected_paper, rejected_shift (fractions below
+    0.05), comparisons (defined), empty (maps that were zero everywhere), input_correlation
+    (Pearson of the trained map with κ)""",
 )
 
 
@@ -134,7 +112,12 @@ def _error_of_draws(rows: Rows, column: str) -> float | None:
     return error_of_mean(means)
 
 
-NULL_TEST_COLUMNS = ("data_set", "method", "label", "passes_paper", "passes_shift")
+NULL_TEST = Table(
+    "matilla2020/null_test.csv",
+    "data set × method",
+    """data_set, method, label, passes_paper, passes_shift (1: no coefficient's median p-value is
+    below 0.05)""",
+)
 
 
 def null_test(rows: Rows) -> list[dict[str, Any]]:
@@ -172,15 +155,17 @@ def null_test(rows: Rows) -> list[dict[str, Any]]:
     return out
 
 
-AGREEMENT_COLUMNS = ("data_set", "method", "other", "pearson", "scatter")
+AGREEMENT = Table(
+    "matilla2020/method_agreement.csv",
+    "data set × pair of methods",
+    "data_set, method, other, pearson, scatter (between their maps of the trained networks)",
+)
 
 
-SENSITIVITY_COLUMNS = (
-    "data_set",
-    "rule",
-    "value",
-    "similarity",
-    "similarity_scatter",
-    "randomized",
-    "randomized_scatter",
+SENSITIVITY = Table(
+    "matilla2020/sensitivity.csv",
+    "data set × rule × value",
+    """data_set, rule (alpha_beta, epsilon), value (β with α = 1 + β, or ε), similarity,
+    similarity_scatter (Pearson with the default map), randomized, randomized_scatter (Pearson
+    of trained and randomized)""",
 )

@@ -16,22 +16,20 @@ from kappascope.maps.noise import add_shape_noise, shape_noise_sigma
 from kappascope.maps.smoothing import smooth
 from kappascope.sections import Spec
 from kappascope.statistics.kernels import average_over_modes, power_spectrum
+from kappascope.tables import Table
 
-MOMENT_COLUMNS = (
-    "data_set",
-    "cosmology",
-    "omega_matter",
-    "sigma_8",
-    "maps",
-    "sigma_kappa",
-    "sigma_kappa_error",
-    "sigma_expected",
-    "skewness",
-    "skewness_error",
-    "pixel_noise",
-    "smoothed_noise",
+MOMENTS = Table(
+    "matilla2020/validation_moments.csv, map_properties.csv (fiducial cosmology)",
+    "data set × cosmology",
+    """data_set, cosmology, omega_matter, sigma_8, maps, sigma_kappa, sigma_kappa_error,
+    sigma_expected, skewness, skewness_error, pixel_noise, smoothed_noise""",
 )
-POWER_COLUMNS = ("cosmology", "omega_matter", "sigma_8", "ell", "power", "power_error", "limber")
+POWER = Table(
+    "matilla2020/validation_power.csv",
+    "cosmology × bin",
+    """cosmology, omega_matter, sigma_8, ell, power, power_error (of the simulated maps' C_ℓ),
+    limber (theory)""",
+)
 
 
 def model(section: Universes, omega_matter: float, sigma_8: float) -> Cosmology:

@@ -16,6 +16,7 @@ from kappascope.attribution.ascent import NonlinearSaliency, Trajectory, blurred
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import bootstrap_error, error_of_mean, proportion_error
+from kappascope.tables import Table
 
 Model = tuple[Network, Parameters]
 
@@ -27,20 +28,36 @@ METHODS = ("nonlinear", "linear")
 RANKS = ("first", "second")
 BATCH = 16
 
-TRAJECTORY_COLUMNS = ("subject", "example", "rank", "class", "method", "level_percent", "percent")
-EXAMPLE_COLUMNS = (
-    *("subject", "example", "true_class", "rank", "class", "method", "start_percent"),
-    *("best_percent", "best_level_percent", "threshold_percent", "rises", "at_limits_percent"),
-    "overlap",
+TRAJECTORIES = Table(
+    "rosenzweig2021/trajectories.csv",
+    "example × class × method × level",
+    """subject (galaxies, digits), example, rank (first, second), class, method (nonlinear,
+    linear), level_percent (blurred), percent (probability at the level's end)""",
 )
-BLURRING_COLUMNS = (
-    *("subject", "example", "rank", "class", "method", "percent", "blurred_percent"),
-    *("change", "log_odds_change"),
+EXAMPLES = Table(
+    "rosenzweig2021/examples.csv",
+    "example × class × method",
+    """subject, example, true_class, rank, class, method, start_percent, best_percent (on the way),
+    best_level_percent (blurred share where that was), threshold_percent (first level that ends
+    above 95 %; empty: none), rises (0: never above the start), at_limits_percent (kept values
+    at the ends of the data's range), overlap (of both methods' last masks)""",
 )
-SUMMARY_COLUMNS = ("subject", "rank", "method", "statement", "value", "error", "unit", "examples")
-KAPPA_COLUMNS = (
-    *("parameter", "direction", "method", "realization", "start", "end", "best", "change"),
-    *("rises", "at_limits_percent", "overlap"),
+BLURRING = Table(
+    "rosenzweig2021/blurring.csv",
+    "example × class × method",
+    """subject, example, rank, class, method (nonlinear, linear, random), percent, blurred_percent
+    (the kept 5 % of the pixels blurred), change, log_odds_change""",
+)
+SUMMARY = Table(
+    "rosenzweig2021/summary.csv",
+    "statement × class × method",
+    "subject, rank, method, statement, value, error, unit, examples",
+)
+KAPPA = Table(
+    "rosenzweig2021/kappa.csv",
+    "map × parameter × direction × method",
+    """parameter, direction (up, down), method, realization, start, end, best, change, rises,
+    at_limits_percent, overlap""",
 )
 
 

@@ -29,6 +29,7 @@ from kappascope.networks import prediction
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 from kappascope.reporting.errorbars import errors_of_means, scatter
 from kappascope.sections import Spec
+from kappascope.tables import Table
 from kappascope.transforms import fourier
 
 BATCH = 33
@@ -36,19 +37,33 @@ GROUPS = 4
 WHOLE = np.sqrt(2.0) + 1e-6
 """Where the corners of a map's frequencies end, in Nyquist units."""
 
-ACCURACY_COLUMNS = (
-    *("parameter", "r_squared", "error", "scatter_networks", "maps", "cosmologies", "networks"),
+ACCURACY = Table(
+    "singh2020/band_accuracy.csv",
+    "parameter",
+    """parameter, r_squared (mean over networks), error (over cosmologies), scatter_networks, maps,
+    cosmologies, networks""",
 )
-CURVE_COLUMNS = (
-    *("parameter", "method", "group", "value_low", "value_high", "band", "ell"),
-    *("ell_published_axis", "score", "error", "cosmologies", "maps"),
+CURVES = Table(
+    "singh2020/band_curves.csv",
+    "parameter × method × group × band",
+    """parameter, method (cd: contextual decomposition), group (all, or 1 to 4 by the true
+    parameter), value_low, value_high (of the group), band (centre, Nyquist units), ell,
+    ell_published_axis, score (over the output), error (over cosmologies), cosmologies, maps""",
 )
-PEAK_COLUMNS = (
-    *("parameter", "method", "group", "value", "band", "ell", "error", "scatter_networks"),
-    *("ell_published_axis", "contrast", "contrast_error", "tiles_sum", "tiles_sum_scatter"),
-    *("cosmologies", "networks"),
+PEAKS = Table(
+    "singh2020/band_peaks.csv",
+    "parameter × method × group",
+    """parameter, method, group, value (mean), band, ell, error (over cosmologies and networks),
+    scatter_networks, ell_published_axis, contrast (peak over the mean of the curve, less one),
+    contrast_error, tiles_sum, tiles_sum_scatter (scores of bands that tile all frequencies,
+    added up), cosmologies, networks""",
 )
-TREND_COLUMNS = ("parameter", "method", "quantity", "slope", "error", "cosmologies", "networks")
+TRENDS = Table(
+    "singh2020/band_trends.csv",
+    "parameter × method × quantity",
+    """parameter, method, quantity (peak_ell, contrast, score_at_peak), slope (a unit of the
+    parameter), error, cosmologies, networks""",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -33,33 +33,26 @@ from kappascope.networks.digits import (
 )
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import error_of_mean
+from kappascope.tables import Table
 from kappascope.transforms.matrix import Matrix
 
 METHODS = ("cd", "input_x_gradient")
 REMOVAL, USE = "removal", "use"
-COLUMNS = (
-    "model",
-    "method",
-    "component",
-    "class",
-    "score",
-    "error",
-    "runner_up",
-    "runner_up_score",
-    "margin",
-    "margin_error",
-    "class_by_removal",
-    "class_by_use",
-    "digits",
+COMPONENTS = Table(
+    "singh2020/digits.csv",
+    "network × method × basis image",
+    """model, method, component, class, score, error, runner_up, runner_up_score, margin,
+    margin_error, class_by_removal, class_by_use, digits""",
 )
-ACCURACY_COLUMNS = ("model", "source", "accuracy_percent", "error_percent", "digits")
-AGREEMENT_COLUMNS = (
-    "first",
-    "second",
-    "agreement_percent",
-    "error_percent",
-    "chance_percent",
-    "components",
+ACCURACY = Table(
+    "singh2020/digits_accuracy.csv",
+    "network",
+    "model, source, accuracy_percent, error_percent, digits",
+)
+AGREEMENT = Table(
+    "singh2020/digits_agreement.csv",
+    "pair of ways to name a class",
+    "first, second, agreement_percent, error_percent, chance_percent, components",
 )
 
 

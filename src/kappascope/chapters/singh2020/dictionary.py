@@ -45,16 +45,17 @@ from kappascope.errors import InputError
 from kappascope.maps.dataset import SplitMaps
 from kappascope.networks import prediction
 from kappascope.sections import Spec
+from kappascope.tables import Table
 
 Array = Any
 
-COLUMNS = (
-    *("basis", "with_attribution", "reconstruction_weight", "coefficients"),
-    *("unexplained_percent", "unexplained_error"),
-    *("code_effective_number", "code_error"),
-    *("attribution_effective_number", "attribution_error"),
-    *("attribution_cancellation", "cancellation_error"),
-    *("attribution_in_rest_percent", "attribution_in_rest_error"),
+TRADE_OFF = Table(
+    "singh2020/dictionary.csv",
+    "basis × weights",
+    """basis, with_attribution, reconstruction_weight, coefficients, unexplained_percent,
+    unexplained_error, code_effective_number, code_error, attribution_effective_number,
+    attribution_error, attribution_cancellation, cancellation_error,
+    attribution_in_rest_percent, attribution_in_rest_error""",
 )
 OMEGA_MATTER = 0
 """The explained output."""

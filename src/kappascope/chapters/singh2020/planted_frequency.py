@@ -35,6 +35,7 @@ from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.description import Network
 from kappascope.networks.module import activations, forward
 from kappascope.reporting.errorbars import error_of_mean
+from kappascope.tables import Table
 from kappascope.transforms.fourier import RealFourier
 
 Array = Any
@@ -53,26 +54,18 @@ METHODS = (
 )
 """The table's four, two that the released code computed and the table left out, and contextual
 decomposition without its sign, which all others are ranked without."""
-COLUMNS = (
-    "variant",
-    "inverse",
-    "method",
-    "label",
-    "error_percent",
-    "standard_error_percent",
-    "data_sets",
-    "points",
-    "accuracy_percent",
-    "accuracy_error_percent",
+TABLE1 = Table(
+    "singh2020/table1.csv",
+    "variant × inverse × method",
+    """variant (as_released, as_told), inverse (exact, torch17), method, label, error_percent,
+    standard_error_percent, data_sets, points, accuracy_percent, accuracy_error_percent""",
 )
-DATA_SET_COLUMNS = (
-    "variant",
-    "inverse",
-    "data_set",
-    "frequency",
-    "points",
-    "accuracy_percent",
-    *(f"{method}_missed" for method in METHODS),
+_MISSED = ", ".join(f"{method}_missed" for method in METHODS)
+DATA_SETS = Table(
+    "singh2020/planted_frequency.csv",
+    "variant × inverse × data set",
+    f"""variant, inverse, data_set, frequency (index of the planted one), points (explained),
+    accuracy_percent, {_MISSED} (of how many points each method missed the frequency)""",
 )
 
 
@@ -429,7 +422,7 @@ def simulate(design: Design, inverses: Sequence[str], seed: int) -> Rows:
 
     Returns
     -------
-    A row (:data:`DATA_SET_COLUMNS`) for each inverse and data set: accuracy on its test inputs [%],
+    A row (:data:`DATA_SETS`) for each inverse and data set: accuracy on its test inputs [%],
     and how many of its explained points each method missed the frequency in.
 
     Raises
@@ -488,7 +481,7 @@ def table1(rows: Sequence[Mapping[str, Any]]) -> Rows:
 
     Returns
     -------
-    A row (:data:`COLUMNS`) for each variant, inverse and method. Errors are over data sets, because
+    A row (:data:`TABLE1`) for each variant, inverse and method. Errors are over data sets, because
     points of one network are not independent, and never smaller than those of as many independent
     points (Agresti & Coull 1998: four points more, half of them missed, so that none missed is no
     certainty). The accuracy's error is the scatter over data sets by their square root.

@@ -34,6 +34,7 @@ from kappascope.networks import architectures, classification
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import errors_of_means
+from kappascope.tables import Table
 from kappascope.transforms.fourier import RealFourier
 
 Array = Any
@@ -54,13 +55,22 @@ FAINTER: Band = (0.2, 0.6)
 LEAST_RATE_HZ = 8000
 """The generated sounds reach up to nearly half of this."""
 
-CURVE_COLUMNS = ("source", "method", "class", "name", "frequency_hz", "relevance", "error")
-SHARE_COLUMNS = (
-    *("source", "method", "class", "name", "band_low_hz", "band_high_hz"),
-    *("share_inside_percent", "error", "power_inside_percent"),
-    *("peak_hz", "peak_inside", "kept_without_band_percent", "clips"),
+CURVES = Table(
+    "singh2020/sounds_curves.csv",
+    "method × class × band",
+    "source, method, class, name, frequency_hz, relevance, error",
 )
-ACCURACY_COLUMNS = ("source", "classes", "clips", "accuracy_percent", "error", "chance_percent")
+SHARES = Table(
+    "singh2020/sounds.csv",
+    "method × class",
+    """source, method, class, name, band_low_hz, band_high_hz, share_inside_percent, error,
+    power_inside_percent, peak_hz, peak_inside, kept_without_band_percent, clips""",
+)
+ACCURACY = Table(
+    "singh2020/sounds_accuracy.csv",
+    "source",
+    "source, classes, clips, accuracy_percent, error, chance_percent",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -485,7 +495,7 @@ def _shares(
 ) -> dict[str, Any]:
     peak = scores.mean(0).argmax()
     peak_hz = (edges_hz[peak] + edges_hz[peak + 1]) / 2
-    told = dict.fromkeys(SHARE_COLUMNS[4:], "") | {"peak_hz": peak_hz, "clips": len(scores)}
+    told = dict.fromkeys(SHARES.columns[4:], "") | {"peak_hz": peak_hz, "clips": len(scores)}
     if band_hz is None:
         return told
     chosen = inside(edges_hz, band_hz)

@@ -31,6 +31,7 @@ from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import errors_of_means
+from kappascope.tables import Table
 from kappascope.transforms.matrix import Matrix
 
 FAKE_LABELS = ("pants-fire", "false", "barely-true")
@@ -39,32 +40,18 @@ TRUE_LABELS = ("mostly-true", "true")
 STATEMENTS, GENERATED = "LIAR-PLUS", "generated documents"
 METHODS = ("cd", "integrated_gradients", "input_x_gradient")
 TOP_WORDS = 10
-COLUMNS = (
-    "source",
-    "method",
-    "topic",
-    "words",
-    "attribution",
-    "error",
-    "scatter_networks",
-    "shuffled_attribution",
-    "shuffled_scatter",
-    "planted",
-    "statements",
+TOPICS = Table(
+    "singh2020/topics.csv",
+    "method × topic",
+    """source, method, topic, words, attribution, error (over statements), scatter_networks,
+    shuffled_attribution, shuffled_scatter (networks of shuffled labels), planted, statements""",
 )
-ACCURACY_COLUMNS = (
+ACCURACY = Table(
+    "singh2020/topics_accuracy.csv",
     "source",
-    "accuracy_percent",
-    "error_percent",
-    "majority_percent",
-    "logistic_regression_percent",
-    "shuffled_percent",
-    "statements",
-    "fake_statements",
-    "rightly_fake",
-    "output",
-    "topics_together",
-    "residual",
+    """source, accuracy_percent, error_percent, majority_percent, logistic_regression_percent,
+    shuffled_percent, statements, fake_statements, rightly_fake, output, topics_together,
+    residual (mean attribution of all topics, and of what they do not hold)""",
 )
 
 

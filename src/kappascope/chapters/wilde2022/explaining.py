@@ -28,6 +28,7 @@ from kappascope.stronglens.populations import (
     Drawn,
     Population,
 )
+from kappascope.tables import Table
 
 Array = Any
 Model = tuple[Network, Parameters]
@@ -39,6 +40,31 @@ BATCH = 16
 
 
 # ---- maps ----------------------------------------------------------------------------------------
+
+
+SHARES = Table(
+    "wilde2022/shares.csv",
+    "method × output × group × region",
+    """method, output (0 non-lens, 1 lens), group, region (arcs, or the galaxy's core of 0.5
+    arcsec), percent (of Σ|S|), error, area_percent, images""",
+)
+AGREEMENT = Table(
+    "wilde2022/agreement.csv",
+    "method × reference",
+    """method, reference (locator, true centre, chance), median_pixels (distance of the map's
+    maximum), error, within_percent (5 pixels), within_error, images""",
+)
+PROBES = Table(
+    "wilde2022/probes.csv",
+    "change × colour of the source",
+    """probe, colour, score_percent, drop_percent (of the lens probability), error, margin_drop (of
+    the difference of outputs), margin_error, still_called_lens_percent, images""",
+)
+DREAMS = Table(
+    "wilde2022/dreams.csv",
+    "start × class × before or after",
+    "start, class, when, output, probability_percent, images",
+)
 
 
 def relevance(name: str, model: Model, x: np.ndarray, output: int, seed: int) -> np.ndarray:
@@ -229,7 +255,11 @@ def examples(maps: Maps, images: Images, model: Model) -> dict[str, np.ndarray]:
     }
 
 
-RANDOMIZATION_COLUMNS = ("method", "spearman", "error", "empty", "maps")
+RANDOMIZATION = Table(
+    "wilde2022/randomization.csv",
+    "method",
+    "method, spearman (of |S| and the map of untrained weights), error, empty, maps",
+)
 
 
 def gallery(images: Images, camera: imaging.Camera) -> dict[str, np.ndarray]:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from kappascope.attribution.labels import label
 from kappascope.files import read_arrays, read_rows
-from kappascope.reporting.claims import published_by
 from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.published import published_by
 from kappascope.reporting.style import (
     BLACK,
     BLUE,

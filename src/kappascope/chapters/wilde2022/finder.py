@@ -18,11 +18,48 @@ from kappascope.reporting.errorbars import (
 from kappascope.stronglens.classifiers import CLASSES, targets_of
 from kappascope.stronglens.images import Images
 from kappascope.stronglens.populations import COLOURS, COMPOUND, KINDS, LENSES
+from kappascope.tables import Table
 
 Array = Any
 
 
 # ---- how well ------------------------------------------------------------------------------------
+
+
+FINDER = Table(
+    "wilde2022/finder.csv",
+    "network × measure, and the mean over networks",
+    """network, measure (precision, recall, f1, auc; a lens is what scores above one half), value,
+    error (bootstrap over images; for the mean with the spread over networks), images""",
+)
+RECALL = Table(
+    "wilde2022/recall.csv",
+    "kind × colour of the source",
+    """kind, colour (empty: all), called_lens_percent (false positives for non-lenses, recall for
+    lenses), error (binomial and over networks), images""",
+)
+ROC = Table(
+    "wilde2022/roc.csv",
+    "network × threshold",
+    "network, false_positive, true_positive",
+)
+COMPLETENESS = Table(
+    "wilde2022/completeness.csv",
+    "kind × quantity × bin",
+    """kind, quantity (einstein_radius [arcsec], source_magnitude [AB, Y band, unlensed]), low,
+    high, recall_percent, error, images""",
+)
+POSITION = Table(
+    "wilde2022/position.csv",
+    "kind × what",
+    """what, median (error of the locator's place and θ_E; `the image's middle` is what a guess of
+    the middle is off by), error (bootstrap), unit, images""",
+)
+SORTER = Table(
+    "wilde2022/sorter.csv",
+    "class × class it is taken for",
+    "class, called, percent, error, images",
+)
 
 
 def precision(called: np.ndarray, true: np.ndarray) -> float:

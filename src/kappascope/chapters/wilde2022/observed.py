@@ -30,6 +30,7 @@ from kappascope.reporting.errorbars import scatter
 from kappascope.stronglens import classifiers, imaging, populations
 from kappascope.stronglens.images import Images, Own
 from kappascope.stronglens.populations import BANDS
+from kappascope.tables import Table
 
 Model = tuple[Network, Parameters]
 
@@ -286,9 +287,12 @@ def own_systems(own: Own) -> list[System]:
     return [System(name, "as given", x, math.nan) for name, x in zip(own.names, own.x, strict=True)]
 
 
-REAL_COLUMNS = (
-    *("system", "treatment", "lens_percent", "error", "column_pixels", "row_pixels"),
-    *("einstein_radius_arcsec", "compound_percent", "own_noise"),
+REAL = Table(
+    "wilde2022/real.csv",
+    "real lens × assumption; none where there are no real images",
+    """system, treatment, lens_percent (mean over finders), error (over finders), column_pixels,
+    row_pixels (from the middle), einstein_radius_arcsec, compound_percent, own_noise (of the
+    observation over the survey's, first band)""",
 )
 
 

@@ -28,29 +28,31 @@ from kappascope.chapters.you2023.sum_of_parts import Parts, attribution, feature
 from kappascope.faithfulness import perturbation
 from kappascope.networks.evaluate import evaluate, in_batches
 from kappascope.reporting.errorbars import error_of_mean
+from kappascope.tables import Table
 
 RANDOM = "random"
 SUM_OF_PARTS = "sum_of_parts"
 SCORES = ("insertion", "deletion", "grouped_insertion", "grouped_deletion")
-ROW_COLUMNS = (
-    *("network", "method", "map", "cosmology", "parameter", "squared_error", "purity", "alignment"),
-    *SCORES,
-    "groups",
+MAPS = Table(
+    "you2023/comparison/{network}.csv",
+    "network × method × map × parameter",
+    """network, method, map, cosmology, parameter, squared_error, purity, alignment, insertion,
+    deletion, grouped_insertion, grouped_deletion, groups""",
 )
 MEASURES = ("purity", "alignment", *SCORES)
-COLUMNS = (
+BASELINES = Table(
+    "you2023/baselines.csv",
     "method",
-    "label",
-    "mse",
-    "mse_error",
-    "error_ratio",
-    *(f"{name}{end}" for name in MEASURES for end in ("", "_error")),
-    "groups",
-    "maps",
-    "networks",
+    """method, label, mse, mse_error, error_ratio, purity, purity_error, alignment,
+    alignment_error, insertion, insertion_error, deletion, deletion_error, grouped_insertion,
+    grouped_insertion_error, grouped_deletion, grouped_deletion_error, groups, maps, networks""",
 )
 
-BEST_COLUMNS = ("measure", "best", "value", "error", "sum_of_parts", "best_post_hoc", "its_value")
+BEST = Table(
+    "you2023/best.csv",
+    "measure",
+    "measure, best (method), value, error, sum_of_parts, best_post_hoc, its_value",
+)
 
 
 def attributed(

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import read_arrays, read_rows
-from kappascope.reporting.claims import published_by
 from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.published import published_by
 from kappascope.reporting.style import (
     BLUE,
     COLOURS,

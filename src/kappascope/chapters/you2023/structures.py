@@ -16,6 +16,7 @@ import numpy as np
 from kappascope import randomness
 from kappascope.chapters.you2023.sum_of_parts import Parts
 from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.tables import Table
 
 REGION = 1e-4
 STRUCTURES = ("void", "cluster")
@@ -23,45 +24,31 @@ WEIGHTINGS = ("per_group", "per_map", "released")
 """One entry a group; one a map, its groups' mean; each map's groups once for each of its groups, as
 a loop of the released notebooks has it."""
 
-GROUP_COLUMNS = (
-    "network",
-    "map",
-    "cosmology",
-    "parameter",
-    "group",
-    "score",
-    "mean_kappa",
-    "significance",
-    "area_percent",
-    "merged",
-    "bright_percent",
-    "dark_percent",
+GROUPS = Table(
+    "you2023/groups.csv",
+    "network × map × parameter × group",
+    """network, map, cosmology, parameter, group (0 is the heaviest), score (c, merged groups
+    added), mean_kappa, significance (over the map's r.m.s.), area_percent, merged (groups of
+    the same region), bright_percent (above 3 σ), dark_percent (below 0)""",
 )
-WEIGHT_COLUMNS = (
-    "structure",
-    "threshold",
-    "parameter",
-    "weighting",
-    "weight_percent",
-    "error",
-    "scatter_networks",
-    "share_percent",
-    "share_error",
-    "groups",
-    "maps_with",
-    "maps",
-    "networks",
+WEIGHTS = Table(
+    "you2023/weights.csv, weight_sweep.csv (more thresholds)",
+    "structure × threshold × parameter × weighting",
+    """structure (void, cluster), threshold [σ], parameter, weighting (per_group, per_map,
+    released), weight_percent (mean score; empty where there is no such group), error (bootstrap
+    over maps and networks), scatter_networks, share_percent (of a map's score), share_error,
+    groups, maps_with, maps, networks""",
 )
-HISTOGRAM_COLUMNS = ("structure", "parameter", "low", "high", "percent", "error", "groups")
-ORDER_COLUMNS = (
-    "structure",
-    "threshold",
-    "weighting",
-    "heavier_for",
-    "difference_percent",
-    "error",
-    "share_difference_percent",
-    "share_error",
+HISTOGRAM = Table(
+    "you2023/weight_histogram.csv",
+    "structure × parameter × bin",
+    "structure, parameter, low, high, percent, error, groups",
+)
+ORDER = Table(
+    "you2023/weight_order.csv, weight_sweep_order.csv (more thresholds)",
+    "structure × threshold × weighting",
+    """structure, threshold, weighting, heavier_for, difference_percent (Ω_m less σ8), error,
+    share_difference_percent, share_error""",
 )
 
 

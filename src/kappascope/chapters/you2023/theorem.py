@@ -30,18 +30,22 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
+from kappascope.tables import Table
+
 FUNCTIONS = ("monomial", "binomial")
 ERRORS = ("deletion", "insertion")
-GROWTH_COLUMNS = ("function", "error", "from_features", "to_features", "factor_a_feature")
-COLUMNS = (
-    "function",
-    "error",
-    "features",
-    "best_attribution",
-    "total_error",
-    "error_a_subset",
-    "linear_program",
-    "grouped_error",
+GROWTH = Table(
+    "you2023/theorem_growth.csv",
+    "function × error",
+    "function, error, from_features, to_features, factor_a_feature",
+)
+THEOREM = Table(
+    "you2023/theorem.csv",
+    "function × error × features",
+    """function (monomial, binomial), error (deletion, insertion), features, best_attribution (of
+    each feature), total_error (over all subsets), error_a_subset, linear_program (the same by
+    linear program; up to `you2023.theorem.program_features`), grouped_error (one group a
+    product)""",
 )
 
 

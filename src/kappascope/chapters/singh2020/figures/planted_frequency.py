@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from kappascope.files import read_rows
-from kappascope.reporting.claims import published_by
 from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.published import published_by
 from kappascope.reporting.style import (
     BLUE,
     COLOURS,
