@@ -25,6 +25,7 @@ include: "workflow/rules/you2023.smk"
 include: "workflow/rules/wilde2022.smk"
 include: "workflow/rules/rosenzweig2021.smk"
 include: "workflow/rules/paper.smk"
+include: "workflow/rules/own.smk"
 
 
 rule all:

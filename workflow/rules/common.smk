@@ -262,9 +262,15 @@ def real_files(**names):
 
 def everything():
     """All results of a run, the paper last."""
-    return [result("paper.pdf"), result("claims.csv"), result("config.yaml")] + (
-        [matilla("published_network_contour.pdf")] if PUBLISHED_NETWORK.exists() else []
-    )
+    return [
+        *(result("paper.pdf"), result("claims.csv"), result("config.yaml")),
+        *(
+            [matilla("published_network_contour.pdf")]
+            if PUBLISHED_NETWORK.exists()
+            else []
+        ),
+        *(result(f"own/{stem}.pdf") for stem in FIGURES.get("own", [])),
+    ]
 
 
 wildcard_constraints:

@@ -19,7 +19,8 @@ FIGURES: Registry[Draw] = Registry("figure", "kappascope.chapters.**:FIGURES")
 """``makes``: stems, with ``{data_set}`` where one is drawn for each, or data set → stem.
 
 ``published``: drawn where the published network's outputs are at hand. A figure's fingerprint takes
-its own module alone.
+its own module alone. One of a user's own file says what it is drawn from: ``reads``, files below
+results/{run}/, which come as ``inputs`` in that order.
 """
 
 

@@ -54,12 +54,12 @@ def ratio(
 
 def chapters() -> list[str]:
     """Return the chapters that have findings."""
-    return list(dict.fromkeys(name.partition(".")[0] for name in FINDINGS.names(own=True)))
+    return list(dict.fromkeys(name.partition(".")[0] for name in FINDINGS.names()))
 
 
 def modules() -> list[str]:
     """Return the modules that findings stand in, for fingerprints."""
-    return sorted({entry.module for entry in FINDINGS.entries(own=True).values()})
+    return sorted({entry.module for entry in FINDINGS.entries().values()})
 
 
 def write(folder: Path, config: Mapping[str, Any]) -> None:
@@ -72,7 +72,7 @@ def write(folder: Path, config: Mapping[str, Any]) -> None:
 
     """
     found: dict[str, list[Row]] = {}
-    for name, entry in FINDINGS.entries(own=True).items():
+    for name, entry in FINDINGS.entries().items():
         chapter = name.partition(".")[0]
         rows = found.setdefault(chapter, [])
         files = [folder / chapter / f"{table}.csv" for table in entry.info["tables"]]
