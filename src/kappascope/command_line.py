@@ -246,15 +246,15 @@ def _measured_both(
     map_: np.ndarray, mask: np.ndarray | None, settings: Settings, options: argparse.Namespace
 ) -> dict[str, Any]:
     also = [name for name in options.also.split(",") if name and name not in PAPER]
-    found = {
+    results = {
         "angle_deg": settings.pixel_arcmin * len(map_) / 60.0,
         "raw": _one(map_, mask, settings, also),
     }
     if options.smoothing_arcmin:
         smoothed, kept = _smoothed(map_, mask, settings.pixel_arcmin, options)
         name = f"smoothed_{options.smoothing_arcmin:g}arcmin_fft"
-        found[name] = _one(smoothed, kept, settings, also)
-    return found
+        results[name] = _one(smoothed, kept, settings, also)
+    return results
 
 
 def _smoothed(
@@ -315,12 +315,12 @@ def _unmeasured(mask: np.ndarray | None, pixels: int, settings: Settings) -> set
     from kappascope.statistics.kernels import observed
 
     where = observed(None if mask is None else jnp.asarray(mask), pixels, settings.periodic)
-    found = set()
+    unmeasured = set()
     if where.neighbours is not None and not where.neighbours.any():
-        found.add("peaks")
+        unmeasured.add("peaks")
     if where.stencil is not None and not where.stencil.any():
-        found |= {"v1", "v2"}
-    return found
+        unmeasured |= {"v1", "v2"}
+    return unmeasured
 
 
 _SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure, add_attribute, add_doctor)

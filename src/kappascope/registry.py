@@ -78,6 +78,7 @@ class Registry(Generic[T]):
         name, _, stars = package.rpartition(".")
         self.folder = SOURCE.joinpath(*name.split(".")[1:])
         self.pattern = "**/*.py" if stars == "**" else "*.py"
+        self._own: dict[str, Entry] | None = None  # files of the package do not change
         self._defined: dict[str, T] = {}
         self._given: dict[str, dict[str, Any]] = {}
 
@@ -104,9 +105,14 @@ class Registry(Generic[T]):
             When a user's file declares a name that is taken, or leaves out what is needed.
 
         """
-        files = declaring(self.folder, self.variable, self.pattern)
-        files += [] if own else extensions()
-        listed: dict[str, Entry] = {}
+        if self._own is None:
+            files = declaring(self.folder, self.variable, self.pattern)
+            self._own = self._listed(files, {})
+        return dict(self._own) if own else self._listed(extensions(), self._own)
+
+    def _listed(self, files: Iterable[Path], before: Mapping[str, Entry]) -> dict[str, Entry]:
+        """Return declarations of files after those before."""
+        listed = dict(before)
         for file in files:
             for entry in _declared(file, self.variable, file.stat().st_mtime_ns):
                 if entry.name in listed:
@@ -262,5 +268,5 @@ def _import(file: Path) -> None:
         spec.loader.exec_module(sys.modules[name])
     except Exception as error:
         del sys.modules[name]
-        told = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: cannot be imported ({told}); correct it") from error
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{file}: cannot be imported ({reason}); correct it") from error

@@ -40,13 +40,13 @@ class Table:
     @property
     def described(self) -> dict[str, str]:
         """Column → its unit and meaning, "" where the name says it."""
-        found = {}
+        columns = {}
         for part in _split(" ".join(self.text.split())):
             match = _COLUMN.fullmatch(part)
-            if match is None or match[1] in found:
+            if match is None or match[1] in columns:
                 raise ValueError(f"{self.files}: {part!r} declares no column, or one twice")
-            found[match[1]] = match[2].strip()
-        return found
+            columns[match[1]] = match[2].strip()
+        return columns
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
-"""A figure and a finding that one file outside the package declares."""
+"""A figure and a finding that one file outside the package declares: the one in the how-to."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,23 +8,8 @@ from checkouts import SMOKE, Checkout, jobs_run, rows_of
 
 pytestmark = pytest.mark.workflow
 
-MINE = """
-import pandas as pd
-from matplotlib.figure import Figure
-from kappascope.reporting.figures import FIGURES
-from kappascope.reporting.findings import FINDINGS, row
-
-@FINDINGS.add("matilla2020.mine", tables=["table1"])
-def largest_gain(config, table):
-    yield row("largest_gain", table.area_change_percent.min())
-
-@FIGURES.add("plot_gains", makes=("gains",), reads=("matilla2020/table1.csv",))
-def gains(inputs, spec):
-    table = pd.read_csv(inputs[0])
-    figure = Figure(figsize=(3, 2), layout="constrained")
-    figure.subplots().plot(table.area_change_percent)
-    return {"gains": figure}
-"""
+PAGE = Path(__file__).resolve().parents[2] / "docs/how-to/own-figures.md"
+MINE = re.search(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.S)[1]
 
 
 def given(file: Path) -> tuple[str, ...]:

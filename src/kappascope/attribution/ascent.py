@@ -60,10 +60,10 @@ def value_and_gradient(
         y = forward(network, parameters, x)
         if objective == "log_odds":
             others = jnp.where(jnp.arange(y.shape[1]) == output, -jnp.inf, y)
-            found = y[:, output] - jax.nn.logsumexp(others, axis=1)
+            values = y[:, output] - jax.nn.logsumexp(others, axis=1)
         else:
-            found = y[:, output] if objective == "output" else -y[:, output]
-        return found.sum(), found
+            values = y[:, output] if objective == "output" else -y[:, output]
+        return values.sum(), values
 
     with jax.default_matmul_precision("highest"):
         (_, value), gradient = jax.value_and_grad(total, has_aux=True)(x)
@@ -253,8 +253,8 @@ class NonlinearSaliency:
                     here, gradient, round(level * pixels), low, high, self.step, self.sigma
                 )
                 total = total + added
-                found, there = value_and_gradient(network, parameters, here, output, self.objective)
-                value = np.asarray(found)
+                score, there = value_and_gradient(network, parameters, here, output, self.objective)
+                value = np.asarray(score)
                 gradient = first if self.linear else there
                 better = value > best_value
                 best = np.where(better[:, None, None, None], np.asarray(here), best)

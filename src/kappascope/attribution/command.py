@@ -125,12 +125,12 @@ def _run(options: argparse.Namespace) -> None:
     )
     # Most of what can be wrong shows in the first batch: no bar stands above that message.
     rows, relevance = next(batches)
-    found = [relevance]
+    pieces = [relevance]
     with progress.bar(len(x), options.method, initial=rows.stop, unit="input") as shown:
         for rows, relevance in batches:
-            found.append(relevance)
+            pieces.append(relevance)
             shown.update(rows.stop - rows.start)
-    _write(options.output, method, np.concatenate(found, 1))
+    _write(options.output, method, np.concatenate(pieces, 1))
 
 
 def _conventions(output: Path) -> Path:
@@ -200,14 +200,14 @@ def _transformed(
             raise InputError(
                 f"--transform {options.transform}: for maps; this network reads vectors"
             )
-        found = trim.transformed(
+        relevance = trim.transformed(
             method, model, x, TRANSFORMS[options.transform](), outputs, options.seed
         )
-        return np.asarray(found)
+        return np.asarray(relevance)
     if options.bands is None and len(network.input_shape) == 1:
         transform = fourier.RealFourier(network.input_shape[0])
-        found = trim.transformed(method, model, x, transform, outputs, options.seed)
-        return np.asarray(found)
+        relevance = trim.transformed(method, model, x, transform, outputs, options.seed)
+        return np.asarray(relevance)
     return np.asarray(trim.band_relevance(method, model, x, _bands(options), outputs, options.seed))
 
 
@@ -263,8 +263,8 @@ def _listing() -> str:
         if "pattern" not in entry.info:
             conventions = find(entry.name).conventions()
             del conventions["method"]
-            told = ", ".join(f"{key}: {value}" for key, value in conventions.items())
-            lines.append(f"    [{told}]")
+            summary = ", ".join(f"{key}: {value}" for key, value in conventions.items())
+            lines.append(f"    [{summary}]")
     lines += [
         "cd",
         "    Contextual decomposition (Murdoch et al. 2018; Singh et al. 2019): the part of the "

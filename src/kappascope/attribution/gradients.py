@@ -26,8 +26,8 @@ def _noisy(x: Array, keys: Array, sample: int, level: float) -> Array:
     """Add noise of ``level`` times each input's range, from each input's own key."""
     axes = tuple(range(1, x.ndim))
     sigma = level * (x.max(axes, keepdims=True) - x.min(axes, keepdims=True))
-    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-    return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(mine)
+    subkeys = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+    return x + sigma * jax.vmap(lambda key: jax.random.normal(key, x.shape[1:], x.dtype))(subkeys)
 
 
 @METHODS.add(
@@ -99,8 +99,8 @@ class SmoothGrad:
 @jax.jit
 def _shrunk(x: Array, keys: Array, sample: int) -> Array:
     """Multiply each input by a number between 0 and 1 from its own key."""
-    mine = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
-    places = jax.vmap(lambda key: jax.random.uniform(key, (), x.dtype))(mine)
+    subkeys = jax.vmap(lambda key: jax.random.fold_in(key, sample))(keys)
+    places = jax.vmap(lambda key: jax.random.uniform(key, (), x.dtype))(subkeys)
     return x * places.reshape(-1, *[1] * (x.ndim - 1))
 
 
@@ -170,21 +170,21 @@ class GradCam:
         gradient = dataclasses.replace(GRADIENT, target=self.node)
         slopes = gradient(network, parameters, x, outputs, keys)
         values = activations(network, parameters, x)[self.node]
-        found = (slopes.mean((2, 3), keepdims=True) * values).sum(-1)
+        relevance = (slopes.mean((2, 3), keepdims=True) * values).sum(-1)
         if self.rectified:
-            found = jax.nn.relu(found)
+            relevance = jax.nn.relu(relevance)
         if not self.guided:
-            return found
+            return relevance
         for axis, size in ((2, x.shape[1]), (3, x.shape[2])):
-            nearest = np.arange(size) * found.shape[axis] // size
-            found = jnp.take(found, nearest, axis)
+            nearest = np.arange(size) * relevance.shape[axis] // size
+            relevance = jnp.take(relevance, nearest, axis)
         guided = GUIDED
-        return guided(network, parameters, x, outputs, keys) * found[..., None]
+        return guided(network, parameters, x, outputs, keys) * relevance[..., None]
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
-        told = {"node": self.node, "seed": "1", "final_relu": self.rectified}
-        return {**told, "upsampling": "nearest"} if self.guided else told
+        conventions = {"node": self.node, "seed": "1", "final_relu": self.rectified}
+        return {**conventions, "upsampling": "nearest"} if self.guided else conventions
 
 
 METHODS.add(

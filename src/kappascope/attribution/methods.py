@@ -138,7 +138,7 @@ def attribute(
 
     """
     graph, parameters = network
-    found = find(method, graph) if isinstance(method, str) else method
+    resolved = find(method, graph) if isinstance(method, str) else method
     outputs = _outputs(graph, output)
     x = jnp.asarray(x)
     x = x if jnp.issubdtype(x.dtype, jnp.floating) else x.astype(jnp.float32)
@@ -146,18 +146,18 @@ def attribute(
     check_inputs(graph, parameters, x, named)
     weights = {name: jnp.asarray(parameters[name], x.dtype) for name in graph.parameter_names}
     keys = None
-    if isinstance(found.procedure, Drawing):
-        keys = jnp.stack([randomness.key(seed, found.name, int(name)) for name in named])
-    if isinstance(found.procedure, Propagation | GradCam):
-        relevance = compiled(found.procedure, graph, weights, x, outputs)
+    if isinstance(resolved.procedure, Drawing):
+        keys = jnp.stack([randomness.key(seed, resolved.name, int(name)) for name in named])
+    if isinstance(resolved.procedure, Propagation | GradCam):
+        relevance = compiled(resolved.procedure, graph, weights, x, outputs)
     else:
-        relevance = found.procedure(graph, weights, x, outputs, keys)
+        relevance = resolved.procedure(graph, weights, x, outputs, keys)
     sound = np.isfinite(np.asarray(relevance)).all(tuple(range(2, relevance.ndim)))
     if not sound.all():
         bad = np.argwhere(~sound)[0]
         raise InputError(
-            f"{found.name}: the relevance of input {named[bad[1]]} for output {outputs[bad[0]]} is "
-            "not finite; the network's values overflow, use --x64 or scale its inputs"
+            f"{resolved.name}: the relevance of input {named[bad[1]]} for output {outputs[bad[0]]} "
+            "is not finite; the network's values overflow, use --x64 or scale its inputs"
         )
     return relevance if _several(output) else relevance[0]
 
@@ -185,9 +185,9 @@ def in_batches(
         rows = slice(start, min(start + batch, len(maps)))
         # The last batch is filled up with copies: one shape, compiled once.
         names = [min(start + i, len(maps) - 1) for i in range(batch)]
-        found = np.asarray(attribute(method, network, maps[names], output, seed, names))
+        relevance = np.asarray(attribute(method, network, maps[names], output, seed, names))
         kept = rows.stop - rows.start
-        yield rows, found[:, :kept] if _several(output) else found[:kept]
+        yield rows, relevance[:, :kept] if _several(output) else relevance[:kept]
 
 
 def _several(output: int | Sequence[int] | None) -> bool:

@@ -64,26 +64,26 @@ class Propagation:
                 network, parameters, values, seed, self.composite, self.target, baseline
             )
 
-        found = jax.vmap(one)(hot * start)
+        relevance = jax.vmap(one)(hot * start)
         # Masks can hide an overflow on the way: an output that is not finite has no map.
-        sound = jnp.isfinite(last).all(-1).reshape(-1, *[1] * (found.ndim - 2))
-        found = jnp.where(sound, found, jnp.nan)
-        return found * values[self.target] if self.times_input else found
+        sound = jnp.isfinite(last).all(-1).reshape(-1, *[1] * (relevance.ndim - 2))
+        relevance = jnp.where(sound, relevance, jnp.nan)
+        return relevance * values[self.target] if self.times_input else relevance
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
-        told = {
+        conventions = {
             "seed": {"one": "1", "output": "y_k", "positive_output": "max(y_k, 0)"}[self.seed],
-            "batch_norm": "folded" if self.fold else _told(self.composite.batch_norm),
+            "batch_norm": "folded" if self.fold else _rule_text(self.composite.batch_norm),
         }
         for kind in ("conv", "dense", "relu", "avg_pool", "global_avg_pool", "max_pool", "add"):
-            told[kind] = _told(getattr(self.composite, kind))
+            conventions[kind] = _rule_text(getattr(self.composite, kind))
         if self.composite.first is not None:
-            told["first"] = _told(self.composite.first)
-        return {**told, "times_input": self.times_input}
+            conventions["first"] = _rule_text(self.composite.first)
+        return {**conventions, "times_input": self.times_input}
 
 
-def _told(rule: rules.Rule) -> str:
+def _rule_text(rule: rules.Rule) -> str:
     return str(rule).replace("()", "")
 
 

@@ -42,12 +42,12 @@ def masked_outputs(
     (mask, output).
 
     """
-    found = []
+    results = []
     for rows, piece in in_batches(masks, BATCH):
         through = jnp.asarray(x) * jnp.asarray(piece, x.dtype)[..., None]
         outputs = np.asarray(outputs_of(network, parameters, through))
-        found.append(outputs[: rows.stop - rows.start])
-    return np.concatenate(found)
+        results.append(outputs[: rows.stop - rows.start])
+    return np.concatenate(results)
 
 
 def images_only(name: str, x: Array) -> np.ndarray:
@@ -106,13 +106,13 @@ class Lime:
         """Return (explained, batch, y, x, channel)."""
         return _by_segments("lime", self, network, parameters, x, outputs, keys)
 
-    def values(self, shown: np.ndarray, found: np.ndarray) -> np.ndarray:
+    def values(self, shown: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Return (output, segment) from subsets (sample, segment) and outputs (sample, output)."""
         share = np.sqrt(shown.mean(1))  # cosine between a subset and the whole
         weight = np.exp(-(((1 - share) / self.width) ** 2))
         total = weight.sum()
         centred = shown - weight @ shown / total
-        change = found - weight @ found / total
+        change = outputs - weight @ outputs / total
         normal = centred.T @ (weight[:, None] * centred) + self.ridge * np.eye(shown.shape[1])
         return np.linalg.solve(normal, centred.T @ (weight[:, None] * change)).T
 
@@ -124,8 +124,8 @@ class Lime:
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
-        told = {"samples": self.samples, "kernel": f"cosine, width {self.width:g}"}
-        return {**told, "ridge": self.ridge, **_features_told(self.tile)}
+        conventions = {"samples": self.samples, "kernel": f"cosine, width {self.width:g}"}
+        return {**conventions, "ridge": self.ridge, **_feature_conventions(self.tile)}
 
 
 @METHODS.add(
@@ -172,27 +172,27 @@ class KernelShap:
                     drawn[3 + 2 * place] = 1.0 - drawn[2 + 2 * place]
         return drawn
 
-    def values(self, shown: np.ndarray, found: np.ndarray) -> np.ndarray:
+    def values(self, shown: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         """Return (output, segment); they add up to f(all) - f(none) exactly."""
         count = shown.shape[1]
-        whole = found[0] - found[1]
+        whole = outputs[0] - outputs[1]
         if count == 1:
             return whole[:, None]
         # Coalitions are drawn as often as the kernel weighs them, so all count alike. The last
         # segment's value follows from the sum.
         inside = shown[2:]
         reduced = inside[:, :-1] - inside[:, -1:]
-        left = found[2:] - found[1] - inside[:, -1:] * whole
+        left = outputs[2:] - outputs[1] - inside[:, -1:] * whole
         normal = reduced.T @ reduced + 1e-9 * len(inside) * np.eye(count - 1)
         most = np.linalg.solve(normal, reduced.T @ left).T
         return np.concatenate([most, (whole - most.sum(1))[:, None]], 1)
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
-        return {"samples": self.samples, "baseline": "0", **_features_told(self.tile)}
+        return {"samples": self.samples, "baseline": "0", **_feature_conventions(self.tile)}
 
 
-def _features_told(tile: int) -> dict[str, Any]:
+def _feature_conventions(tile: int) -> dict[str, Any]:
     return {"features": f"tiles of {tile} pixels" if tile else "watershed segments"}
 
 
@@ -210,8 +210,8 @@ def _by_segments(
     for row, image in enumerate(images):
         labels = features_of(image[..., 0], method.tile)
         shown = method.subsets(labels.max() + 1, _generator(keys, row))
-        found = masked_outputs(network, parameters, image, shown[:, labels])
-        values = method.values(shown, found[:, list(outputs)].astype(float))
+        scores = masked_outputs(network, parameters, image, shown[:, labels])
+        values = method.values(shown, scores[:, list(outputs)].astype(float))
         # A pixel's value is its own over all channels.
         maps[:, row] = (_spread(values, labels) / image.shape[-1])[..., None]
     return jnp.asarray(maps)
@@ -248,8 +248,8 @@ class Rise:
         maps = np.zeros((len(outputs), *images.shape), images.dtype)
         for row, image in enumerate(images):
             masks = self.masks(image.shape[0], image.shape[1], _generator(keys, row))
-            found = masked_outputs(network, parameters, image, masks)[:, list(outputs)]
-            mean = np.tensordot(found.T.astype(float), masks, 1) / (len(masks) * self.shown)
+            scores = masked_outputs(network, parameters, image, masks)[:, list(outputs)]
+            mean = np.tensordot(scores.T.astype(float), masks, 1) / (len(masks) * self.shown)
             maps[:, row] = mean[..., None]
         return jnp.asarray(maps)
 
@@ -273,8 +273,8 @@ class Rise:
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
-        told = {"samples": self.samples, "grid": self.grid, "shown": self.shown}
-        return {**told, "normalized by": "samples × shown"}
+        conventions = {"samples": self.samples, "grid": self.grid, "shown": self.shown}
+        return {**conventions, "normalized by": "samples × shown"}
 
 
 @METHODS.add(
@@ -317,8 +317,8 @@ class Fresh:
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
-        told = {"support": "sum of |x ∂y_k/∂x| over a tile", "kept": self.kept}
-        return {**told, **_features_told(self.tile)}
+        conventions = {"support": "sum of |x ∂y_k/∂x| over a tile", "kept": self.kept}
+        return {**conventions, **_feature_conventions(self.tile)}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,9 +115,9 @@ def band_relevance(
     (output, batch, band).
 
     """
-    found = find(method, model[0]) if isinstance(method, str) else method
+    resolved = find(method, model[0]) if isinstance(method, str) else method
     x = jnp.asarray(x)
-    slopes, _ = _slopes(found, model, x, output, seed)
+    slopes, _ = _slopes(resolved, model, x, output, seed)
     axes = tuple(range(2, slopes.ndim))
     scores = [
         (filtered(x, jnp.asarray(mask)) * slopes).sum(axes)
@@ -149,11 +149,11 @@ def transformed(
     (batch, *coefficients), with the output in front if several are asked for.
 
     """
-    found = find(method, model[0]) if isinstance(method, str) else method
+    resolved = find(method, model[0]) if isinstance(method, str) else method
     x = jnp.asarray(x)
     coefficients = transform.forward(x)
     _, transpose = jax.vjp(transform.inverse, coefficients)
-    slopes, times = _slopes(found, model, x, output, seed)
+    slopes, times = _slopes(resolved, model, x, output, seed)
     one_output = output is not None and np.ndim(output) == 0
     each = slopes[None] if one_output else slopes
     back = jnp.stack([transpose(slope)[0] for slope in each])

@@ -17,14 +17,14 @@ Array = Any
 @functools.lru_cache(maxsize=64)
 def nonnegative_nodes(network: Network) -> frozenset[str]:
     """Return the nodes whose outputs cannot be negative: ReLUs, and sums and pools of them."""
-    found: set[str] = set()
+    nonnegative: set[str] = set()
     for node in network.nodes:
         kept = node["kind"] in ("avg_pool", "max_pool", "global_avg_pool", "add", "flatten")
         if node["kind"] in ("relu", "sigmoid") or (
-            kept and all(name in found for name in node["inputs"])
+            kept and all(name in nonnegative for name in node["inputs"])
         ):
-            found.add(node["name"])
-    return frozenset(found)
+            nonnegative.add(node["name"])
+    return frozenset(nonnegative)
 
 
 _AFFINE = ("flatten", "batch_norm", "avg_pool", "global_avg_pool", "add")

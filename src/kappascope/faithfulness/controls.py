@@ -168,8 +168,8 @@ def relevance_maps(
     for name in section.methods:
         method = configured(name, section, network)
         pieces = [
-            found
-            for _, found in in_batches(method, (network, parameters), patches[..., None], 0, seed)
+            piece
+            for _, piece in in_batches(method, (network, parameters), patches[..., None], 0, seed)
         ]
         out[name] = np.concatenate(pieces)[..., 0]
     return out

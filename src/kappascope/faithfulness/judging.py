@@ -64,20 +64,20 @@ def rows(
     """
     out = []
     planted = PLANTED.get(control)
-    told = dict(maps)
+    by_method = dict(maps)
     if planted is not None:
         slope = (patches > planted[0]) & (patches < planted[1])
-        told = {"true_gradient": slope.astype(float), **told}
+        by_method = {"true_gradient": slope.astype(float), **by_method}
     low, high = planted or (-np.inf, 0.0)
-    for name, found in told.items():
+    for name, relevance in by_method.items():
         row: dict[str, Any] = dict.fromkeys(KNOWN_ANSWERS.columns)
         row.update(control=control, method=name, label=label(name), r_squared=r_squared)
         row.update(range_low=low, range_high=high, maps=len(patches), networks=1)
-        row.update(_shares(patches, found, low, high))
+        row.update(_shares(patches, relevance, low, high))
         if planted is not None:
-            row.update(_enrichment(patches, found, planted, seed))
+            row.update(_enrichment(patches, relevance, planted, seed))
         if truth is not None:
-            pairs = zip(truth[name], found, strict=True)
+            pairs = zip(truth[name], relevance, strict=True)
             values = np.array([similarity.pearson(*pair) for pair in pairs])
             values = values[np.isfinite(values)]
             if len(values):
@@ -139,10 +139,10 @@ def _enrichment(
 
 
 def _margin(enrichments: np.ndarray, place: int) -> float:
-    mine, largest = enrichments[place], np.nanmax(np.delete(enrichments, place))
-    if not mine > 0:
+    enrichment, largest = enrichments[place], np.nanmax(np.delete(enrichments, place))
+    if not enrichment > 0:
         return -math.inf
-    return math.log(mine / largest) if largest > 0 else math.inf
+    return math.log(enrichment / largest) if largest > 0 else math.inf
 
 
 def over_networks(judged: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
@@ -158,12 +158,12 @@ def over_networks(judged: Sequence[Sequence[Mapping[str, Any]]]) -> list[dict[st
 
     """
     out = []
-    for mine in zip(*judged, strict=True):
-        row = {**mine[0], "networks": len(mine)}
+    for group in zip(*judged, strict=True):
+        row = {**group[0], "networks": len(group)}
         for name in MEANS:
-            values = [float(one[name]) for one in mine if one[name] is not None]
+            values = [float(one[name]) for one in group if one[name] is not None]
             row[name] = float(np.mean(values)) if values else None
-            if name in ERRORS and len(mine) > 1:
+            if name in ERRORS and len(group) > 1:
                 row[ERRORS[name]] = error_of_mean(values) if np.isfinite(values).all() else None
         if row["control"] in PLANTED:
             row["found"] = "no" if row["margin"] is None else _verdict(row)

@@ -89,7 +89,7 @@ def altered(map_: np.ndarray, inside: np.ndarray) -> np.ndarray:
     return np.concatenate([map_ * inside, map_ * ~inside])
 
 
-def curves(whole: float, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def curves(whole: float, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return insertion and deletion curve (step) from outputs (2 × step) of :func:`altered` maps.
 
     Parameters
@@ -97,7 +97,7 @@ def curves(whole: float, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     whole : output for the whole map.
 
     """
-    distance = np.abs(found - whole)
+    distance = np.abs(outputs - whole)
     half = len(distance) // 2
     return distance[:half], distance[half:]
 

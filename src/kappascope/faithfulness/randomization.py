@@ -54,14 +54,14 @@ def layers(network: Network) -> list[tuple[Mapping[str, Any], ...]]:
 
     A normalization belongs to the node it reads, or else to the last conv or dense node before it.
     """
-    found: dict[str, list[Mapping[str, Any]]] = {}
+    by_name: dict[str, list[Mapping[str, Any]]] = {}
     for node in network.nodes:
         if node["kind"] in ("conv", "dense"):
-            found[node["name"]] = [node]
-        elif node["kind"] == "batch_norm" and found:
+            by_name[node["name"]] = [node]
+        elif node["kind"] == "batch_norm" and by_name:
             source = node["inputs"][0]
-            found[source if source in found else list(found)[-1]].append(node)
-    return [tuple(nodes) for nodes in reversed(found.values())]
+            by_name[source if source in by_name else list(by_name)[-1]].append(node)
+    return [tuple(nodes) for nodes in reversed(by_name.values())]
 
 
 def chosen_layers(mode: str, stage: int) -> range:
@@ -84,10 +84,10 @@ def reinitialized(
 
     """
     out = dict(parameters)
-    found = layers(network)
+    layer_nodes = layers(network)
     for index in chosen:
         generator = randomness.generator(seed, "re-initialised weights", index, repeat)
-        for node in found[index]:
+        for node in layer_nodes[index]:
             for field, name in node["params"].items():
                 old = np.asarray(parameters[name])
                 if field == "kernel":
@@ -110,9 +110,9 @@ def with_estimated_statistics(
     chosen : indices of :func:`layers` to do this for; None for all.
 
     """
-    found = layers(network)
-    indices = range(len(found)) if chosen is None else chosen
-    names = {node["name"] for index in indices for node in found[index]}
+    layer_nodes = layers(network)
+    indices = range(len(layer_nodes)) if chosen is None else chosen
+    names = {node["name"] for index in indices for node in layer_nodes[index]}
     flags = {
         node["name"]: node["name"] in names
         for node in network.nodes
@@ -182,7 +182,7 @@ def explained(
 ) -> np.ndarray:
     """Explain an output for maps (map, y, x, channel): (map, y, x), added up over channels."""
     pieces = in_batches(method, model, maps, output, seed, batch)
-    return np.concatenate([found for _, found in pieces]).sum(-1)
+    return np.concatenate([relevance for _, relevance in pieces]).sum(-1)
 
 
 @functools.partial(jax.jit, static_argnames=("network", "output"))
@@ -246,8 +246,8 @@ def compare(
                 weights = _on_device(weights)
                 after = _outputs(network, weights, maps, output)
                 for method in methods:
-                    found = explained(method, (network, weights), maps, seed, batch, output)
-                    for number, relevance in enumerate(found):
+                    randomized = explained(method, (network, weights), maps, seed, batch, output)
+                    for number, relevance in enumerate(randomized):
                         yield Comparison(
                             method.name,
                             mode,
@@ -265,12 +265,12 @@ def compare(
 
 def curve_row(comparison: Comparison) -> dict[str, Any]:
     """Return the similarity of one comparison, a row of ``randomization.csv``."""
-    found = similarity.correlations(comparison.trained, comparison.randomized)
+    correlations = similarity.correlations(comparison.trained, comparison.randomized)
     return {
         **{key: getattr(comparison, key) for key in ("method", "mode", "stage", "layer")},
         "realization": comparison.realization,
         "repeat": comparison.repeat,
-        **{name: _cell(getattr(found, name)) for name in similarity.CORRELATIONS},
+        **{name: _cell(getattr(correlations, name)) for name in similarity.CORRELATIONS},
         "ssim": _cell(similarity.structural_similarity(comparison.trained, comparison.randomized)),
         "output": comparison.output_randomized,
         "empty": int(comparison.empty),
@@ -288,7 +288,7 @@ def table2_row(
 
     """
     one, other = comparison.trained, comparison.randomized
-    found = similarity.correlations(one, other)
+    correlations = similarity.correlations(one, other)
     generator = randomness.generator(
         seed, "circular shifts", comparison.realization, comparison.repeat
     )
@@ -302,8 +302,8 @@ def table2_row(
         "empty": int(comparison.empty),
     }
     for name in similarity.CORRELATIONS:
-        row[name] = _cell(getattr(found, name))
-        row[f"{name}_p"] = _cell(getattr(found, f"{name}_p"))
+        row[name] = _cell(getattr(correlations, name))
+        row[f"{name}_p"] = _cell(getattr(correlations, f"{name}_p"))
         row[f"{name}_shift_p"] = _cell(getattr(shifted, name))
     row["ssim"] = _cell(similarity.structural_similarity(one, other))
     row["pearson_input"] = _cell(similarity.pearson(one, kappa))

@@ -159,12 +159,12 @@ def regions(
     values = log_posterior(cells.weights)
     counts, borders = thresholds(values, credibilities)
     steps = np.array([[1, 0], [-1, 0], [0, 1], [0, -1]]) * cells.width
-    found = []
+    results = []
     for credibility, count, border in zip(credibilities, counts, borders, strict=True):
         inside = cells.centres[values >= border]
         touched = not emulator.contains((inside[:, None] + steps).reshape(-1, 2)).all()
-        found.append(Region(credibility, float(count * cells.area), float(border), touched))
-    return found
+        results.append(Region(credibility, float(count * cells.area), float(border), touched))
+    return results
 
 
 def picture(

@@ -149,15 +149,15 @@ def load(
     )
     _, realization = np.unique(measured["realization"].values[testing], return_inverse=True)
     home = np.flatnonzero(at_fiducial[testing][first])
-    told = f"(omega_matter, sigma_8) = ({point[0]:g}, {point[1]:g})"
+    text = f"(omega_matter, sigma_8) = ({point[0]:g}, {point[1]:g})"
     if home.size != 1:
         raise InputError(
-            f"{statistics}: {home.size} cosmologies of the testing split are the fiducial {told}, "
+            f"{statistics}: {home.size} cosmologies of the testing split are the fiducial {text}, "
             "one is needed; set cosmology.fiducial to a cosmology of the maps"
         )
     if covariance.size < 2:
         raise InputError(
-            f"{statistics}: {covariance.size} covariance maps at the fiducial {told}, many are "
+            f"{statistics}: {covariance.size} covariance maps at the fiducial {text}, many are "
             "needed; raise maps.covariance"
         )
 

@@ -379,10 +379,10 @@ class SplitMaps:
     def __init__(
         self, paths: Sequence[str | Path], split: str, most_bytes: int = IN_MEMORY_BYTES
     ) -> None:
-        found = [read_maps([Path(path)], columns_only=True) for path in paths]
+        map_sets = [read_maps([Path(path)], columns_only=True) for path in paths]
         everything = read_maps([Path(path) for path in paths], columns_only=True)
-        file = np.repeat(np.arange(len(found)), [len(each) for each in found])
-        row = np.concatenate([np.arange(len(each)) for each in found])
+        file = np.repeat(np.arange(len(map_sets)), [len(each) for each in map_sets])
+        row = np.concatenate([np.arange(len(each)) for each in map_sets])
         chosen = np.flatnonzero(everything.split == split)
         order = np.lexsort((everything.realization[chosen], everything.cosmology[chosen]))
         self._place = np.stack([file, row], -1)[chosen[order]]
@@ -413,7 +413,7 @@ class SplitMaps:
         out = np.empty((len(rows), self.pixels, self.pixels), np.float32)
         place = self._place[rows]
         for number in np.unique(place[:, 0]):
-            mine = np.flatnonzero(place[:, 0] == number)
-            mine = mine[np.argsort(place[mine, 1])]  # HDF5 wants ascending rows
-            out[mine] = self._files[number]["convergence"][place[mine, 1]]
+            indices = np.flatnonzero(place[:, 0] == number)
+            indices = indices[np.argsort(place[indices, 1])]  # HDF5 wants ascending rows
+            out[indices] = self._files[number]["convergence"][place[indices, 1]]
         return out

@@ -73,8 +73,8 @@ def open_map(
 
     """
     path = Path(file)
-    found = _read(path, MAP_NAMES, image)
-    array = found.array
+    stored = _read(path, MAP_NAMES, image)
+    array = stored.array
     if index is not None:
         if array.ndim != 3 or not 0 <= index < len(array):
             raise InputError(f"{path}: no map number {index} in an array of shape {array.shape}")
@@ -99,7 +99,7 @@ def open_map(
     if pixel_arcmin is not None:
         return array, pixel_arcmin
     try:
-        return array, found.scale(len(array))
+        return array, stored.scale(len(array))
     except ValueError as error:
         raise InputError(
             f"{path}: {error}; give the side of a pixel yourself (--pixel-arcmin, or a column "
@@ -351,8 +351,8 @@ def _agreed(said: list[Any]) -> float | None:
 def _positive(said: Any) -> float:
     value = np.asarray(said)
     if value.size != 1 or value.dtype.kind not in "fiu" or not 0 < value.item() < np.inf:
-        told = value.astype(str).tolist()
-        raise ValueError(f"its attribute {SCALE} is {told!r}, not one positive number")
+        text = value.astype(str).tolist()
+        raise ValueError(f"its attribute {SCALE} is {text!r}, not one positive number")
     return float(value.item())
 
 

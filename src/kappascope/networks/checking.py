@@ -192,7 +192,7 @@ def check_shapes(
     if last != (outputs,):
         raise InputError(
             f"network {name!r}: outputs is {outputs}, but the last node "
-            f"{nodes[-1]['name']!r} gives {_told(last)} for each input"
+            f"{nodes[-1]['name']!r} gives {_text(last)} for each input"
         )
 
 
@@ -206,14 +206,14 @@ def _shape(
     if kind == "add":
         if len(set(inside)) > 1:
             raise InputError(
-                f"{where}: inputs of different shapes, {' and '.join(map(_told, inside))}"
+                f"{where}: inputs of different shapes, {' and '.join(map(_text, inside))}"
             )
         return shape
     if kind in ("conv", "avg_pool", "max_pool", "global_avg_pool") and len(shape) != 3:
-        raise InputError(f"{where}: {kind} needs maps (y, x, channel), gets {_told(shape)}")
+        raise InputError(f"{where}: {kind} needs maps (y, x, channel), gets {_text(shape)}")
     if kind == "dense" and len(shape) != 1:
         raise InputError(
-            f"{where}: dense needs a vector, gets {_told(shape)}; put flatten or global_avg_pool "
+            f"{where}: dense needs a vector, gets {_text(shape)}; put flatten or global_avg_pool "
             "before it"
         )
     if kind == "flatten":
@@ -224,7 +224,7 @@ def _shape(
         if len(kernel) != axes or kernel[-2] != shape[-1]:
             form = "(height, width, in, out)" if kind == "conv" else "(in, out)"
             raise InputError(
-                f"{where}: kernel of shape {_told(kernel)}, needs {form} with {shape[-1]} in"
+                f"{where}: kernel of shape {_text(kernel)}, needs {form} with {shape[-1]} in"
             )
         _check_sizes(where, node, kernel)
         _vectors(where, {k: v for k, v in arrays.items() if k != "kernel"}, kernel[-1])
@@ -242,8 +242,8 @@ def _shape(
 
 def _check_sizes(where: str, node: Mapping[str, Any], kernel: Shape) -> None:
     """Refuse sizes that the description gives and the kernel contradicts."""
-    found = {"features": kernel[-1], "window": list(kernel[:-2])}
-    for field, size in found.items():
+    sizes = {"features": kernel[-1], "window": list(kernel[:-2])}
+    for field, size in sizes.items():
         given = list(node[field]) if field == "window" and field in node else node.get(field)
         if given is not None and given != size:
             raise InputError(f"{where}: {field} is {given}, but its kernel says {size}")
@@ -260,7 +260,7 @@ def _windows(
     ]
     if min(sides) < 1:
         raise InputError(
-            f"{where}: a window of {_told(window)} does not fit into {_told(shape[:2])} pixels"
+            f"{where}: a window of {_text(window)} does not fit into {_text(shape[:2])} pixels"
         )
     return sides[0], sides[1]
 
@@ -269,9 +269,9 @@ def _vectors(where: str, arrays: Mapping[str, np.ndarray], channels: int) -> Non
     for field, array in arrays.items():
         if array.shape != (channels,):
             raise InputError(
-                f"{where}: {field} of shape {_told(array.shape)}, needs {channels} values"
+                f"{where}: {field} of shape {_text(array.shape)}, needs {channels} values"
             )
 
 
-def _told(shape: Sequence[int]) -> str:
+def _text(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "one number"

@@ -115,9 +115,9 @@ def read_mnist(images_path: str | Path, labels_path: str | Path) -> Digits:
 
 def bundled_digits() -> Digits:
     """Return the digits that scikit-learn brings, made as large as MNIST's."""
-    found = load_digits()
-    images = resized(found.images.astype(np.float32) / 16, bilinear(8, PIXELS))
-    return Digits(images, found.target, BUNDLED)
+    digits = load_digits()
+    images = resized(digits.images.astype(np.float32) / 16, bilinear(8, PIXELS))
+    return Digits(images, digits.target, BUNDLED)
 
 
 def bilinear(pixels: int, wanted: int) -> np.ndarray:
@@ -157,19 +157,19 @@ def released_lenet(path: str | Path) -> Reader:
         When arrays are missing or of other shapes.
 
     """
-    found = read_arrays(path)
+    arrays = read_arrays(path)
     parameters: Parameters = {}
     for node, (theirs, shape) in _LENET_ARRAYS.items():
         for name, expected in ((f"{theirs}.weight", shape), (f"{theirs}.bias", shape[:1])):
-            got = found[name].shape if name in found else "nothing"
+            got = arrays[name].shape if name in arrays else "nothing"
             if got != expected:
                 raise InputError(
                     f"{path}: {name} is {got}, the released LeNet has {expected}; give its weights"
                 )
-        kernel = found[f"{theirs}.weight"]
+        kernel = arrays[f"{theirs}.weight"]
         # (out, in, y, x) → (y, x, in, out); (out, in) → (in, out).
         parameters[f"{node}.kernel"] = kernel.transpose(*range(2, kernel.ndim), 1, 0)
-        parameters[f"{node}.bias"] = found[f"{theirs}.bias"]
+        parameters[f"{node}.bias"] = arrays[f"{theirs}.bias"]
     network = lenet(LENET_PIXELS, CLASSES)
     return Reader(RELEASED, network, parameters, bilinear(PIXELS, LENET_PIXELS))
 

@@ -40,10 +40,10 @@ def evaluate(
 
     """
     x = x[..., None] if x.ndim == len(network.input_shape) else x
-    found = [
+    outputs = [
         np.asarray(outputs_of(network, parameters, np.asarray(piece, np.float32)))[
             : rows.stop - rows.start
         ]
         for rows, piece in in_batches(x, batch)
     ]
-    return np.concatenate(found)
+    return np.concatenate(outputs)

@@ -103,7 +103,7 @@ def observed(maps: MapSet, data_set: str, spec: Spec, rebin: int = 1) -> np.ndar
     noise = spec.noise
     sigma_pixels = remaining_smoothing(maps, spec.maps.smoothing_arcmin)
     seen = observer(0.0, sigma_pixels, maps.mask, rebin)
-    found = []
+    results = []
     # Transforms of all maps at once would take several times what the maps do.
     for start in range(0, max(len(maps), 1), AT_ONCE):
         piece = maps.select(slice(start, start + AT_ONCE))
@@ -112,8 +112,8 @@ def observed(maps: MapSet, data_set: str, spec: Spec, rebin: int = 1) -> np.ndar
             kappa = add_shape_noise(
                 piece, spec.seed, noise.galaxies_per_arcmin2, noise.ellipticity_rms
             )
-        found.append(np.asarray(seen(jnp.asarray(kappa), None)))
-    return np.concatenate(found)
+        results.append(np.asarray(seen(jnp.asarray(kappa), None)))
+    return np.concatenate(results)
 
 
 def predict_dataset(

@@ -39,15 +39,15 @@ def check(
     ``results`` is the folder results/{run}; nothing missing in it is an error.
     """
     tables = Tables(Path(results))
-    found = {claim.id: _measured(claim, tables, config) for claim in claims}
-    judged = {claim.id: judge(claim, found[claim.id]) for claim in claims}
+    measured = {claim.id: _measured(claim, tables, config) for claim in claims}
+    judged = {claim.id: judge(claim, measured[claim.id]) for claim in claims}
     by_id = {claim.id: claim for claim in claims}
     rows = []
     for claim in claims:
         status, reason = judged[claim.id]
         if status in ("near", "differs"):
-            reason = "; ".join([reason, *_context(claim, by_id, found, judged, config)])
-        rows.append(_row(claim, found[claim.id], status, reason))
+            reason = "; ".join([reason, *_context(claim, by_id, measured, judged, config)])
+        rows.append(_row(claim, measured[claim.id], status, reason))
     return rows
 
 
@@ -68,23 +68,23 @@ def write(path: str | Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def _context(
     claim: Claim,
     by_id: Mapping[str, Claim],
-    found: Mapping[str, Measured | str],
+    measured: Mapping[str, Measured | str],
     judged: Mapping[str, tuple[str, str]],
     config: Mapping[str, Any],
 ) -> list[str]:
     """Say how this run's set-up differs from the published one, as far as the claim names it."""
     parts = []
     for name in claim.setup:
-        other, ours = by_id[name], found[name]
+        other, ours = by_id[name], measured[name]
         if judged[name][0] != "match" and isinstance(ours, Measured):
             label = other.label or other.place
             parts.append(f"{label} {_text(ours.value)} ({other.shown or _text(other.published)})")
-    told = [f"this run (published): {', '.join(parts)}"] if parts else []
+    notes = [f"this run (published): {', '.join(parts)}"] if parts else []
     if claim.select and ".setup." in claim.id and not claim.setup:
-        told.append(
+        notes.append(
             f"set so by the {config.get('tier', 'default')} tier, its variants or overrides"
         )
-    return told + ([claim.note] if claim.note else [])
+    return notes + ([claim.note] if claim.note else [])
 
 
 def _row(claim: Claim, ours: Measured | str, status: str, reason: str) -> dict[str, Any]:

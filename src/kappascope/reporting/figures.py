@@ -26,7 +26,7 @@ results/{run}/, which come as ``inputs`` in that order.
 
 def stems(data_sets: Sequence[str], published: bool = True) -> dict[str, list[str]]:
     """Return chapter → stems of all its figures in a run with these data sets."""
-    found: dict[str, list[str]] = {}
+    by_chapter: dict[str, list[str]] = {}
     for entry in FIGURES.entries(own=True).values():
         if entry.info.get("published") and not published:
             continue
@@ -37,5 +37,5 @@ def stems(data_sets: Sequence[str], published: bool = True) -> dict[str, list[st
         else:
             filled = [stem.format(data_set=name) for stem in makes for name in data_sets]
             listed = list(dict.fromkeys(filled))
-        found.setdefault(chapter, []).extend(listed)
-    return found
+        by_chapter.setdefault(chapter, []).extend(listed)
+    return by_chapter

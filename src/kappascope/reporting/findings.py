@@ -71,14 +71,14 @@ def write(folder: Path, config: Mapping[str, Any]) -> None:
     config : the run's effective config.
 
     """
-    found: dict[str, list[Row]] = {}
+    by_chapter: dict[str, list[Row]] = {}
     for name, entry in FINDINGS.entries().items():
         chapter = name.partition(".")[0]
-        rows = found.setdefault(chapter, [])
+        rows = by_chapter.setdefault(chapter, [])
         files = [folder / chapter / f"{table}.csv" for table in entry.info["tables"]]
         if all(file.is_file() for file in files):
             rows.extend(FINDINGS[name](config, *_frames(files)))
-    for chapter, rows in found.items():
+    for chapter, rows in by_chapter.items():
         TABLE.write(folder / chapter / "findings.csv", rows)
 
 

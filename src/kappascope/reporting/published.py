@@ -58,27 +58,27 @@ def published_by(path: str | Path, table: str, column: str, *keys: str) -> dict[
     Value of the key (a tuple of several keys' values) → published number.
 
     """
-    found: dict[Any, float] = {}
+    numbers: dict[Any, float] = {}
     for claim in load_claims(path):
         select = claim.select or {}
         where = select.get("where", {})
-        ours = (select.get("table"), select.get("column")) == (table, column)
+        same_column = (select.get("table"), select.get("column")) == (table, column)
         one = all(isinstance(where.get(key), str) for key in keys)
-        if ours and one and isinstance(claim.published, int | float):
+        if same_column and one and isinstance(claim.published, int | float):
             values = tuple(where[key] for key in keys)
-            found[values if len(keys) > 1 else values[0]] = float(claim.published)
-    return found
+            numbers[values if len(keys) > 1 else values[0]] = float(claim.published)
+    return numbers
 
 
 def _with_setup(file: Path, claim: Claim, ids: Sequence[str]) -> Claim:
     """Give the set-up's claims their full ids: the paper's own, or those of the first paper."""
-    found = []
+    setup = []
     for item in claim.setup:
         own, shared = f"{claim.paper}.{item}", f"matilla2020.{item}"
         if own not in ids and shared not in ids:
             raise InputError(f"{file}: {claim.id}: setup names {item}, which is no claim")
-        found.append(own if own in ids else shared)
-    return dataclasses.replace(claim, setup=tuple(found))
+        setup.append(own if own in ids else shared)
+    return dataclasses.replace(claim, setup=tuple(setup))
 
 
 def _claim(file: Path, paper: str, group: str, entry: Mapping[str, Any]) -> Claim:
@@ -100,10 +100,10 @@ def _claim(file: Path, paper: str, group: str, entry: Mapping[str, Any]) -> Clai
     strange = sorted(set(entry.get("select") or {}) - SELECT_KEYS)
     if strange:
         raise InputError(f"{file}: {name}: select has the unknown key {strange[0]}")
-    told: dict[str, Any] = {"id": name, "paper": paper, "setup": tuple(entry.get("setup", ()))}
+    resolved: dict[str, Any] = {"id": name, "paper": paper, "setup": tuple(entry.get("setup", ()))}
     if "finding" in (entry.get("select") or {}):
-        told["select"] = _finding(paper, entry["select"])
-    return Claim(**{**entry, **told})
+        resolved["select"] = _finding(paper, entry["select"])
+    return Claim(**{**entry, **resolved})
 
 
 def _finding(paper: str, select: Mapping[str, Any]) -> dict[str, Any]:

@@ -93,11 +93,11 @@ def _selected(select: Mapping[str, Any], tables: Tables) -> Series:
         raise MissingError(f"{select['table']}: {column} is not a number in any row asked for")
     spread = pd.to_numeric(rows.get(error, pd.Series("", rows.index)), errors="coerce")
     named = select.get("smallest") or select.get("largest")
-    told = [named] if named else [k for k in ("data_set", "credibility", *where) if k in rows]
+    columns = [named] if named else [k for k in ("data_set", "credibility", *where) if k in rows]
     return Series(
         values.tolist(),
         [each if 0 < each < math.inf else None for each in spread],
-        [" ".join(row) for row in rows[told].itertuples(index=False)],
+        [" ".join(row) for row in rows[columns].itertuples(index=False)],
     )
 
 

@@ -163,7 +163,7 @@ def save_figure(
     stem = Path(path_stem)
     if stem.suffix in {".pdf", ".png"}:
         stem = stem.with_suffix("")
-    told = json.dumps(dict(provenance or {}), sort_keys=True, default=str)
+    provenance_json = json.dumps(dict(provenance or {}), sort_keys=True, default=str)
     pdf = stem.parent / f"{stem.name}.pdf"
     png = stem.parent / f"{stem.name}.png"
     with figure_style():
@@ -174,7 +174,7 @@ def save_figure(
                 metadata={
                     "Title": stem.name,
                     "Software": f"kappascope, Matplotlib {matplotlib.__version__}",
-                    "Description": told,
+                    "Description": provenance_json,
                 },
             )
         # Both have one layout, and finding it is half of the work.
@@ -188,7 +188,7 @@ def save_figure(
                     "Title": stem.name,
                     "Creator": "kappascope",
                     "Producer": f"Matplotlib {matplotlib.__version__}",
-                    "Keywords": told,
+                    "Keywords": provenance_json,
                     "CreationDate": None,
                 },
             )

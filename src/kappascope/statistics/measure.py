@@ -155,18 +155,18 @@ def measure_dataset(
     sigma_pixels = remaining_smoothing(columns, spec.maps.smoothing_arcmin)
     mask = None if columns.mask is None else jnp.asarray(columns.mask)
     # Filled in place: small arrays kept from every batch would pin the memory between them.
-    found: dict[str, np.ndarray] = {}
+    arrays: dict[str, np.ndarray] = {}
     done = 0
     for piece in _progress(paths, batch, len(columns), data_set):
         maps = _prepared(piece, data_set, spec, batch)
         values = _measured(maps, mask, names, settings, sigma_pixels)
         for name in names:
             one = np.asarray(values[name])
-            if name not in found:
-                found[name] = np.empty((len(columns), *one.shape[1:]), one.dtype)
-            found[name][done : done + len(piece)] = one[: len(piece)]
+            if name not in arrays:
+                arrays[name] = np.empty((len(columns), *one.shape[1:]), one.dtype)
+            arrays[name][done : done + len(piece)] = one[: len(piece)]
         done += len(piece)
-    measured = {name: _labelled(name, found[name], settings) for name in names}
+    measured = {name: _labelled(name, arrays[name], settings) for name in names}
     return _as_dataset(measured, columns, settings, data_set, spec)
 
 

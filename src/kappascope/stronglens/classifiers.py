@@ -56,9 +56,9 @@ def located(outputs: Array, targets: Array) -> Array:
 
     """
     lens = targets[:, 0]
-    told = classification.cross_entropy(outputs[:, :2], lens.astype(jnp.int32))
+    cross_entropy = classification.cross_entropy(outputs[:, :2], lens.astype(jnp.int32))
     error = jnp.abs(outputs[:, PLACE] - targets[:, 1:] / PLACE_SCALE).mean(1)
-    return told + PLACE_WEIGHT * (lens * error).sum() / jnp.maximum(lens.sum(), 1)
+    return cross_entropy + PLACE_WEIGHT * (lens * error).sum() / jnp.maximum(lens.sum(), 1)
 
 
 def network_for(task: str, pixels: int, bands: int, width: int) -> Network:

@@ -178,8 +178,8 @@ def save(path: str | Path, sets: Mapping[str, Images]) -> None:
 def load(path: str | Path, name: str) -> Images:
     """Read one set of what :func:`save` wrote."""
     with h5py.File(path) as handle:
-        found = {field.name: handle[name][field.name][:] for field in dataclasses.fields(Images)}
-    return Images(**{k: v.astype("U") if v.dtype.kind == "S" else v for k, v in found.items()})
+        arrays = {field.name: handle[name][field.name][:] for field in dataclasses.fields(Images)}
+    return Images(**{k: v.astype("U") if v.dtype.kind == "S" else v for k, v in arrays.items()})
 
 
 def spread(rows: np.ndarray, number: int) -> np.ndarray:
@@ -290,14 +290,14 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
         marks of missing data or nothing.
 
     """
-    found = read_arrays(path)
+    data = read_arrays(path)
     for name in ("images", "noise", "bands", "pixel_arcsec"):
-        if name not in found:
+        if name not in data:
             raise InputError(f"{path}: holds no array {name!r}; see docs/how-to/find-lenses.md")
-    images, side, wanted = found["images"], camera.pixels, list(camera.bands)
-    bands = _texts(path, "bands", found["bands"])
+    images, side, wanted = data["images"], camera.pixels, list(camera.bands)
+    bands = _texts(path, "bands", data["bands"])
     for name in ("images", "noise", "pixel_arcsec"):
-        if found[name].dtype.kind not in "fiu" or not found[name].size:
+        if data[name].dtype.kind not in "fiu" or not data[name].size:
             raise InputError(f"{path}: {name} holds no real numbers")
     if images.ndim != 4 or images.shape[1:3] != (side, side):
         raise InputError(
@@ -309,21 +309,21 @@ def read_own(path: str | Path, camera: imaging.Camera) -> Own:
             f"{path}: {images.shape[3]} bands, called {', '.join(bands)}; the networks read "
             f"{', '.join(wanted)} in this order"
         )
-    if found["pixel_arcsec"].size != 1:
+    if data["pixel_arcsec"].size != 1:
         raise InputError(
-            f"{path}: pixel_arcsec is {found['pixel_arcsec'].tolist()}; give one number, which all "
+            f"{path}: pixel_arcsec is {data['pixel_arcsec'].tolist()}; give one number, which all "
             "bands share"
         )
-    scale = float(found["pixel_arcsec"].item())
+    scale = float(data["pixel_arcsec"].item())
     if not math.isclose(scale, camera.pixel_arcsec, rel_tol=0.02):
         raise InputError(
             f"{path}: pixel_arcsec is {scale:g}, the networks read pixels of "
             f"{camera.pixel_arcsec:g} arcsec; resample the images"
         )
-    noise = np.asarray(found["noise"], float)
+    noise = np.asarray(data["noise"], float)
     if noise.shape != (len(wanted),) or not (np.isfinite(noise).all() and (noise > 0).all()):
         raise InputError(f"{path}: noise is {noise}; give one positive number for each band")
-    names = _texts(path, "names", found.get("names", np.arange(len(images))))
+    names = _texts(path, "names", data.get("names", np.arange(len(images))))
     if len(names) != len(images):
         raise InputError(f"{path}: {len(names)} names for {len(images)} images")
     _check_light(path, names, images / noise, wanted)

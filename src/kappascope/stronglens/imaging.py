@@ -113,13 +113,13 @@ class Camera:
     def _variance(self) -> np.ndarray:
         """Return the variance of an empty pixel [electrons²]: sky and read noise."""
         area = self.pixel_arcsec**2
-        found = []
+        variances = []
         for name in self.bands:
             band = SURVEY[name]
             sky = 10 ** (0.4 * (ZERO_POINT - band.sky)) * area * band.exposure
             reads = band.reads * band.read_noise**2 * area / band.detector_pixel**2
-            found.append(sky + reads)
-        return np.array(found)
+            variances.append(sky + reads)
+        return np.array(variances)
 
     def noise(self, light: np.ndarray, seed: int, purpose: str, names: Sequence[int]) -> np.ndarray:
         """Draw the noise of images (image, y, x, band), each from its own name."""
@@ -186,7 +186,7 @@ def observe(camera: Camera, scenes: Sequence[Scene], lensed: bool) -> Observed:
     spread = jnp.asarray(camera.spread())
     grid = jnp.asarray(camera.fine_grid(), jnp.float32)
     columns = tuple(camera.columns)
-    found = []
+    batches = []
     for start in range(0, len(scenes), _AT_ONCE):
         some = list(scenes[start : start + _AT_ONCE])
         kept = len(some)
@@ -194,8 +194,8 @@ def observe(camera: Camera, scenes: Sequence[Scene], lensed: bool) -> Observed:
         some += [some[-1]] * (_AT_ONCE - kept)
         joined = jax.tree.map(lambda *leaves: np.stack(leaves), *some)
         parts = _render(joined, grid, spread, columns, lensed)
-        found.append([np.asarray(part)[:kept] for part in parts])
-    return Observed(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
+        batches.append([np.asarray(part)[:kept] for part in parts])
+    return Observed(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
 
 _AT_ONCE = 16

@@ -71,8 +71,8 @@ def divide(map_: np.ndarray, settings: Settings = DEFAULT) -> np.ndarray:
 
 def _ordered(labels: np.ndarray, most: int) -> np.ndarray:
     """Give basins labels by size, the smallest beyond ``most`` to the background."""
-    found, sizes = np.unique(labels[labels > 0], return_counts=True)
-    order = found[np.argsort(-sizes, kind="stable")]
+    basins, sizes = np.unique(labels[labels > 0], return_counts=True)
+    order = basins[np.argsort(-sizes, kind="stable")]
     background = bool((labels == 0).any()) or len(order) > most
     kept = order[: most - background]
     table = np.zeros(labels.max() + 1, np.int16)

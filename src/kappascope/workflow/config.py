@@ -82,11 +82,11 @@ SELECTORS = ("tier", "variants")
 @functools.cache
 def chapter_sections() -> dict[str, type[Section]]:
     """Chapter → its section, by year: every package in ``chapters`` is one."""
-    found = {}
+    by_chapter = {}
     for module in pkgutil.iter_modules(chapters.__path__):
         name = f"{chapters.__name__}.{module.name}.config"
-        found[module.name] = importlib.import_module(name).Chapter
-    return dict(sorted(found.items(), key=lambda item: (item[0][-4:], item[0])))
+        by_chapter[module.name] = importlib.import_module(name).Chapter
+    return dict(sorted(by_chapter.items(), key=lambda item: (item[0][-4:], item[0])))
 
 
 @functools.cache

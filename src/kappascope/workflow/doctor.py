@@ -135,12 +135,12 @@ def read_lock(path: Path | None = None) -> dict[str, str]:
     file = path or configuration.ROOT / "envs" / "requirements.lock"
     if not file.is_file():
         return {}
-    found = {}
+    pinned = {}
     for line in file.read_text(encoding="utf-8").splitlines():
         match = re.match(r"([A-Za-z0-9_.-]+)==([^ ;\\]+)(?: ; ([^\\]+))?", line)
         if match and (match[3] is None or Marker(match[3].strip()).evaluate()):
-            found[match[1]] = match[2]
-    return found
+            pinned[match[1]] = match[2]
+    return pinned
 
 
 def _installed(name: str) -> str:
@@ -199,9 +199,9 @@ def tier_lines(config: Library, cores: int) -> Iterator[tuple[str, str]]:
     )
     at_once = min(cores, total.jobs) * total.megabytes
     have = psutil.virtual_memory().available / 2**20
-    told = f"at most {_size(total.megabytes)} a job, {_size(at_once)} for {cores} at once"
+    summary = f"at most {_size(total.megabytes)} a job, {_size(at_once)} for {cores} at once"
     short = total.megabytes > have
-    yield "memory", told + (": more than is free here" if short else "")
+    yield "memory", summary + (": more than is free here" if short else "")
     lacking = total.disk_megabytes > _free_megabytes()
     yield "disk", _size(total.disk_megabytes) + (": more than is free here" if lacking else "")
 

@@ -108,14 +108,14 @@ def doubt(paths: Iterable[Path]) -> None:
 
 def damaged(folders: Iterable[str | os.PathLike[str]]) -> list[Record]:
     """Return the records of results below ``folders`` whose bytes are not those written."""
-    found = []
+    changed = []
     for known in records(folders):
         if known.path.is_file() and not known.unchanged:
             if known.intact:
                 Record(known.path, known.sha256, _look(known.path)).save()
             else:
-                found.append(known)
-    return found
+                changed.append(known)
+    return changed
 
 
 def remember(folders: Iterable[str | os.PathLike[str]]) -> None:

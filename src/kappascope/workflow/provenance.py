@@ -60,16 +60,16 @@ def source_hash(*modules: str) -> str:
 def sources(*modules: str) -> list[Path]:
     """Files whose code ``modules`` run: themselves and what they import inside kappascope."""
     waiting = [_start(module) for module in modules]
-    found: set[Path] = set()
+    files: set[Path] = set()
     more = extensions()
     while waiting:
         file = waiting.pop()
-        if file not in found:
-            found.add(file)
+        if file not in files:
+            files.add(file)
             waiting += _parsed(file)[1]
             # A user's file counts where a registry that it adds to is reached.
             waiting += [each for each in more for name in _parsed(file)[2] if mentions(each, name)]
-    return sorted(found, key=lambda file: (_label(file), file))
+    return sorted(files, key=lambda file: (_label(file), file))
 
 
 def _start(module: str) -> Path:

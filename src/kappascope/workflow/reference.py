@@ -99,7 +99,7 @@ def schema_text(root: Path = ROOT) -> str:
 def declared_tables() -> dict[str, list[Table]]:
     """Folder in a run's → tables that lie there, by name."""
     source = Path(__file__).resolve().parents[1]
-    found: dict[str, dict[str, Table]] = {}
+    folders: dict[str, dict[str, Table]] = {}
     for file in sorted(source.rglob("*.py")):
         if " = Table(\n" not in file.read_text(encoding="utf-8"):
             continue
@@ -107,8 +107,8 @@ def declared_tables() -> dict[str, list[Table]]:
         for table in vars(importlib.import_module(".".join(parts))).values():
             if isinstance(table, Table):
                 folder, _, name = table.files.rpartition("/")
-                found.setdefault(folder.split("/")[0] or name, {})[table.files] = table
-    return {folder: [tables[name] for name in sorted(tables)] for folder, tables in found.items()}
+                folders.setdefault(folder.split("/")[0] or name, {})[table.files] = table
+    return {folder: [tables[name] for name in sorted(tables)] for folder, tables in folders.items()}
 
 
 def files_text(page: str) -> str:

@@ -158,30 +158,30 @@ def measured(run: Path, config: Config) -> list[dict[str, Any]]:
         When the folder holds no benchmark of a rule whose work is counted.
 
     """
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    jobs_by_rule: dict[str, list[tuple[float, float, float]]] = {}
     maps = [file for folder in map_folders(run) for file in folder.glob("*.tsv")]
     for file in [*(run / "benchmarks").glob("*.tsv"), *maps]:
         timing = file.with_suffix(".timing.json")
         if not timing.is_file():
             timing = run / "logs" / timing.name
         if timing.is_file():
-            told = json.loads(timing.read_text(encoding="utf-8"))
+            recorded = json.loads(timing.read_text(encoding="utf-8"))
             with open(file, newline="", encoding="utf-8") as handle:
                 (row,) = csv.DictReader(handle, delimiter="\t")
             if "NA" in (row["cpu_time"], row["max_rss"]):
                 continue  # ended before Snakemake looked
             cpu, memory = float(row["cpu_time"]), float(row["max_rss"])
-            wall = max(sum(told[f"{part}_seconds"] for part in _PARTS), cpu)
-            start = (told["start_up_seconds"] + told["compilation_seconds"]) * cpu / wall
-            found.setdefault(told["rule"], []).append((start, cpu, memory))
-    if not set(found) & set(counts()):
+            wall = max(sum(recorded[f"{part}_seconds"] for part in _PARTS), cpu)
+            start = (recorded["start_up_seconds"] + recorded["compilation_seconds"]) * cpu / wall
+            jobs_by_rule.setdefault(recorded["rule"], []).append((start, cpu, memory))
+    if not set(jobs_by_rule) & set(counts()):
         raise InputError(
             f"{run}: holds no benchmarks of jobs; give the folder of a run, results/NAME"
         )
     rows = []
     for (rule, unit), (seconds, megabytes) in costs.table().items():
-        if rule in found and rule in counts():
-            jobs = found[rule]
+        if rule in jobs_by_rule and rule in counts():
+            jobs = jobs_by_rule[rule]
             start, cpu, memory = (sum(each) / len(jobs) for each in zip(*jobs, strict=True))
             work = counts()[rule](config).units
             counted = [sum(n * costs.table()[rule, u][k] for u, n in work.items()) for k in (0, 1)]

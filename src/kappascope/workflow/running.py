@@ -166,22 +166,22 @@ def _signal(send: Any) -> None:
 
 def _orphans() -> Iterator[psutil.Process]:
     here = str(Path.cwd())
-    mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    own_pids = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.pid not in mine and process.environ().get(FOLDER_VARIABLE) == here:
+            if process.pid not in own_pids and process.environ().get(FOLDER_VARIABLE) == here:
                 yield process
 
 
 def _slurm_jobs() -> list[str]:
     """Numbers of this user's jobs that a run in this folder gave to Slurm."""
     listed = _quietly("squeue", "--me", "--noheader", "--format=%i|%j|%Z")
-    here, mine = str(Path.cwd()), os.environ.get("SLURM_JOB_ID")
+    here, own_job = str(Path.cwd()), os.environ.get("SLURM_JOB_ID")
     rows = (line.strip().split("|") for line in listed.splitlines() if line.count("|") == 2)
     return [
         number
         for number, name, folder in rows
-        if name.startswith(f"{JOB_NAME}_") and folder == here and number != mine
+        if name.startswith(f"{JOB_NAME}_") and folder == here and number != own_job
     ]
 
 
@@ -318,12 +318,12 @@ def note_job(log: Path, rule: str, needs_mb: int | None) -> Path:
 
 def map_folders(run: Path) -> list[Path]:
     """Return the folders of shared maps that a run's jobs read, by what the jobs left noted."""
-    found = set()
+    folders = set()
     for file in run.glob("logs/*.job.json"):
         with contextlib.suppress(OSError, ValueError, KeyError):
             files = json.loads(file.read_text(encoding="utf-8"))["input"]["files"]
-            found |= {Path(f).parent for f in files if Path(f).parent.parent.name == "maps"}
-    return sorted(found)
+            folders |= {Path(f).parent for f in files if Path(f).parent.parent.name == "maps"}
+    return sorted(folders)
 
 
 def clear_jobs() -> None:

@@ -78,7 +78,7 @@ def run(main: Main) -> None:
     snakemake = getattr(script, "snakemake", None)
     if snakemake is None:
         _as_in_a_job()
-        with _told(Path(str(script.__file__)).stem):
+        with _reporting_errors(Path(str(script.__file__)).stem):
             snakemake = _by_hand(Path(str(script.__file__)).name, sys.argv[1:])
     _run(main, snakemake, Path(str(getattr(script, "__file__", "script"))).name)
 
@@ -96,7 +96,7 @@ def _as_in_a_job() -> None:
 
 def _run(main: Main, snakemake: Any, script: str) -> None:
     log = Path(snakemake.log[0])
-    with _told(snakemake.rule):
+    with _reporting_errors(snakemake.rule):
         spec = spec_of(snakemake.params.spec)
         sys.stderr = _Tee(sys.stderr, _opened(log))
         note = running.note_job(log, snakemake.rule, snakemake.resources.get("mem_mb"))
@@ -104,7 +104,7 @@ def _run(main: Main, snakemake: Any, script: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _interrupt)
     try:
-        with _told(snakemake.rule):
+        with _reporting_errors(snakemake.rule):
             if getattr(spec, "jax", False):
                 from kappascope import runtime
 
@@ -211,7 +211,7 @@ def _by_hand(script: str, arguments: Sequence[str]) -> Any:
 
 
 @contextlib.contextmanager
-def _told(rule: str) -> Iterator[None]:
+def _reporting_errors(rule: str) -> Iterator[None]:
     """Turn what users can do something about into one line and an exit status."""
     try:
         yield

@@ -65,11 +65,11 @@ def leave_one_out(parameters: np.ndarray, values: np.ndarray) -> np.ndarray:
     (cosmology, value); NaN on the hull, where nothing can be interpolated without the node itself.
 
     """
-    found = np.full(values.shape, np.nan)
+    predicted = np.full(values.shape, np.nan)
     for index in np.setdiff1d(np.arange(len(parameters)), Emulator(parameters).hull):
         others = np.delete(np.arange(len(parameters)), index)
-        found[index] = Emulator(parameters[others]).predict(values[others], *parameters[index])
-    return found
+        predicted[index] = Emulator(parameters[others]).predict(values[others], *parameters[index])
+    return predicted
 
 
 def leave_one_out_rows(vectors: DataVectors) -> list[dict[str, Any]]:
@@ -182,11 +182,11 @@ def _check(
     for seed in vectors.seeds(NETWORK):
         columns = vectors.select(NETWORK, seed)
 
-        def of(found: Moments, columns: np.ndarray = columns) -> credible.LogPosterior:
+        def of(sample_moments: Moments, columns: np.ndarray = columns) -> credible.LogPosterior:
             return likelihood(
-                found.means[np.ix_(kept, columns)],
-                found.means[vectors.measurements.fiducial, columns],
-                found.covariance[np.ix_(columns, columns)],
+                sample_moments.means[np.ix_(kept, columns)],
+                sample_moments.means[vectors.measurements.fiducial, columns],
+                sample_moments.covariance[np.ix_(columns, columns)],
                 maps=len(vectors.covariance),
                 kind=settings.likelihood,
             )
@@ -195,7 +195,7 @@ def _check(
         cells = credible.refine(emulator, log_posterior, grid=settings.grid)
         regions = credible.regions(emulator, cells, log_posterior)
         areas.append([region.area for region in regions])
-        resampled.append([credible.areas(cells, of(found)) for found in drawn])
+        resampled.append([credible.areas(cells, of(draw)) for draw in drawn])
         peak = log_posterior(cells.weights).max()
         borders = np.round([region.threshold - peak for region in regions], 5)
         pictures.append((*credible.picture(emulator, cells, log_posterior), borders))
@@ -208,7 +208,7 @@ def _check(
     )
 
 
-def emulator_check_rows(data_set: str, found: Mapping[str, EmulatorCheck]) -> list[dict[str, Any]]:
+def emulator_check_rows(data_set: str, checks: Mapping[str, EmulatorCheck]) -> list[dict[str, Any]]:
     """Rows of ``emulator_check.csv``."""
     return [
         {
@@ -218,13 +218,13 @@ def emulator_check_rows(data_set: str, found: Mapping[str, EmulatorCheck]) -> li
             "area": check.areas[:, index].mean(),
             "error": combined_error(check.areas, check.resampled)[index],
         }
-        for name, check in found.items()
+        for name, check in checks.items()
         for index, credibility in enumerate(CREDIBILITIES)
     ]
 
 
 def emulator_check_pictures(
-    vectors: DataVectors, found: Mapping[str, EmulatorCheck]
+    vectors: DataVectors, checks: Mapping[str, EmulatorCheck]
 ) -> dict[str, np.ndarray]:
     """Arrays for Fig. 7, named as in :func:`kappascope.chapters.matilla2020.table1.pictures`.
 
@@ -236,7 +236,7 @@ def emulator_check_pictures(
         "fiducial": measurements.parameters[measurements.fiducial],
         "credibilities": np.array(CREDIBILITIES),
     }
-    for name, check in found.items():
+    for name, check in checks.items():
         parts = ("omega_matter", "sigma_8", "log_posterior", "borders")
         arrays[f"{name}/kept"] = check.kept
         for part, value in zip(parts, check.picture, strict=True):

@@ -155,13 +155,13 @@ def _in_sample(statistics: np.ndarray, outputs: np.ndarray) -> np.ndarray:
 
 def _held_out(statistics: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     number = len(outputs)
-    found = []
+    scores = []
     for fold in range(FOLDS):
         aside = np.arange(number) % FOLDS == fold
         learn, check = statistics[~aside], statistics[aside]
         coefficients = ridge(_scaled(learn, learn), outputs[~aside] - outputs[~aside].mean(axis=0))
-        found.append(pearson(outputs[aside], _scaled(check, learn) @ coefficients))
-    return average(np.stack(found))[0]
+        scores.append(pearson(outputs[aside], _scaled(check, learn) @ coefficients))
+    return average(np.stack(scores))[0]
 
 
 def _scaled(values: np.ndarray, reference: np.ndarray) -> np.ndarray:

@@ -87,7 +87,7 @@ def agreement_rows(
     maps : (map, y, x, 1) as the networks see them.
 
     """
-    found: dict[tuple[str, str], list[float]] = {}
+    coefficients: dict[tuple[str, str], list[float]] = {}
     for model in models:
         explained = {
             name: randomization.explained(
@@ -101,9 +101,9 @@ def agreement_rows(
         }
         for pair in itertools.combinations(explained, 2):
             for one, other in zip(*(explained[name] for name in pair), strict=True):
-                found.setdefault(pair, []).append(similarity.pearson(one, other))
+                coefficients.setdefault(pair, []).append(similarity.pearson(one, other))
     rows = []
-    for (method, other), values in found.items():
+    for (method, other), values in coefficients.items():
         mean, scatter = mean_and_scatter(values)
         names = {"data_set": data_set, "method": method, "other": other}
         rows.append({**names, "pearson": mean, "scatter": scatter})
@@ -135,7 +135,7 @@ def example_maps(
     methods = [randomization.configured(name, section, model[0]) for name in section.methods]
     last = len(randomization.layers(model[0]))
     stages = [("cascading", 1), ("cascading", last)]
-    found = randomization.compare(
+    comparisons = randomization.compare(
         model,
         kappa,
         methods,
@@ -148,11 +148,11 @@ def example_maps(
         maps,
     )
     panels: dict[str, list[np.ndarray]] = {method.name: [] for method in methods}
-    for comparison in found:
-        mine = panels[comparison.method]
-        if not mine:
-            mine.append(comparison.trained[patch])
-        mine.append(comparison.randomized[patch])
+    for comparison in comparisons:
+        method_panels = panels[comparison.method]
+        if not method_panels:
+            method_panels.append(comparison.trained[patch])
+        method_panels.append(comparison.randomized[patch])
     arrays = {
         "kappa": kappa[(0, *patch, 0)],
         "methods": np.array(list(panels)),
@@ -259,7 +259,9 @@ def relevance_by_convergence(
     """
     maps = SplitMaps(paths, "testing")
     cosmologies = np.unique(maps.columns.cosmology)
-    found: dict[str, list[list[dict[str, np.ndarray]]]] = {name: [] for name in relevance.METHODS}
+    by_method: dict[str, list[list[dict[str, np.ndarray]]]] = {
+        name: [] for name in relevance.METHODS
+    }
     truths = []
     with progress.bar(len(cosmologies), f"relevance {data_set}", unit="cosmology") as shown:
         for cosmology in cosmologies:
@@ -267,17 +269,17 @@ def relevance_by_convergence(
             rows = rows[: spec.saliency.relevance_maps]
             truths.append(maps.targets[rows[0]])
             seen = prediction.observed(maps.select(rows), data_set, spec)
-            by_network: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in found}
+            by_network: dict[str, list[dict[str, np.ndarray]]] = {name: [] for name in by_method}
             for model in models:
                 gradient = _gradients(model, seen)
                 for name, factor in (("gradient", 1.0), ("input_x_gradient", seen[..., None])):
                     saliency = relevance.squared(gradient * factor)
                     by_network[name].append(relevance.sorted_by_convergence(seen, saliency))
             for name, each in by_network.items():
-                found[name].append(each)
+                by_method[name].append(each)
             shown.update()
     bins, shares = [], []
-    for name, by_cosmology in found.items():
+    for name, by_cosmology in by_method.items():
         for cosmology, truth, each in zip(cosmologies, truths, by_cosmology, strict=True):
             named = {
                 "data_set": data_set,
@@ -292,7 +294,9 @@ def relevance_by_convergence(
 
 
 def _gradients(model: Model, seen: np.ndarray) -> np.ndarray:
-    pieces = [found for _, found in in_batches("gradient", model, seen[..., None], batch=BATCH)]
+    pieces = [
+        gradient for _, gradient in in_batches("gradient", model, seen[..., None], batch=BATCH)
+    ]
     return np.concatenate(pieces, 1)
 
 

@@ -18,8 +18,8 @@ def _number(value: float, error: float, digits: int) -> str:
         return "--"
     if 0.0 < error < 0.5 * 10.0**-digits:
         digits += 1  # an error rounded to zero would look like certainty
-    told = f"{value:.{digits}f}"
-    return f"${told} \\pm {error:.{digits}f}$" if math.isfinite(error) else f"${told}$"
+    text = f"{value:.{digits}f}"
+    return f"${text} \\pm {error:.{digits}f}$" if math.isfinite(error) else f"${text}$"
 
 
 def _tabular(columns: str, lines: Sequence[str]) -> str:
@@ -129,8 +129,8 @@ def table2(rows: Sequence[Mapping[str, Any]]) -> str:
                 entries += [
                     _number(_float(row.get(key)), math.nan, 3) for key in ("p_paper", "p_shift")
                 ]
-            told = "".join(_LETTERS.get(letter, letter) for letter in name)
-            lines.append(" & ".join([lead, told, *entries]) + r" \\")
+            latex_label = "".join(_LETTERS.get(letter, letter) for letter in name)
+            lines.append(" & ".join([lead, latex_label, *entries]) + r" \\")
             lead = ""
     lines.append(r"\hline")
     return _tabular("ll" + "r" * len(heads), lines)

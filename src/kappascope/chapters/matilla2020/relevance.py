@@ -61,8 +61,8 @@ def sorted_by_convergence(kappa: np.ndarray, saliency: np.ndarray) -> dict[str, 
     u = flat / np.sqrt(np.mean(flat**2, 1, keepdims=True))
     bins = len(EDGES) - 1
     share, count = np.zeros((2, len(kappa), bins))
-    for number, (place, mine) in enumerate(zip(u, weight, strict=True)):
-        share[number] = np.histogram(place, EDGES, weights=mine)[0]
+    for number, (place, map_weights) in enumerate(zip(u, weight, strict=True)):
+        share[number] = np.histogram(place, EDGES, weights=map_weights)[0]
         count[number] = np.histogram(place, EDGES)[0]
     share[total == 0] = np.nan  # a histogram of NaN is zero where no pixel lies
     per_pixel = np.where(count > 0, share / np.maximum(count, 1), np.nan) * flat.shape[1]
@@ -74,21 +74,21 @@ def sorted_by_convergence(kappa: np.ndarray, saliency: np.ndarray) -> dict[str, 
 
 
 def relevance_rows(
-    named: Mapping[str, Any], found: Mapping[str, np.ndarray]
+    named: Mapping[str, Any], measures: Mapping[str, np.ndarray]
 ) -> list[dict[str, Any]]:
     """Average the maps of one cosmology: rows of ``relevance.csv``.
 
     Parameters
     ----------
     named : data_set, method, cosmology, omega_matter, sigma_8.
-    found : from :func:`sorted_by_convergence`, networks one after another along the maps.
+    measures : from :func:`sorted_by_convergence`, networks one after another along the maps.
 
     """
     rows = []
     for k in range(len(EDGES) - 1):
         row: dict[str, Any] = {**named, "bin_low": EDGES[k], "bin_high": EDGES[k + 1]}
         for name in ("share", "per_pixel"):
-            values = found[name][:, k]
+            values = measures[name][:, k]
             values = values[np.isfinite(values)]
             row[name] = float(values.mean()) if len(values) else None
             row[f"{name}_error"] = error_of_mean(values)

@@ -132,10 +132,10 @@ class DataVectors:
             centres = self.measurements.bin_centres[name]
             gone = np.setdiff1d(np.arange(len(centres)), bins)
             if gone.size:
-                told = ", ".join(f"{centres[index]:.4g}" for index in gone)
+                positions = ", ".join(f"{centres[index]:.4g}" for index in gone)
                 logger.warning(
                     "%s: %d bins of %s hold no signal and are left out (at %s)",
-                    self.measurements.data_set, gone.size, name, told,
+                    self.measurements.data_set, gone.size, name, positions,
                 )  # fmt: skip
             rows += [
                 {
@@ -181,15 +181,15 @@ def moments(vectors: DataVectors, settings: Settings, bootstrap: int | None = No
 
 
 def posterior(
-    vectors: DataVectors, found: Moments, name: str, seed: int, kind: str = "gaussian"
+    vectors: DataVectors, sample_moments: Moments, name: str, seed: int, kind: str = "gaussian"
 ) -> Likelihood:
     """Return the posterior expected of data vector ``name`` with network ``seed``."""
     columns = vectors.select(name, seed)
-    means = found.means[:, columns]
+    means = sample_moments.means[:, columns]
     return likelihood(
         means,
         means[vectors.measurements.fiducial],
-        found.covariance[np.ix_(columns, columns)],
+        sample_moments.covariance[np.ix_(columns, columns)],
         maps=len(vectors.covariance),
         kind=kind,
     )
@@ -272,18 +272,18 @@ def constrain(
         )
         single[name, seed] = _one(emulator, cells, log_posterior, settings, order)
     resampled = _bootstrap(vectors, coarse, settings)
-    found = {}
+    constraints = {}
     for name in vectors.names:
         seeds = vectors.seeds(name)
-        found[name] = Constraint(
+        constraints[name] = Constraint(
             areas=np.stack([single[name, seed][0] for seed in seeds]),
             resampled=np.stack([resampled[name, seed] for seed in seeds], axis=1),
             mcmc=np.stack([single[name, seed][1] for seed in seeds]),
             hull_touched=np.any([single[name, seed][2] for seed in seeds], axis=0),
             picture=single[name, 0][3],
         )
-        _tell(vectors.measurements.data_set, name, found[name])
-    return found
+        _tell(vectors.measurements.data_set, name, constraints[name])
+    return constraints
 
 
 def _one(
@@ -313,14 +313,14 @@ def _one(
 def _bootstrap(
     vectors: DataVectors, coarse: Mapping[tuple[str, int], Cells], settings: Settings
 ) -> dict[tuple[str, int], np.ndarray]:
-    found: dict[tuple[str, int], list[np.ndarray]] = {pair: [] for pair in coarse}
+    areas: dict[tuple[str, int], list[np.ndarray]] = {pair: [] for pair in coarse}
     for number in range(settings.bootstrap):
         drawn = moments(vectors, settings, number)
         for (name, seed), cells in coarse.items():
             log_posterior = posterior(vectors, drawn, name, seed, settings.likelihood)
-            found[name, seed].append(credible.areas(cells, log_posterior))
+            areas[name, seed].append(credible.areas(cells, log_posterior))
     empty = np.zeros((0, len(CREDIBILITIES)))
-    return {pair: np.array(values) if values else empty for pair, values in found.items()}
+    return {pair: np.array(values) if values else empty for pair, values in areas.items()}
 
 
 def _tell(data_set: str, name: str, constraint: Constraint) -> None:
@@ -339,7 +339,7 @@ def _tell(data_set: str, name: str, constraint: Constraint) -> None:
             )  # fmt: skip
 
 
-def area_rows(data_set: str, found: Mapping[str, Constraint]) -> list[dict[str, Any]]:
+def area_rows(data_set: str, constraints: Mapping[str, Constraint]) -> list[dict[str, Any]]:
     """Rows of ``areas.csv``."""
     return [
         {
@@ -352,12 +352,12 @@ def area_rows(data_set: str, found: Mapping[str, Constraint]) -> list[dict[str, 
             "hull_touched": bool(constraint.hull_touched[index]),
         }
         for index, credibility in enumerate(CREDIBILITIES)
-        for name, constraint in found.items()
+        for name, constraint in constraints.items()
     ]
 
 
 def change_rows(
-    data_set: str, found: Mapping[str, Constraint], statistics: Sequence[str]
+    data_set: str, constraints: Mapping[str, Constraint], statistics: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Rows of ``table1.csv``: the change in area when the network's output is added.
 
@@ -368,7 +368,7 @@ def change_rows(
     rows = []
     for index, credibility in enumerate(CREDIBILITIES):
         for name in statistics:
-            without, joined = found[name], found[f"{name}+{NETWORK}"]
+            without, joined = constraints[name], constraints[f"{name}+{NETWORK}"]
             # matilla2020 §III: ΔArea = 100 (Area with DNN / Area without DNN - 1)
             each = 100.0 * (joined.areas[:, index] / without.areas[:, index] - 1.0)
             resampled = 100.0 * (
@@ -405,7 +405,7 @@ def _sign(change: float, error: float) -> str:
     return "positive_within_error" if change <= error else "positive_beyond_error"
 
 
-def pictures(vectors: DataVectors, found: Mapping[str, Constraint]) -> dict[str, np.ndarray]:
+def pictures(vectors: DataVectors, constraints: Mapping[str, Constraint]) -> dict[str, np.ndarray]:
     """Arrays for drawing contours, four a data vector.
 
     ``{data vector}/omega_matter`` (x,), ``/sigma_8`` (y,), ``/log_posterior`` (y, x) below its peak
@@ -418,7 +418,7 @@ def pictures(vectors: DataVectors, found: Mapping[str, Constraint]) -> dict[str,
         "fiducial": measurements.parameters[measurements.fiducial],
         "credibilities": np.array(CREDIBILITIES),
     }
-    for name, constraint in found.items():
+    for name, constraint in constraints.items():
         parts = ("omega_matter", "sigma_8", "log_posterior", "borders")
         for part, value in zip(parts, constraint.picture, strict=True):
             arrays[f"{name}/{part}"] = value

@@ -59,12 +59,17 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
     for data_set in dict.fromkeys(row["data_set"] for row in rows):
         inside = [row for row in rows if row["data_set"] == data_set]
         for method in dict.fromkeys(row["method"] for row in inside):
-            mine = [row for row in inside if row["method"] == method]
-            seen = _numbers(mine, "pearson_input")
+            selected = [row for row in inside if row["method"] == method]
+            seen = _numbers(selected, "pearson_input")
             for name in (*CORRELATIONS, "ssim"):
-                values = _numbers(mine, name)
-                positive = _numbers([r for r in mine if float(r["output_randomized"]) > 0], name)
-                paper, shift = _numbers(mine, f"{name}_p"), _numbers(mine, f"{name}_shift_p")
+                values = _numbers(selected, name)
+                positive = _numbers(
+                    [r for r in selected if float(r["output_randomized"]) > 0], name
+                )
+                paper, shift = (
+                    _numbers(selected, f"{name}_p"),
+                    _numbers(selected, f"{name}_shift_p"),
+                )
                 out.append(
                     {
                         "data_set": data_set,
@@ -73,7 +78,7 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
                         "coefficient": name,
                         "mean": _or_none(values.mean() if len(values) else None),
                         "scatter": _or_none(scatter(values)),
-                        "error": _error_of_draws(mine, name),
+                        "error": _error_of_draws(selected, name),
                         "mean_positive": _or_none(positive.mean() if len(positive) else None),
                         "scatter_positive": _or_none(scatter(positive)),
                         "positive": len(positive),
@@ -82,7 +87,7 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
                         "rejected_paper": _rejected(paper),
                         "rejected_shift": _rejected(shift),
                         "comparisons": len(values),
-                        "empty": sum(int(row["empty"]) for row in mine),
+                        "empty": sum(int(row["empty"]) for row in selected),
                         "input_correlation": _or_none(seen.mean() if len(seen) else None),
                     }
                 )
@@ -135,7 +140,7 @@ def null_test(rows: Rows) -> list[dict[str, Any]]:
     """
     out = []
     for data_set, method in dict.fromkeys((row["data_set"], row["method"]) for row in rows):
-        mine = [
+        selected = [
             row
             for row in rows
             if (row["data_set"], row["method"]) == (data_set, method)
@@ -147,7 +152,7 @@ def null_test(rows: Rows) -> list[dict[str, Any]]:
             "label": label(method),
         }
         for name in ("paper", "shift"):
-            medians = _numbers(mine, f"p_{name}")
+            medians = _numbers(selected, f"p_{name}")
             verdict[f"passes_{name}"] = (
                 int((medians >= SIGNIFICANCE).all()) if len(medians) else None
             )

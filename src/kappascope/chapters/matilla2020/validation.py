@@ -124,24 +124,24 @@ def validate(
         rows = np.flatnonzero(source.columns.cosmology == number)[:most_maps]
         if not len(rows):
             continue
-        mine = _Maps(source, rows)
+        maps = _Maps(source, rows)
         columns = source.columns
         omega_matter = float(columns.omega_matter[rows[0]])
         sigma_8 = float(columns.sigma_8[rows[0]])
         cosmology = model(spec.cosmology, omega_matter, sigma_8)
         named = {"cosmology": number, "omega_matter": omega_matter, "sigma_8": sigma_8}
         redshift = spec.maps.source_redshift
-        power_rows += _power_rows(mine, cosmology, named, redshift)
+        power_rows += _power_rows(maps, cosmology, named, redshift)
         clean = expected_sigma(
-            cosmology, redshift, spec.maps.smoothing_arcmin, mine.pixel * mine.pixels
+            cosmology, redshift, spec.maps.smoothing_arcmin, maps.pixel * maps.pixels
         )
         for data_set in spec.data_sets:
-            found, pictures = _moment_row(mine, data_set, clean, spec)
-            moments.append({"data_set": data_set, **named, **found})
+            row, pictures = _moment_row(maps, data_set, clean, spec)
+            moments.append({"data_set": data_set, **named, **row})
             if number == fiducial:
                 arrays[f"gallery_{data_set}"] = pictures
                 arrays[f"pdf_{data_set}"] = _density(
-                    mine, data_set, spec, found["sigma_kappa"], arrays["pdf_edges"]
+                    maps, data_set, spec, row["sigma_kappa"], arrays["pdf_edges"]
                 )
     arrays["field_arcmin"] = np.array(testing.columns.pixel_arcmin * testing.pixels)
     return moments, power_rows, arrays
@@ -182,19 +182,19 @@ def _smoothed(piece: MapSet, data_set: str, spec: Spec) -> np.ndarray:
 
 
 def _moment_row(
-    mine: _Maps, data_set: str, clean: float, spec: Spec
+    maps: _Maps, data_set: str, clean: float, spec: Spec
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Moments of smoothed maps beside what theory expects, and the first three maps."""
     noise, smoothing = spec.noise, spec.maps.smoothing_arcmin
     white = 0.0
     if data_set == "noisy":
-        white = shape_noise_sigma(mine.pixel, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
+        white = shape_noise_sigma(maps.pixel, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
     # White noise under a Gaussian of width s pixels keeps 1/(2 s √π) of its scatter.
-    soft = white / (2 * smoothing / mine.pixel * math.sqrt(math.pi))
+    soft = white / (2 * smoothing / maps.pixel * math.sqrt(math.pi))
     second: list[np.ndarray] = []
     third: list[np.ndarray] = []
     pictures: list[np.ndarray] = []
-    for piece in mine.pieces():
+    for piece in maps.pieces():
         smoothed = _smoothed(piece, data_set, spec)
         pictures.append(smoothed[: max(3 - 3 * len(pictures), 0)])
         centred = smoothed - smoothed.mean((1, 2), keepdims=True)
@@ -204,7 +204,7 @@ def _moment_row(
         np.concatenate(second), np.concatenate(third)
     )
     row = {
-        "maps": len(mine.rows),
+        "maps": len(maps.rows),
         "sigma_kappa": sigma,
         "sigma_kappa_error": sigma_error,
         "sigma_expected": math.hypot(clean, soft),
@@ -216,10 +216,10 @@ def _moment_row(
     return row, np.concatenate(pictures)
 
 
-def _density(mine: _Maps, data_set: str, spec: Spec, sigma: float, edges: np.ndarray) -> np.ndarray:
+def _density(maps: _Maps, data_set: str, spec: Spec, sigma: float, edges: np.ndarray) -> np.ndarray:
     """One-point distribution (bin) of smoothed maps in units of their r.m.s."""
     counts = np.zeros(len(edges) - 1)
-    for piece in mine.pieces():
+    for piece in maps.pieces():
         smoothed = _smoothed(piece, data_set, spec)
         scaled = (smoothed - smoothed.mean((1, 2), keepdims=True)) / sigma
         counts += np.histogram(scaled, edges)[0]
@@ -227,15 +227,15 @@ def _density(mine: _Maps, data_set: str, spec: Spec, sigma: float, edges: np.nda
 
 
 def _power_rows(
-    mine: _Maps, cosmology: Cosmology, named: Mapping[str, Any], source_redshift: float
+    maps: _Maps, cosmology: Cosmology, named: Mapping[str, Any], source_redshift: float
 ) -> list[dict[str, Any]]:
-    pixels = mine.pixels
-    fundamental = 360 * 60 / (pixels * mine.pixel)
+    pixels = maps.pixels
+    fundamental = 360 * 60 / (pixels * maps.pixel)
     edges = np.geomspace(0.9 * fundamental, 0.5 * fundamental * pixels, 19).tolist()
     measured = np.concatenate(
         [
-            np.asarray(power_spectrum(jnp.asarray(piece.convergence), mine.pixel, edges))
-            for piece in mine.pieces()
+            np.asarray(power_spectrum(jnp.asarray(piece.convergence), maps.pixel, edges))
+            for piece in maps.pieces()
         ]
     )
     power = matter_power(cosmology)
@@ -246,10 +246,10 @@ def _power_rows(
         values = limber_power(cosmology, power, nodes, source_redshift)
         return np.exp(np.interp(np.log(ell), np.log(nodes), np.log(values)))
 
-    expected = average_over_modes(limber, pixels, mine.pixel, edges)
-    ell = average_over_modes(lambda multipole: multipole, pixels, mine.pixel, edges)
+    expected = average_over_modes(limber, pixels, maps.pixel, edges)
+    ell = average_over_modes(lambda multipole: multipole, pixels, maps.pixel, edges)
     mean = measured.mean(0)
-    error = measured.std(0) / math.sqrt(len(mine.rows))
+    error = measured.std(0) / math.sqrt(len(maps.rows))
     return [
         {
             **named,

@@ -141,18 +141,18 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
                     chosen = dataclasses.replace(
                         settings, linear=method == "linear", objective="log_odds"
                     )
-                    found = _padded(chosen, subject, rows, output)
+                    trajectory = _padded(chosen, subject, rows, output)
                     here = len(rows)
-                    curves[rank, way][:, rows] = expit(found.values_by_level()[:, :here])
-                    top = np.maximum(found.values.max((0, 1)), found.start)
+                    curves[rank, way][:, rows] = expit(trajectory.values_by_level()[:, :here])
+                    top = np.maximum(trajectory.values.max((0, 1)), trajectory.start)
                     best[rank, way, rows] = expit(top[:here])
-                    where = found.best_level[:here]
-                    reached = np.where(where < 0, np.nan, found.levels[where])
+                    where = trajectory.best_level[:here]
+                    reached = np.where(where < 0, np.nan, trajectory.levels[where])
                     best_level[rank, way, rows] = reached
-                    rises[rank, way, rows] = found.rises[:here]
-                    at_limits[rank, way, rows] = found.at_limits()[:here]
-                    images[rank, way][:, rows] = found.images[:, :here]
-                    kept[rank, way][:, rows] = found.kept[:, :here]
+                    rises[rank, way, rows] = trajectory.rises[:here]
+                    at_limits[rank, way, rows] = trajectory.at_limits()[:here]
+                    images[rank, way][:, rows] = trajectory.images[:, :here]
+                    kept[rank, way][:, rows] = trajectory.kept[:, :here]
                     shown.update(here)
     return Followed(
         classes,
@@ -308,22 +308,22 @@ def summary_rows(
     rows: list[dict[str, Any]] = []
 
     def add(rank: str, method: str, statement: str, values: Any, unit: str) -> None:
-        found = np.asarray(values, float)
-        found = found[np.isfinite(found)]
+        samples = np.asarray(values, float)
+        samples = samples[np.isfinite(samples)]
         value: float | None = None
         error: float | None = None
-        if len(found) and statement == "threshold":
-            value = float(np.median(found))
+        if len(samples) and statement == "threshold":
+            value = float(np.median(samples))
             purpose = f"{subject.name}, {rank}, {method}, {statement}"
             error = bootstrap_error(
-                lambda pick: float(np.median(found[pick])), len(found), seed, purpose
+                lambda pick: float(np.median(samples[pick])), len(samples), seed, purpose
             )
-        elif len(found):
-            value = float(found.mean())
+        elif len(samples):
+            value = float(samples.mean())
             share = unit == "% of examples"
-            error = 100 * proportion_error(value / 100, len(found)) if share else None
+            error = 100 * proportion_error(value / 100, len(samples)) if share else None
             if not share:
-                error = error_of_mean(found)
+                error = error_of_mean(samples)
         rows.append(
             {
                 "subject": subject.name,
@@ -333,7 +333,7 @@ def summary_rows(
                 "value": value,
                 "error": error,
                 "unit": unit,
-                "examples": len(found),
+                "examples": len(samples),
             }
         )
 
@@ -356,9 +356,9 @@ def summary_rows(
         overlap = overlaps(followed.kept[r, 0, -1], followed.kept[r, 1, -1])
         add(rank, "both", "overlap of the last masks", overlap, "of their union")
         for method in (*METHODS, "random"):
-            mine = [b for b in blurring if (b["rank"], b["method"]) == (rank, method)]
-            change = np.array([b["change"] for b in mine])
-            odds = np.array([b["log_odds_change"] for b in mine])
+            selected = [b for b in blurring if (b["rank"], b["method"]) == (rank, method)]
+            change = np.array([b["change"] for b in selected])
+            odds = np.array([b["log_odds_change"] for b in selected])
             add(rank, method, "lowered by blurring", 100.0 * (odds < 0), "% of examples")
             add(rank, method, "change by blurring", change, "points of probability")
             add(rank, method, "change of log-odds by blurring", odds, "")
@@ -421,14 +421,14 @@ def kappa_rows(
         for output, parameter in enumerate(parameters):
             for direction, objective in (("up", "output"), ("down", "minus_output")):
                 sign = 1 if direction == "up" else -1
-                found = {
+                trajectories = {
                     method: dataclasses.replace(
                         settings, linear=method == "linear", objective=objective
                     ).trajectory(*model, maps, output, np.float32(low), np.float32(high))
                     for method in METHODS
                 }
-                overlap = overlaps(*(each.kept[-1] for each in found.values()))
-                for method, each in found.items():
+                overlap = overlaps(*(each.kept[-1] for each in trajectories.values()))
+                for method, each in trajectories.items():
                     start = sign * each.start * scale[output]
                     end = sign * each.values_by_level()[-1] * scale[output]
                     top = np.maximum(each.values.max((0, 1)), each.start)
@@ -450,9 +450,11 @@ def kappa_rows(
                         for k in range(len(maps))
                     ]
                 name = f"kappa.{parameter}.{direction}"
-                arrays[f"{name}.best"] = found["nonlinear"].best[:1]
+                arrays[f"{name}.best"] = trajectories["nonlinear"].best[:1]
                 arrays[f"{name}.values"] = (
-                    sign * scale[output] * np.stack([e.values_by_level() for e in found.values()])
+                    sign
+                    * scale[output]
+                    * np.stack([e.values_by_level() for e in trajectories.values()])
                 )
                 shown.update()
     return rows, arrays

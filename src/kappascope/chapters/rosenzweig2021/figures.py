@@ -121,15 +121,15 @@ def trajectories(subject: str, arrays: Arrays, examples: Rows, rows: Rows) -> Fi
                 axis.axis("on")
                 start = float(_named(listed, int(example), rank)["start_percent"])
                 for method, (text, colour, style) in METHODS.items():
-                    mine = [
+                    selected = [
                         row
                         for row in rows
                         if (int(row["example"]), row["rank"], row["method"])
                         == (example, rank, method)
                     ]
                     axis.plot(
-                        [float(row["level_percent"]) for row in mine],
-                        [float(row["percent"]) for row in mine],
+                        [float(row["level_percent"]) for row in selected],
+                        [float(row["percent"]) for row in selected],
                         style,
                         ms=3,
                         color=colour,
@@ -163,10 +163,11 @@ def comparison(subject: str, arrays: Arrays, examples: Rows) -> Figure:
             example, x = int(chosen[place]), arrays[f"{subject}.x"][place]
             for r, rank in enumerate(RANKS):
                 row = axes[2 * line + r]
-                told = _named(rows, example, rank)
+                example_row = _named(rows, example, rank)
                 _picture(row[0], x)
                 row[0].set_ylabel(
-                    f"{told['class']}\noverlap {float(told['overlap']):.2f}", fontsize=8
+                    f"{example_row['class']}\noverlap {float(example_row['overlap']):.2f}",
+                    fontsize=8,
                 )
                 for axis, method in zip(row[1:], ("linear", "nonlinear"), strict=True):
                     m = list(METHODS).index(method)
@@ -194,21 +195,25 @@ def selective_blurring(subject: str, arrays: Arrays, blurring: Rows) -> Figure:
             1, 3, figsize=(DOUBLE_COLUMN_INCHES, 2.9), width_ratios=(1, 1, 1.1)
         )
         for axis, rank in zip(axes[:2], RANKS, strict=True):
-            mine = [r for r in rows if (r["rank"], r["method"]) == (rank, "nonlinear")]
-            mine = [row for e in chosen for row in mine if int(row["example"]) == e]
-            place = np.arange(len(mine))
+            selected = [r for r in rows if (r["rank"], r["method"]) == (rank, "nonlinear")]
+            selected = [row for e in chosen for row in selected if int(row["example"]) == e]
+            place = np.arange(len(selected))
             axis.barh(
-                place - 0.2, [float(r["percent"]) for r in mine], 0.38, color=GREY, label="input"
+                place - 0.2,
+                [float(r["percent"]) for r in selected],
+                0.38,
+                color=GREY,
+                label="input",
             )
             axis.barh(
                 place + 0.2,
-                [float(r["blurred_percent"]) for r in mine],
+                [float(r["blurred_percent"]) for r in selected],
                 0.38,
                 color=BLUE,
                 label="blurred",
             )
-            axis.set_yticks(place, [r["class"] for r in mine], fontsize=8)
-            axis.set(xlabel=f"{rank} class [%]", ylim=(len(mine) + 0.7, -0.7))
+            axis.set_yticks(place, [r["class"] for r in selected], fontsize=8)
+            axis.set(xlabel=f"{rank} class [%]", ylim=(len(selected) + 0.7, -0.7))
             if rank == "first":
                 axis.set_xlim(0, 104)
             else:
@@ -273,8 +278,8 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
                 axis.set_yticks([])
                 axis.set_title(f"{name}, {LABELS[parameter]}", fontsize=9)
             for direction, marker in (("up", "^"), ("down", "v")):
-                found = arrays[f"kappa.{parameter}.{direction}.values"]
-                for values, (text, colour, style) in zip(found, METHODS.values(), strict=True):
+                outputs = arrays[f"kappa.{parameter}.{direction}.values"]
+                for values, (text, colour, style) in zip(outputs, METHODS.values(), strict=True):
                     row[3].errorbar(
                         levels,
                         values.mean(1),

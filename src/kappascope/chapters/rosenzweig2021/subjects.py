@@ -29,9 +29,9 @@ def galaxies(model: tuple[Network, Parameters], images: Images, number: int) -> 
     )
 
 
-def pictures(found: digits.Digits, settings: DigitNetworks, seed: int, number: int) -> Subject:
+def pictures(data: digits.Digits, settings: DigitNetworks, seed: int, number: int) -> Subject:
     """Return testing digits and the first own network, to drive classes up in."""
-    training, test = digits.divided(found, settings, seed)
+    training, test = digits.divided(data, settings, seed)
     reader = digits.own_network(training, settings, seed, 0)
     return Subject(
         "digits",

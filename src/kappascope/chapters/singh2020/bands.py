@@ -138,11 +138,11 @@ def accuracy(
         for start in range(0, len(split), 256):
             rows = np.arange(start, min(start + 256, len(split)))
             seen = prediction.observed(split.select(rows), "noiseless", spec)
-            for mine, (network, parameters) in zip(outputs, models, strict=True):
-                mine.append(evaluate(network, dict(parameters), seen, MAPS_AT_ONCE) * scale)
+            for pieces, (network, parameters) in zip(outputs, models, strict=True):
+                pieces.append(evaluate(network, dict(parameters), seen, MAPS_AT_ONCE) * scale)
             shown.update(len(rows))
     truth = split.targets
-    missed = np.stack([np.concatenate(mine) for mine in outputs]) - truth
+    missed = np.stack([np.concatenate(pieces) for pieces in outputs]) - truth
     number = split.columns.cosmology
     names = np.unique(number)
     rows_of = [np.flatnonzero(number == name) for name in names]
@@ -159,13 +159,13 @@ def accuracy(
             again.append(r_squared(np.concatenate([rows_of[k] for k in drawn])))
     if not again:
         raise InputError("singh2020.bands: R² needs testing maps of two cosmologies or more")
-    found, error = r_squared(np.arange(len(truth))), np.std(np.mean(again, 1), 0)
+    scores, error = r_squared(np.arange(len(truth))), np.std(np.mean(again, 1), 0)
     return [
         {
             "parameter": name,
-            "r_squared": found[:, k].mean(),
+            "r_squared": scores[:, k].mean(),
             "error": error[k],
-            "scatter_networks": scatter(found[:, k]),
+            "scatter_networks": scatter(scores[:, k]),
             "maps": len(truth),
             "cosmologies": len(names),
             "networks": len(models),
@@ -200,7 +200,7 @@ def curves(
     names = ("cd", *methods)
     # Both sets of bands in one go: a network is evaluated once for all of them.
     every = [*asked["scores"], *asked["tiles"]]
-    found: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    results: dict[str, list[np.ndarray]] = {name: [] for name in names}
     with progress.bar(len(maps) * len(names) * len(models), "bands", unit="map") as shown:
         for model in models:
             parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -213,8 +213,8 @@ def curves(
                     parts[name].append((values / outputs[..., None])[:, : len(piece)])
                     shown.update(len(piece))
             for name in names:
-                found[name].append(np.concatenate(parts[name], 1))
-    whole = {name: np.stack(each) for name, each in found.items()}
+                results[name].append(np.concatenate(parts[name], 1))
+    whole = {name: np.stack(each) for name, each in results.items()}
     split_at = len(asked["scores"])
     scores = {name: values[..., :split_at] for name, values in whole.items()}
     tiles = {name: values[..., split_at:].sum(-1) for name, values in whole.items()}
@@ -323,12 +323,16 @@ def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any
             tiles = _each_network(curves, curves.tiles[method][:, p]).mean(0)
             for group, chosen in _groups(truth):
                 generator = randomness.generator(seed, f"peaks {parameter} {method} {group}")
-                mine = mean[:, chosen]
-                again = np.array([_drawn(mine, generator).mean((0, 1)) for _ in range(draws)])
-                curve = mine.mean((0, 1))
+                group_curves = mean[:, chosen]
+                again = np.array(
+                    [_drawn(group_curves, generator).mean((0, 1)) for _ in range(draws)]
+                )
+                curve = group_curves.mean((0, 1))
                 band = peak(curves.bands, curve)
-                spread = scatter(np.array([peak(curves.bands, one) for one in mine.mean(1)]))
-                many = mine.shape[0] * mine.shape[1] > 1
+                spread = scatter(
+                    np.array([peak(curves.bands, one) for one in group_curves.mean(1)])
+                )
+                many = group_curves.shape[0] * group_curves.shape[1] > 1
                 error = np.std([peak(curves.bands, one) for one in again])
                 rows.append(
                     {
@@ -354,7 +358,7 @@ def peak_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, Any
 
 def _each_network(curves: Curves, values: np.ndarray) -> np.ndarray:
     """Average over the maps of each cosmology: (network, map, ...) → (network, cosmology, ...)."""
-    return np.stack([by_cosmology(curves, mine)[0] for mine in values])
+    return np.stack([by_cosmology(curves, network_values)[0] for network_values in values])
 
 
 def _drawn(values: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -382,7 +386,9 @@ def trend_rows(curves: Curves, seed: int, draws: int = 200) -> list[dict[str, An
         for method, scores in curves.scores.items():
             mean = _each_network(curves, scores[:, p])
             for name, measure in quantities.items():
-                values = np.array([[measure(curve) for curve in mine] for mine in mean])
+                values = np.array(
+                    [[measure(curve) for curve in network_curves] for network_curves in mean]
+                )
                 generator = randomness.generator(seed, f"trend {parameter} {method} {name}")
                 again = []
                 for _ in range(draws):

@@ -183,19 +183,19 @@ def component_rows(
 
     """
     rows = []
-    for component, found in enumerate(scores.swapaxes(0, 1).astype(np.float64)):
-        second, first = np.argsort(found.mean(0), kind="stable")[-2:]
-        margin = found[:, first] - found[:, second]
+    for component, class_scores in enumerate(scores.swapaxes(0, 1).astype(np.float64)):
+        second, first = np.argsort(class_scores.mean(0), kind="stable")[-2:]
+        margin = class_scores[:, first] - class_scores[:, second]
         rows.append(
             {
                 "model": reader.name,
                 "method": method,
                 "component": component,
                 "class": int(first),
-                "score": found[:, first].mean(),
-                "error": error_of_mean(found[:, first]),
+                "score": class_scores[:, first].mean(),
+                "error": error_of_mean(class_scores[:, first]),
                 "runner_up": int(second),
-                "runner_up_score": found[:, second].mean(),
+                "runner_up_score": class_scores[:, second].mean(),
                 "margin": margin.mean(),
                 "margin_error": error_of_mean(margin),
                 "class_by_removal": int(removed[component]),
@@ -217,10 +217,10 @@ def agreement_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         names.setdefault(row["model"], {}).setdefault(row["method"], [])  # type: ignore[arg-type]
     for model, methods in names.items():
-        mine = [row for row in rows if row["model"] == model]
+        model_rows = [row for row in rows if row["model"] == model]
         for method in methods:
-            methods[method] = np.array([r["class"] for r in mine if r["method"] == method])
-        cd = [row for row in mine if row["method"] == "cd"]
+            methods[method] = np.array([r["class"] for r in model_rows if r["method"] == method])
+        cd = [row for row in model_rows if row["method"] == "cd"]
         methods[REMOVAL] = np.array([row["class_by_removal"] for row in cd])
         methods[USE] = np.array([row["class_by_use"] for row in cd])
     out = []

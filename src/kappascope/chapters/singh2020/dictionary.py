@@ -119,9 +119,9 @@ def path_slopes(model: Model, maps: np.ndarray, nodes: int) -> np.ndarray:
     out = np.empty(maps.shape, np.float32)
     with progress.bar(len(maps), "gradients for dictionaries", unit="map") as shown:
         batches = in_batches(method, model, maps[..., None], OMEGA_MATTER, batch=_BATCH)
-        for rows, found in batches:
-            out[rows] = found[..., 0]
-            shown.update(len(found))
+        for rows, gradients in batches:
+            out[rows] = gradients[..., 0]
+            shown.update(len(gradients))
     return out
 
 
@@ -258,8 +258,8 @@ def learn(
             )
         candidates.append(_learned(tiles, count, pairs, order, section, seed))
     objectives = [
-        [float(_loss(atoms, *flat, pair)) for atoms, pair in zip(found, pairs, strict=True)]
-        for found in candidates
+        [float(_loss(atoms, *flat, pair)) for atoms, pair in zip(dictionaries, pairs, strict=True)]
+        for dictionaries in candidates
     ]
     return [candidates[best][place] for place, best in enumerate(np.argmin(objectives, 0))]
 
@@ -295,12 +295,12 @@ def _learned(
         part.reshape(-1, part.shape[-1]) @ space.T for part in (tiles.values, tiles.slopes)
     )
     settings = (float(section.learning_rate), int(section.steps))
-    found = np.asarray(_fitted(start(count, seed), x, slopes, weights, order, settings))
-    if not np.isfinite(found).all():
+    atoms = np.asarray(_fitted(start(count, seed), x, slopes, weights, order, settings))
+    if not np.isfinite(atoms).all():
         raise InputError(
             "singh2020.dictionary.learning_rate: a fit is not finite; choose a lower one"
         )
-    return found @ space
+    return atoms @ space
 
 
 # ---- yardsticks ----------------------------------------------------------------------------------
@@ -317,15 +317,15 @@ def fixed_bases(tiles: Tiles) -> dict[str, np.ndarray]:
     waves = scipy.fft.idctn(
         np.eye(pixels).reshape(pixels, tiles.side, tiles.side), axes=(1, 2), norm="ortho"
     )
-    found = {
+    bases = {
         "pca": np.linalg.eigh(x.T @ x)[1].T,
         "dct": waves.reshape(pixels, pixels),
         "pixels": np.eye(pixels),
     }
-    for name, atoms in found.items():
+    for name, atoms in bases.items():
         variance = np.square(x @ atoms.T).mean(0)
-        found[name] = atoms[np.argsort(-variance, kind="stable")].astype(np.float32)
-    return found
+        bases[name] = atoms[np.argsort(-variance, kind="stable")].astype(np.float32)
+    return bases
 
 
 # ---- judging -------------------------------------------------------------------------------------
@@ -375,11 +375,11 @@ def judge(atoms: np.ndarray, tiles: Tiles, seed: int, draws: int) -> dict[str, f
     }
     generator = randomness.generator(seed, "bootstrap of maps for dictionaries")
     drawn = generator.integers(0, len(codes), (draws, len(codes)))
-    told: dict[str, float] = {"coefficients": codes.shape[-1]}
+    measures: dict[str, float] = {"coefficients": codes.shape[-1]}
     for (column, error), (above, below) in sums.items():
-        told[column] = float(above.sum() / below.sum())
-        told[error] = float((above[drawn].sum(1) / below[drawn].sum(1)).std(ddof=1))
-    return told
+        measures[column] = float(above.sum() / below.sum())
+        measures[error] = float((above[drawn].sum(1) / below[drawn].sum(1)).std(ddof=1))
+    return measures
 
 
 def _finite_sums(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -421,14 +421,14 @@ def compare(
     most = max(map(len, learned))
     atoms = np.zeros((len(pairs), most, training.side**2), np.float32)
     shares = np.zeros((len(pairs), most), np.float32)
-    for place, (found, (weight, mu)) in enumerate(zip(learned, pairs, strict=True)):
+    for place, (dictionary, (weight, mu)) in enumerate(zip(learned, pairs, strict=True)):
         named = {"basis": "learned", "with_attribution": int(mu > 0)}
-        judged = judge(found, testing, seed, section.bootstrap)
+        judged = judge(dictionary, testing, seed, section.bootstrap)
         rows.append({**named, "reconstruction_weight": weight, **judged})
-        share = attribution_shares(found, testing)
+        share = attribution_shares(dictionary, testing)
         order = np.argsort(-share, kind="stable")
-        shares[place, : len(found)] = share[order]
-        atoms[place, : len(found)] = found[order]
+        shares[place, : len(dictionary)] = share[order]
+        atoms[place, : len(dictionary)] = dictionary[order]
     for name, whole in fixed_bases(training).items():
         for count in _counts(len(whole), name):
             named = {"basis": name, "with_attribution": "", "reconstruction_weight": ""}

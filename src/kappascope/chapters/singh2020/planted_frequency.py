@@ -400,9 +400,9 @@ def explained(
     seen = transform.inverse(s)
     keys = jax.random.split(key, len(x))
     decomposed = _decomposed(network, parameters, s, inverse)
-    found = {"cd": decomposed, "cd_magnitude": jnp.abs(decomposed)}
+    scores = {"cd": decomposed, "cd_magnitude": jnp.abs(decomposed)}
     for method in METHODS:
-        if method in found:
+        if method in scores:
             continue
         procedure, times = _without_factor(method)
         if isinstance(procedure, Propagation):
@@ -410,8 +410,8 @@ def explained(
         else:
             probability = one_output(network, parameters, sigmoid=True)
             slopes = procedure(*probability, seen, (0,), keys)
-        found[method] = _magnitudes(slopes[0], s, inverse, times)
-    return found
+        scores[method] = _magnitudes(slopes[0], s, inverse, times)
+    return scores
 
 
 # ---- the table -----------------------------------------------------------------------------------
@@ -489,11 +489,11 @@ def table1(rows: Sequence[Mapping[str, Any]]) -> Rows:
     """
     out = []
     for variant, inverse in dict.fromkeys((row["variant"], row["inverse"]) for row in rows):
-        mine = [row for row in rows if (row["variant"], row["inverse"]) == (variant, inverse)]
-        points = np.array([int(row["points"]) for row in mine])
-        accuracy = np.array([float(row["accuracy_percent"]) for row in mine])
+        selected = [row for row in rows if (row["variant"], row["inverse"]) == (variant, inverse)]
+        points = np.array([int(row["points"]) for row in selected])
+        accuracy = np.array([float(row["accuracy_percent"]) for row in selected])
         for method in METHODS:
-            missed = np.array([int(row[f"{method}_missed"]) for row in mine])
+            missed = np.array([int(row[f"{method}_missed"]) for row in selected])
             out.append(
                 {
                     "variant": variant,
@@ -502,7 +502,7 @@ def table1(rows: Sequence[Mapping[str, Any]]) -> Rows:
                     "label": _LABELS.get(method, label(method)),
                     "error_percent": 100 * missed.sum() / points.sum(),
                     "standard_error_percent": 100 * _standard_error(missed, points),
-                    "data_sets": len(mine),
+                    "data_sets": len(selected),
                     "points": int(points.sum()),
                     "accuracy_percent": accuracy.mean(),
                     "accuracy_error_percent": error_of_mean(accuracy),
@@ -550,9 +550,9 @@ def latex(rows: Sequence[Mapping[str, Any]]) -> str:
         r"\hline",
     ]
     for method, name in {row["method"]: row["label"] for row in rows}.items():
-        told = "".join(_LETTERS.get(letter, letter) for letter in name)
+        latex_label = "".join(_LETTERS.get(letter, letter) for letter in name)
         entries = [_cell(cells.get((*column, method))) for column in columns]
-        lines.append(" & ".join([told, *entries]) + r" \\")
+        lines.append(" & ".join([latex_label, *entries]) + r" \\")
     return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
 
 

@@ -213,16 +213,16 @@ def _metadata(path: Path) -> list[tuple[str, int, int, str]]:
     with open(path, newline="", encoding="utf-8") as handle:
         for number, row in enumerate(csv.DictReader(handle), start=2):
             try:
-                found = (row["slice_file_name"], int(row["fold"]), int(row["classID"]))
-                rows.append((*found, row["class"]))
+                entry = (row["slice_file_name"], int(row["fold"]), int(row["classID"]))
+                rows.append((*entry, row["class"]))
             except KeyError as error:
                 raise InputError(f"{path}: has no column {error.args[0]}") from None
             except (TypeError, ValueError):
                 raise InputError(
                     f"{path}: line {number} needs whole numbers in fold and classID"
                 ) from None
-            if not 1 <= found[1] <= _TESTING_FOLD:
-                raise InputError(f"{path}: line {number} has fold {found[1]}, not 1 to 10")
+            if not 1 <= entry[1] <= _TESTING_FOLD:
+                raise InputError(f"{path}: line {number} has fold {entry[1]}, not 1 to 10")
     if not rows:
         raise InputError(f"{path}: lists no clips")
     return rows
@@ -390,8 +390,8 @@ def relevance(
     chosen: str | Method = method
     if method == "integrated_gradients":
         chosen = dataclasses.replace(find(method), procedure=IntegratedGradients(nodes))
-    found = np.asarray(transformed(chosen, model, x, transform, 0))
-    return found.sum(-1) @ masks.T
+    scores = np.asarray(transformed(chosen, model, x, transform, 0))
+    return scores.sum(-1) @ masks.T
 
 
 def power(clips: np.ndarray, masks: np.ndarray) -> np.ndarray:
@@ -467,12 +467,12 @@ def explain(
             "class": number,
             "name": clips.names[number],
         }
-        told = _shares(edges, scores, power(chosen, masks), band := _band(clips, number))
+        shares = _shares(edges, scores, power(chosen, masks), band := _band(clips, number))
         if band is not None:
             without = filtered_away(chosen, masks[inside(edges, band)].any(0))
             kept = predicted(network, parameters, without) == number
-            told["kept_without_band_percent"] = 100 * kept.mean()
-        yield _curve(named, edges, scores), {**named, **told}
+            shares["kept_without_band_percent"] = 100 * kept.mean()
+        yield _curve(named, edges, scores), {**named, **shares}
 
 
 def _band(clips: Clips, number: int) -> Band | None:
@@ -495,13 +495,13 @@ def _shares(
 ) -> dict[str, Any]:
     peak = scores.mean(0).argmax()
     peak_hz = (edges_hz[peak] + edges_hz[peak + 1]) / 2
-    told = dict.fromkeys(SHARES.columns[4:], "") | {"peak_hz": peak_hz, "clips": len(scores)}
+    row = dict.fromkeys(SHARES.columns[4:], "") | {"peak_hz": peak_hz, "clips": len(scores)}
     if band_hz is None:
-        return told
+        return row
     chosen = inside(edges_hz, band_hz)
     shares = positive_share(scores, chosen)
     shares = shares[np.isfinite(shares)]
-    return told | {
+    return row | {
         "band_low_hz": band_hz[0],
         "band_high_hz": band_hz[1],
         "share_inside_percent": _or_empty(100 * shares.mean()) if len(shares) else "",

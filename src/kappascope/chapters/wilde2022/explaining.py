@@ -73,13 +73,13 @@ def relevance(name: str, model: Model, x: np.ndarray, output: int, seed: int) ->
     Grad-CAM is enlarged to the nearest neighbour.
     """
     method = find(name, model[0])
-    found = np.concatenate([part for _, part in in_batches(method, model, x, output, seed, BATCH)])
+    maps = np.concatenate([part for _, part in in_batches(method, model, x, output, seed, BATCH)])
     if isinstance(method.procedure, GradCam) and not method.procedure.guided:
         rows, columns = (
-            np.arange(n) * m // n for n, m in zip(x.shape[1:3], found.shape[1:3], strict=True)
+            np.arange(n) * m // n for n, m in zip(x.shape[1:3], maps.shape[1:3], strict=True)
         )
-        return found[:, rows][:, :, columns]
-    return found.sum(-1)
+        return maps[:, rows][:, :, columns]
+    return maps.sum(-1)
 
 
 def core_mask(images: Images, pixel_arcsec: float) -> np.ndarray:
@@ -110,12 +110,12 @@ def share_rows(
     groups |= {f"{c} lens": (images.kind == "lens") & (images.colour == c) for c in COLOURS}
     groups |= {"lens": images.kind == "lens", "compound lens": np.isin(images.kind, COMPOUND)}
     rows = []
-    for method, found in maps.items():
-        size = np.abs(found)
+    for method, method_maps in maps.items():
+        size = np.abs(method_maps)
         total = size.sum((1, 2))
-        for group, mine in groups.items():
+        for group, in_group in groups.items():
             for region, mask in regions.items():
-                chosen = mine & mask.any((1, 2)) & (total > 0)
+                chosen = in_group & mask.any((1, 2)) & (total > 0)
                 if chosen.sum() < 2:
                     continue
                 part = (size * mask)[chosen].sum((1, 2)) / total[chosen]
@@ -148,7 +148,7 @@ def peaks(maps: np.ndarray) -> np.ndarray:
 
 
 def agreement_rows(
-    maps: Mapping[str, np.ndarray], told: np.ndarray, images: Images, seed: int
+    maps: Mapping[str, np.ndarray], predicted_places: np.ndarray, images: Images, seed: int
 ) -> list[dict[str, Any]]:
     """Return rows of ``agreement.csv``: how far maps' maxima are from the place a locator tells.
 
@@ -158,22 +158,22 @@ def agreement_rows(
     Parameters
     ----------
     maps : method → (image, y, x), for the lens output.
-    told : (image, 2) column and row.
+    predicted_places : (image, 2) column and row.
 
     """
     rows = []
     lenses = images.lenses
-    told, images = told[lenses], images.select(lenses)
-    for method, found in maps.items():
+    predicted_places, images = predicted_places[lenses], images.select(lenses)
+    for method, method_maps in maps.items():
         # A map that is zero everywhere points nowhere.
-        shown = found[lenses].any((1, 2))
+        shown = method_maps[lenses].any((1, 2))
         if shown.sum() < 2:
             continue
-        place = peaks(found[lenses][shown])
+        place = peaks(method_maps[lenses][shown])
         for reference, other in (
-            ("locator", told),
+            ("locator", predicted_places),
             ("true centre", images.place),
-            ("chance", np.roll(told, 1, 0)),
+            ("chance", np.roll(predicted_places, 1, 0)),
         ):
             distance = np.hypot(*(place - other[shown]).T)
             row = finder.median_row(f"{method}, {reference}", distance, "pixel", seed)
@@ -197,8 +197,8 @@ def chosen_images(images: Images, number: int) -> Images:
     groups = ((("lens",), number // 2), (NON_LENSES, number // 4), (COMPOUND, number // 4))
     rows = []
     for kinds, wanted in groups:
-        mine = np.flatnonzero(np.isin(images.kind, kinds))
-        rows.append(spread(mine, wanted))
+        candidates = np.flatnonzero(np.isin(images.kind, kinds))
+        rows.append(spread(candidates, wanted))
     return images.select(np.concatenate(rows))
 
 
@@ -209,21 +209,21 @@ Maps = dict[tuple[str, int], np.ndarray]
 def all_maps(model: Model, images: Images, section: Explanation, seed: int) -> Maps:
     """Explain both outputs of a finder with every configured method."""
     x = images.x.astype(np.float32)
-    found: Maps = {}
+    maps: Maps = {}
     with progress.bar(2 * len(section.methods), "explain lenses", unit="map set") as shown:
         for name in section.methods:
             for output in range(2):
-                found[name, output] = relevance(name, model, x, output, seed)
+                maps[name, output] = relevance(name, model, x, output, seed)
                 shown.update()
-    return found
+    return maps
 
 
 def all_share_rows(maps: Maps, images: Images, pixel_arcsec: float) -> list[dict[str, Any]]:
     """Return the rows of ``shares.csv`` for both outputs."""
     rows = []
     for output in range(2):
-        mine = {name: found for (name, k), found in maps.items() if k == output}
-        rows += share_rows(mine, images, pixel_arcsec, output)
+        by_method = {name: method_maps for (name, k), method_maps in maps.items() if k == output}
+        rows += share_rows(by_method, images, pixel_arcsec, output)
     return rows
 
 
@@ -242,9 +242,13 @@ def examples(maps: Maps, images: Images, model: Model) -> dict[str, np.ndarray]:
         (("compound_arcs",), 1, -1),
         (("double_rings",), 1, -1),
     ):
-        mine = np.flatnonzero(np.isin(images.kind, kinds))
-        rows += [int(k) for k in mine[np.argsort(sign * score[mine], kind="stable")][:wanted]]
-    arrays = {f"map/{name}/{output}": found[rows] for (name, output), found in maps.items()}
+        candidates = np.flatnonzero(np.isin(images.kind, kinds))
+        rows += [
+            int(k) for k in candidates[np.argsort(sign * score[candidates], kind="stable")][:wanted]
+        ]
+    arrays = {
+        f"map/{name}/{output}": method_maps[rows] for (name, output), method_maps in maps.items()
+    }
     return {
         **arrays,
         "example/x": images.x[rows],
@@ -265,16 +269,16 @@ RANDOMIZATION = Table(
 def gallery(images: Images, camera: imaging.Camera) -> dict[str, np.ndarray]:
     """Return the first images of every kind for a figure."""
     each = EXAMPLES
-    found = {
+    arrays = {
         f"gallery/{kind}": images.of(kind).x[:each].astype(np.float32)
         for kind in dict.fromkeys(images.kind.tolist())
     }
     reds = images.select((images.kind == "lens") & (images.colour == "red"))
     blues = images.select((images.kind == "lens") & (images.colour == "blue"))
-    found["gallery/lens"] = blues.x[:each].astype(np.float32)
-    found["gallery/lens_red"] = reds.x[:each].astype(np.float32)
+    arrays["gallery/lens"] = blues.x[:each].astype(np.float32)
+    arrays["gallery/lens_red"] = reds.x[:each].astype(np.float32)
     bands = np.array(camera.bands)
-    return {**found, "pixel_arcsec": np.array(camera.pixel_arcsec), "bands": bands}
+    return {**arrays, "pixel_arcsec": np.array(camera.pixel_arcsec), "bands": bands}
 
 
 # ---- changed scenes ------------------------------------------------------------------------------
@@ -417,22 +421,22 @@ def probe_rows(
             before = margins if before is None else before
             p, start = expit(margins), expit(before)
             for colour in ("", *COLOURS):
-                mine = images.colour == colour if colour else np.ones(len(images), bool)
-                if mine.sum() < 2:
+                selected = images.colour == colour if colour else np.ones(len(images), bool)
+                if selected.sum() < 2:
                     continue
-                drop, drop_error = _mean(100 * (start - p)[:, mine])
-                fall, fall_error = _mean((before - margins)[:, mine])
+                drop, drop_error = _mean(100 * (start - p)[:, selected])
+                fall, fall_error = _mean((before - margins)[:, selected])
                 rows.append(
                     {
                         "probe": name,
                         "colour": colour,
-                        "score_percent": 100 * float(p[:, mine].mean()),
+                        "score_percent": 100 * float(p[:, selected].mean()),
                         "drop_percent": drop,
                         "error": drop_error,
                         "margin_drop": fall,
                         "margin_error": fall_error,
-                        "still_called_lens_percent": 100 * float((p[:, mine] > 0.5).mean()),
-                        "images": int(mine.sum()),
+                        "still_called_lens_percent": 100 * float((p[:, selected] > 0.5).mean()),
+                        "images": int(selected.sum()),
                     }
                 )
             shown.update()
@@ -463,11 +467,11 @@ def dreams(
     "start/class" → images, and rows of ``dreams.csv``.
 
     """
-    found, rows = {}, []
+    dreamt_images, rows = {}, []
     for start, x in starts.items():
         for output, name in enumerate(classifiers.CLASSES["finder"]):
             dreamt, values = settings.dream(*model, x, output, low, high)
-            found[f"{start}/{name}"] = np.asarray(dreamt)
+            dreamt_images[f"{start}/{name}"] = np.asarray(dreamt)
             sign = 1 if output == classifiers.LENS else -1
             for when, image in (("before", x), ("after", np.asarray(dreamt))):
                 score = expit(sign * classifiers.margin(model, image).astype(float))
@@ -481,7 +485,7 @@ def dreams(
                         "images": len(x),
                     }
                 )
-    return found, rows
+    return dreamt_images, rows
 
 
 def all_dreams(
@@ -498,8 +502,8 @@ def all_dreams(
         "isolated galaxy": images.of("isolated").x[:4].astype(np.float32),
         "lens": images.of("lens").x[:4].astype(np.float32),
     }
-    found, rows = dreams(model, starts, DeepDream(steps=steps), low, high)
-    arrays = {f"dream/{name}": values for name, values in found.items()}
+    dreamt_images, rows = dreams(model, starts, DeepDream(steps=steps), low, high)
+    arrays = {f"dream/{name}": values for name, values in dreamt_images.items()}
     return arrays | {f"dream/{name}/start": x for name, x in starts.items()}, rows
 
 
@@ -516,7 +520,7 @@ def randomization_rows(
     """
     methods = [find(name, model[0]) for name in names]
     layers = len(randomization.layers(model[0]))
-    found: dict[str, dict[int, list[float]]] = {name: {} for name in names}
+    coefficients: dict[str, dict[int, list[float]]] = {name: {} for name in names}
     for one in randomization.compare(
         model,
         x,
@@ -531,9 +535,9 @@ def randomization_rows(
     ):
         if not one.empty:
             value = correlations(np.abs(one.trained), np.abs(one.randomized)).spearman
-            found[one.method].setdefault(one.repeat, []).append(value)
+            coefficients[one.method].setdefault(one.repeat, []).append(value)
     rows = []
-    for name, draws in found.items():
+    for name, draws in coefficients.items():
         means = np.array([np.mean(values) for values in draws.values()])
         rows.append(
             {

@@ -94,20 +94,20 @@ def performance(
         figure, axes = plt.subplots(2, 2, figsize=(DOUBLE_COLUMN_INCHES, 5.6))
         axis = axes[0, 0]
         for number in sorted({row["network"] for row in roc}):
-            mine = [row for row in roc if row["network"] == number]
+            selected = [row for row in roc if row["network"] == number]
             axis.plot(
-                [float(row["false_positive"]) for row in mine],
-                [float(row["true_positive"]) for row in mine],
+                [float(row["false_positive"]) for row in selected],
+                [float(row["true_positive"]) for row in selected],
                 label=f"network {int(number) + 1}",
             )
         axis.plot([0, 1], [0, 1], ":", color=GREY, lw=1)
-        told = {
+        measures = {
             row["measure"]: f"{float(row['value']):.3f} ± {float(row['error']):.3f}"
             for row in accuracy
             if row["network"] == "mean"
         }
-        axis.text(0.97, 0.42, f"$F_1$ = {told['f1']}", transform=axis.transAxes, ha="right")
-        axis.text(0.97, 0.34, f"area = {told['auc']}", transform=axis.transAxes, ha="right")
+        axis.text(0.97, 0.42, f"$F_1$ = {measures['f1']}", transform=axis.transAxes, ha="right")
+        axis.text(0.97, 0.34, f"area = {measures['auc']}", transform=axis.transAxes, ha="right")
         axis.legend(loc="lower right")
         axis.set(xlabel="false positive rate", ylabel="recall", xlim=(0, 1), ylim=(0, 1.02))
         _recall_bars(axes[0, 1], recall, published)
@@ -118,13 +118,15 @@ def performance(
             for shift, (kind, (text, colour, marker)) in zip(
                 (-0.02, 0.0, 0.02), _LENSES.items(), strict=True
             ):
-                mine = [r for r in completeness if (r["kind"], r["quantity"]) == (kind, quantity)]
-                low = np.array([float(row["low"]) for row in mine])
-                high = np.array([float(row["high"]) for row in mine])
+                selected = [
+                    r for r in completeness if (r["kind"], r["quantity"]) == (kind, quantity)
+                ]
+                low = np.array([float(row["low"]) for row in selected])
+                high = np.array([float(row["high"]) for row in selected])
                 axis.errorbar(
                     (low + high) / 2 + shift,
-                    [float(row["recall_percent"]) for row in mine],
-                    [float(row["error"]) for row in mine],
+                    [float(row["recall_percent"]) for row in selected],
+                    [float(row["error"]) for row in selected],
                     fmt=marker + "-",
                     ms=4,
                     capsize=2,
@@ -165,19 +167,19 @@ def _recall_bars(axis: Axes, recall: Rows, published: Mapping[str, float]) -> No
 
 
 def position(
-    told: np.ndarray, place: np.ndarray, radius: np.ndarray, rows: Rows, agreement: Rows
+    predicted: np.ndarray, place: np.ndarray, radius: np.ndarray, rows: Rows, agreement: Rows
 ) -> Figure:
     """How far off the locator is, and where maps peak.
 
     Parameters
     ----------
-    told : (lens, 3) column, row [pixel], θ_E [arcsec].
+    predicted : (lens, 3) column, row [pixel], θ_E [arcsec].
     place, radius : (lens, 2) and (lens,), the truth.
 
     """
     with figure_style():
         figure, axes = plt.subplots(1, 3, figsize=(DOUBLE_COLUMN_INCHES, 2.7))
-        off = told[:, :2] - place
+        off = predicted[:, :2] - place
         reach = max(np.abs(place).max(), np.quantile(np.abs(off), 0.98)) * 1.05
         axes[0].plot(*off.T, ".", ms=2.5, color=BLUE, alpha=0.6)
         for size in (1, 3):
@@ -190,7 +192,7 @@ def position(
             f"median {float(middle['median']):.2f} ± {float(middle['error']):.2f} pixel",
             fontsize=9,
         )
-        axes[1].plot(radius, told[:, 2], ".", ms=2.5, color=GREEN, alpha=0.6)
+        axes[1].plot(radius, predicted[:, 2], ".", ms=2.5, color=GREEN, alpha=0.6)
         ends = [radius.min(), radius.max()]
         axes[1].plot(ends, ends, color=BLACK, lw=0.8)
         axes[1].set(
@@ -210,11 +212,11 @@ def _agreement(axis: Axes, agreement: Rows) -> None:
     for shift, (reference, (colour, marker, text)) in zip(
         (-0.2, 0.0, 0.2), styles.items(), strict=True
     ):
-        mine = {row["method"]: row for row in agreement if row["reference"] == reference}
+        by_method = {row["method"]: row for row in agreement if row["reference"] == reference}
         axis.errorbar(
-            [float(mine[m]["median_pixels"]) for m in methods],
+            [float(by_method[m]["median_pixels"]) for m in methods],
             np.arange(len(methods)) + shift,
-            xerr=[float(mine[m]["error"]) for m in methods],
+            xerr=[float(by_method[m]["error"]) for m in methods],
             fmt=marker,
             ms=4,
             color=colour,
@@ -263,9 +265,9 @@ def maps(arrays: Arrays) -> Figure:
             kind = KINDS[str(arrays["example/kind"][k])].split(",")[0]
             row[0].set_ylabel(f"{kind}\n{100 * scores[k]:.0f} %", fontsize=8)
             for axis, name in zip(row[1:], chosen, strict=True):
-                found = arrays[name][k]
-                top = np.abs(found).max() or 1.0
-                _picture(axis, found, cmap="RdBu_r", vmin=-top, vmax=top)
+                relevance_map = arrays[name][k]
+                top = np.abs(relevance_map).max() or 1.0
+                _picture(axis, relevance_map, cmap="RdBu_r", vmin=-top, vmax=top)
                 if arrays["example/arc_mask"][k].any():
                     axis.contour(arrays["example/arc_mask"][k], [0.5], colors=BLACK, linewidths=0.5)
         axes[0, 0].set_title("Image", fontsize=9)
@@ -352,9 +354,9 @@ def probes(rows: Rows, shares: Rows) -> Figure:
             ),
             strict=True,
         ):
-            mine = {row["probe"]: row for row in rows if row["colour"] == colour}
-            known = [k for k, name in enumerate(PROBES) if name in mine]
-            values = [mine[name] for name in PROBES if name in mine]
+            by_probe = {row["probe"]: row for row in rows if row["colour"] == colour}
+            known = [k for k, name in enumerate(PROBES) if name in by_probe]
+            values = [by_probe[name] for name in PROBES if name in by_probe]
             axes[0].errorbar(
                 [float(row["drop_percent"]) for row in values],
                 np.array(known) + shift,
@@ -373,13 +375,13 @@ def probes(rows: Rows, shares: Rows) -> Figure:
 
 
 def _share_points(axis: Axes, shares: Rows) -> None:
-    mine = [r for r in shares if r["group"] == "lens" and r["output"] == "1"]
-    methods = list(dict.fromkeys(row["method"] for row in mine))
+    selected = [r for r in shares if r["group"] == "lens" and r["output"] == "1"]
+    methods = list(dict.fromkeys(row["method"] for row in selected))
     for region, text, colour, marker, shift in (
         ("arcs", "on arcs", BLUE, "o", -0.12),
         ("core", "on the galaxy's core", VERMILION, "s", 0.12),
     ):
-        here = {row["method"]: row for row in mine if row["region"] == region}
+        here = {row["method"]: row for row in selected if row["region"] == region}
         known = [m for m in methods if m in here]
         axis.errorbar(
             [float(here[m]["percent"]) for m in known],

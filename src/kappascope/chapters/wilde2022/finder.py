@@ -131,9 +131,9 @@ def accuracy_rows(scores: np.ndarray, images: Images, seed: int) -> list[dict[st
                 }
             )
     for name in MEASURES:
-        mine = [row for row in rows if row["measure"] == name]
-        values = [row["value"] for row in mine]
-        error = combined(float(np.mean([row["error"] for row in mine])), error_of_mean(values))
+        selected = [row for row in rows if row["measure"] == name]
+        values = [row["value"] for row in selected]
+        error = combined(float(np.mean([row["error"] for row in selected])), error_of_mean(values))
         rows.append(
             {
                 "network": "mean",
@@ -167,20 +167,20 @@ def recall_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
     groups = [(kind, "", images.kind == kind) for kind in KINDS]
     for kind in (*LENSES, *COMPOUND):
         for colour in COLOURS:
-            mine = (images.kind == kind) & (images.colour == colour)
-            groups.append((kind, colour, mine))
+            selected = (images.kind == kind) & (images.colour == colour)
+            groups.append((kind, colour, selected))
     rows = []
-    for kind, colour, mine in groups:
-        if not mine.any():
+    for kind, colour, selected in groups:
+        if not selected.any():
             continue
-        percent, error = share(scores[:, mine] > 0.5)
+        percent, error = share(scores[:, selected] > 0.5)
         rows.append(
             {
                 "kind": kind,
                 "colour": colour,
                 "called_lens_percent": percent,
                 "error": error,
-                "images": int(mine.sum()),
+                "images": int(selected.sum()),
             }
         )
     return rows
@@ -201,10 +201,10 @@ def completeness_rows(
         for quantity, limits in edges.items():
             values = getattr(images, quantity)
             for low, high in itertools.pairwise(limits):
-                mine = (images.kind == kind) & (values >= low) & (values < high)
-                if not mine.any():
+                selected = (images.kind == kind) & (values >= low) & (values < high)
+                if not selected.any():
                     continue
-                percent, error = share(scores[:, mine] > 0.5)
+                percent, error = share(scores[:, selected] > 0.5)
                 rows.append(
                     {
                         "kind": kind,
@@ -213,7 +213,7 @@ def completeness_rows(
                         "high": high,
                         "recall_percent": percent,
                         "error": error,
-                        "images": int(mine.sum()),
+                        "images": int(selected.sum()),
                     }
                 )
     return rows
@@ -240,13 +240,13 @@ def edges_of(source_magnitudes: Sequence[float]) -> dict[str, list[float]]:
 
 
 def position_rows(
-    told: np.ndarray, score: np.ndarray, images: Images, pixel_arcsec: float, seed: int
+    predicted: np.ndarray, score: np.ndarray, images: Images, pixel_arcsec: float, seed: int
 ) -> list[dict[str, Any]]:
     """Return rows of ``position.csv``: how far off the locator is.
 
     Parameters
     ----------
-    told : (image, 3) column, row, θ_E.
+    predicted : (image, 3) column, row, θ_E.
     score : (image,) the locator's probability of a lens.
 
     """
@@ -254,15 +254,15 @@ def position_rows(
     groups = {"lens": images.kind == "lens", "lens called lens": None}
     groups["lens called lens"] = groups["lens"] & (score > 0.5)
     groups |= {kind: images.kind == kind for kind in COMPOUND}
-    for name, mine in groups.items():
-        if not mine.any():
+    for name, selected in groups.items():
+        if not selected.any():
             continue
-        place, radius = images.place[mine], images.einstein_radius[mine]
-        distance = np.hypot(*(told[mine, :2] - place).T)
+        place, radius = images.place[selected], images.einstein_radius[selected]
+        distance = np.hypot(*(predicted[selected, :2] - place).T)
         rows.append(median_row(f"{name}: place", distance, "pixel", seed))
         middle = np.hypot(*place.T)
         rows.append(median_row(f"{name}: the image's middle", middle, "pixel", seed))
-        off = np.abs(told[mine, 2] - radius)
+        off = np.abs(predicted[selected, 2] - radius)
         rows.append(median_row(f"{name}: Einstein radius", off, "arcsec", seed))
         rows.append(
             median_row(f"{name}: Einstein radius in pixels", off / pixel_arcsec, "pixel", seed)
@@ -276,16 +276,16 @@ def sorter_rows(model: tuple[Network, Parameters], images: Images) -> list[dict[
     true, names = targets_of("sorter", images), CLASSES["sorter"]
     rows = []
     for k, name in enumerate(names):
-        mine = called[true == k]
-        for other, told in enumerate(names):
-            percent, error = share((mine == other)[None, :])
+        predicted_classes = called[true == k]
+        for other, other_name in enumerate(names):
+            percent, error = share((predicted_classes == other)[None, :])
             rows.append(
                 {
                     "class": name,
-                    "called": told,
+                    "called": other_name,
                     "percent": percent,
                     "error": error,
-                    "images": len(mine),
+                    "images": len(predicted_classes),
                 }
             )
     return rows

@@ -91,19 +91,19 @@ def read_exposure(folder: Path, prefix: str = "") -> Exposure:
         When a file is missing or no image.
 
     """
-    found = {}
+    images = {}
     for name in ("data", "psf"):
         path = folder / f"{prefix}{name}.fits"
         try:
-            found[name] = np.asarray(fits.getdata(path), np.float64)
+            images[name] = np.asarray(fits.getdata(path), np.float64)
         except (OSError, ValueError, TypeError) as error:
             raise InputError(f"{path}: no image to read ({error})") from None
-        image = found[name]
+        image = images[name]
         if image.ndim != 2 or not image.size or without_data(image, LARGEST).any():
             raise InputError(f"{path}: not an image of finite numbers; fetch the file again")
         if image.min() == image.max():
             raise InputError(f"{path}: the same number everywhere; fetch the file again")
-    if found["psf"].max() <= 0:
+    if images["psf"].max() <= 0:
         raise InputError(f"{path}: a point-spread function without light; fetch the file again")
     path = folder / f"{prefix}info.json"
     try:
@@ -112,7 +112,7 @@ def read_exposure(folder: Path, prefix: str = "") -> Exposure:
         raise InputError(f"{path}: says no pixel_scale ({error}); fetch the file again") from None
     if isinstance(pixel, bool) or not isinstance(pixel, int | float) or not 0 < pixel < math.inf:
         raise InputError(f"{path}: pixel_scale is {pixel!r}; give one number of arcsec")
-    return Exposure(found["data"], pixel, psf_width(found["psf"], pixel))
+    return Exposure(images["data"], pixel, psf_width(images["psf"], pixel))
 
 
 def psf_width(psf: np.ndarray, pixel_arcsec: float) -> float:
@@ -202,7 +202,7 @@ def between(short: Exposure, long: Exposure, camera: imaging.Camera) -> np.ndarr
 
     Bands between them are geometric means where both are positive, else linear ones.
     """
-    last, found = len(BANDS) - 1, []
+    last, band_images = len(BANDS) - 1, []
     for band in camera.bands:
         part = BANDS.index(band) / last
         one, other = (resampled(e, e.data, camera, band) for e in (short, long))
@@ -211,8 +211,8 @@ def between(short: Exposure, long: Exposure, camera: imaging.Camera) -> np.ndarr
             (1 - part) * np.log(np.maximum(one, floor)) + part * np.log(np.maximum(other, floor))
         )
         linear = (1 - part) * one + part * other
-        found.append(np.where((one > floor) & (other > floor), mixed, linear))
-    return np.stack(found, -1)
+        band_images.append(np.where((one > floor) & (other > floor), mixed, linear))
+    return np.stack(band_images, -1)
 
 
 def brought(
@@ -229,7 +229,7 @@ def brought(
     light : median of the simulated lenses [electrons/s].
 
     """
-    sky, found = camera.sky_noise(), []
+    sky, scaled_systems = camera.sky_noise(), []
     for treatment, image in images.items():
         factor = light / image[..., 0].sum()
         scaled = image * factor
@@ -238,8 +238,8 @@ def brought(
         missing = np.sqrt(np.maximum(camera.noise_level(scaled) ** 2 - own**2, 0))
         noisy = scaled + missing * draw.standard_normal(scaled.shape)
         x = imaging.stretched(noisy, sky)
-        found.append(System(name, treatment, x, float(own[0] / sky[0])))
-    return found
+        scaled_systems.append(System(name, treatment, x, float(own[0] / sky[0])))
+    return scaled_systems
 
 
 def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> list[System]:
@@ -297,17 +297,17 @@ REAL = Table(
 
 
 def real_rows(
-    found: Sequence[System], finders: Sequence[Model], locator: Model, sorter: Model
+    real_systems: Sequence[System], finders: Sequence[Model], locator: Model, sorter: Model
 ) -> list[dict[str, Any]]:
     """Return rows of ``real.csv``: the finders' scores, the locator's place, the sorter's class."""
-    if not found:
+    if not real_systems:
         return []
-    x = np.stack([system.x for system in found])
+    x = np.stack([system.x for system in real_systems])
     scores = np.stack([classifiers.probability(model, x) for model in finders])
     where = classifiers.places(locator, x)
     sorted_ = softmax(evaluate(*sorter, x).astype(float), 1)
     rows = []
-    for number, system in enumerate(found):
+    for number, system in enumerate(real_systems):
         each = scores[:, number]
         rows.append(
             {
@@ -325,13 +325,15 @@ def real_rows(
     return rows
 
 
-def packed(found: Sequence[System], camera: imaging.Camera) -> dict[str, np.ndarray]:
+def packed(real_systems: Sequence[System], camera: imaging.Camera) -> dict[str, np.ndarray]:
     """Return real images for figures, as arrays by name."""
     side = camera.pixels
     return {
-        "x": np.array([s.x for s in found], np.float32).reshape(-1, side, side, len(camera.bands)),
-        "system": np.array([s.name for s in found], "U"),
-        "treatment": np.array([s.treatment for s in found], "U"),
+        "x": np.array([s.x for s in real_systems], np.float32).reshape(
+            -1, side, side, len(camera.bands)
+        ),
+        "system": np.array([s.name for s in real_systems], "U"),
+        "treatment": np.array([s.treatment for s in real_systems], "U"),
         "pixel_arcsec": np.array(camera.pixel_arcsec),
         "bands": np.array(camera.bands),
     }

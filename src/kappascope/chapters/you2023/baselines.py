@@ -62,16 +62,18 @@ def attributed(
     if name == RANDOM:
         generator = randomness.generator(seed, "random attribution")
         return generator.random((model[0].outputs, *maps.shape))
-    found = np.zeros((model[0].outputs, *maps.shape))
+    attributions = np.zeros((model[0].outputs, *maps.shape))
     method = methods.configured(name, section)
     with progress.bar(len(maps), f"attribute, {name}", unit="map") as shown:
         for rows, relevance in methods.in_batches(method, model, maps[..., None], None, seed):
             # Grad-CAM comes in the size of its node, without channels.
             plain = relevance.sum(-1) if relevance.ndim == 5 else relevance
             shape = (*plain.shape[:2], *maps.shape[1:])
-            found[:, rows] = np.asarray(jax.image.resize(jnp.asarray(plain), shape, "linear"))
+            attributions[:, rows] = np.asarray(
+                jax.image.resize(jnp.asarray(plain), shape, "linear")
+            )
             shown.update(rows.stop - rows.start)
-    return found
+    return attributions
 
 
 def fitted_readout(
@@ -97,11 +99,11 @@ def _features(model: Model, maps: np.ndarray) -> np.ndarray:
     """Return what the last layer reads of maps (map, y, x): (map, feature)."""
     network, parameters = model
     # One map alone is a size of its own.
-    found = [
+    features = [
         np.asarray(features_of(network, dict(parameters), piece))[: rows.stop - rows.start]
         for rows, piece in in_batches(maps[..., None].astype(np.float32), min(len(maps), 128))
     ]
-    return np.concatenate(found).astype(float)
+    return np.concatenate(features).astype(float)
 
 
 def rows(
@@ -123,9 +125,9 @@ def rows(
     """
     maps = explained.maps
     names = [RANDOM, *section.methods]
-    found = {name: attributed(name, model, maps, section, seed) for name in names}
+    attributions = {name: attributed(name, model, maps, section, seed) for name in names}
     outputs = range(model[0].outputs)
-    found[SUM_OF_PARTS] = np.stack([attribution(parts, output) for output in outputs])
+    attributions[SUM_OF_PARTS] = np.stack([attribution(parts, output) for output in outputs])
     rewritten: dict[int, np.ndarray] = {}
     if "fresh" in names:
         kept = attributed("fresh", model, training[0], section, seed) > 0
@@ -136,8 +138,8 @@ def rows(
     with progress.bar(len(maps), f"insert and delete, network {number}", unit="map") as shown:
         for row, map_ in enumerate(maps):
             tests = [
-                _Test.of(name, found[name][output, row], output, row, parts, section)
-                for name in found
+                _Test.of(name, attributions[name][output, row], output, row, parts, section)
+                for name in attributions
                 for output in outputs
             ]
             seen = [map_[None], *(part for test in tests for part in test.seen(map_))]
@@ -149,15 +151,15 @@ def rows(
                     "map": row,
                     "cosmology": int(explained.cosmology[row]),
                 }
-                told = answers[place : place + test.length, test.output]
+                predictions = answers[place : place + test.length, test.output]
                 place += test.length
-                told_alone = test.alone(told, parts, row)
+                prediction_alone = test.alone(predictions, parts, row)
                 if test.name == "fresh":
                     shown_part = map_ * test.groups[0]
                     known = np.append(_features(model, shown_part[None])[0], 1.0)
-                    told_alone = float(known @ rewritten[test.output])
+                    prediction_alone = float(known @ rewritten[test.output])
                 miss = (
-                    told_alone * explained.scale[test.output]
+                    prediction_alone * explained.scale[test.output]
                     - (explained.targets[row, test.output])
                 )
                 yield {
@@ -165,7 +167,7 @@ def rows(
                     "method": test.name,
                     "parameter": structures.PARAMETERS[test.output],
                     "squared_error": float(miss) ** 2,
-                    **test.measured(map_, float(whole[test.output]), told, parts, row),
+                    **test.measured(map_, float(whole[test.output]), predictions, parts, row),
                 }
             shown.update()
 
@@ -192,9 +194,9 @@ class _Test:
         section: Baselines,
     ) -> "_Test":
         if name == SUM_OF_PARTS:
-            mine = np.flatnonzero(parts.scores[row, :, output] > 0)
-            groups = parts.masks[row, mine] > structures.REGION
-            scores = parts.scores[row, mine, output]
+            positive = np.flatnonzero(parts.scores[row, :, output] > 0)
+            groups = parts.masks[row, positive] > structures.REGION
+            scores = parts.scores[row, positive, output]
             # What no group shows comes last, so that every curve ends with the whole map.
             rest = ~groups.any(0)[None]
             ordered = perturbation.group_steps(
@@ -221,16 +223,16 @@ class _Test:
     def length(self) -> int:
         return 1 + 2 * len(self.by_pixel) + 2 * len(self.by_group)
 
-    def alone(self, told: np.ndarray, parts: Parts, row: int) -> float:
+    def alone(self, predictions: np.ndarray, parts: Parts, row: int) -> float:
         """Return the prediction from the groups, in units of the output."""
         own = self.name == SUM_OF_PARTS
-        return float(parts.prediction[row, self.output] if own else told[0])
+        return float(parts.prediction[row, self.output] if own else predictions[0])
 
     def measured(
-        self, map_: np.ndarray, whole: float, told: np.ndarray, parts: Parts, row: int
+        self, map_: np.ndarray, whole: float, predictions: np.ndarray, parts: Parts, row: int
     ) -> dict[str, Any]:
-        pixels = told[1 : 1 + 2 * len(self.by_pixel)]
-        groups = told[1 + 2 * len(self.by_pixel) :]
+        pixels = predictions[1 : 1 + 2 * len(self.by_pixel)]
+        groups = predictions[1 + 2 * len(self.by_pixel) :]
         insertion, deletion = perturbation.curves(whole, pixels)
         grouped = perturbation.curves(whole, groups)
         covered = np.diff(self.by_group.sum((1, 2)))
@@ -263,14 +265,14 @@ def summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[s
     """
     table = []
     for name in dict.fromkeys(str(row["method"]) for row in listed):
-        mine = [row for row in listed if row["method"] == name]
-        number = np.array([int(row["map"]) for row in mine])
+        selected = [row for row in listed if row["method"] == name]
+        number = np.array([int(row["map"]) for row in selected])
         places = [number == one for one in np.unique(number)]
 
         def averaged(
-            column: str, mine: Any = mine, places: Any = places
+            column: str, selected: Any = selected, places: Any = places
         ) -> tuple[float, float | None]:
-            values = np.array([float(row[column]) for row in mine])
+            values = np.array([float(row[column]) for row in selected])
             of_maps = [values[place].mean() for place in places]
             return float(np.mean(of_maps)), error_of_mean(of_maps)
 
@@ -288,7 +290,7 @@ def summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[s
                 **measures,
                 "groups": averaged("groups")[0],
                 "maps": len(places),
-                "networks": len({row["network"] for row in mine}),
+                "networks": len({row["network"] for row in selected}),
             }
         )
     return table

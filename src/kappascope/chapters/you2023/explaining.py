@@ -77,19 +77,19 @@ def all_parts(
 ) -> list[Parts]:
     """Apply every sum-of-parts model to the maps."""
     settings = sum_of_parts.Settings.of(section.model, checkpoint_every_seconds=0)
-    found = []
+    parts = []
     for path, model in zip(networks, models, strict=True):
         network, parameters, _ = description.load(Path(path).parent)
         data = sum_of_parts.divided(
             network, parameters, explained.maps, segments.Settings(**section.segments.model_dump())
         )
         trained = sum_of_parts.load(model)
-        found.append(sum_of_parts.evaluate(network, parameters, trained, data, settings))
-    return found
+        parts.append(sum_of_parts.evaluate(network, parameters, trained, data, settings))
+    return parts
 
 
 def accuracy_rows(
-    networks: Sequence[str | Path], found: Sequence[Parts], explained: Explained
+    networks: Sequence[str | Path], parts_by_network: Sequence[Parts], explained: Explained
 ) -> list[dict[str, Any]]:
     """Return the errors of the networks and of the models over them, in the parameters' units."""
     outputs = []
@@ -97,7 +97,7 @@ def accuracy_rows(
         network, parameters, _ = description.load(Path(path).parent)
         outputs.append(evaluate(network, parameters, explained.maps, MAPS_AT_ONCE))
     whole = np.stack(outputs) * explained.scale
-    parts = np.stack([one.prediction for one in found]) * explained.scale
+    parts = np.stack([one.prediction for one in parts_by_network]) * explained.scale
     # Nothing but the parts reaches the prediction: what is left is rounding.
     missing = max(
         float(
@@ -106,10 +106,10 @@ def accuracy_rows(
                 / np.maximum(np.abs(one.prediction), 1.0)
             ).max()
         )
-        for one in found
+        for one in parts_by_network
     )
-    used = float(np.mean([(one.scores > 0).sum(1).mean() for one in found]))
-    there = float(np.mean([(one.masks.max((2, 3)) > 0).sum(1).mean() for one in found]))
+    used = float(np.mean([(one.scores > 0).sum(1).mean() for one in parts_by_network]))
+    there = float(np.mean([(one.masks.max((2, 3)) > 0).sum(1).mean() for one in parts_by_network]))
     rows = []
     for reader, predicted in (("network", whole), ("sum_of_parts", parts)):
         squared = ((predicted - explained.targets) ** 2).mean(-1)
@@ -129,7 +129,7 @@ def accuracy_rows(
                 "groups": there if own else "",
                 "groups_with_score": used if own else "",
                 "maps": len(explained.maps),
-                "networks": len(found),
+                "networks": len(parts_by_network),
             }
         )
     return rows
@@ -171,9 +171,11 @@ def examples(
     ``truth`` and ``prediction`` (example, output); ``void`` and ``cluster`` (example, y, x), where
     a map has none zero everywhere, with ``void_score`` and ``cluster_score`` (example, output).
     """
-    found = structures.kinds(parts, explained.maps, thresholds)
+    heaviest = structures.kinds(parts, explained.maps, thresholds)
     complete = [
-        row for row in range(len(explained.maps)) if all(found[kind][row] >= 0 for kind in found)
+        row
+        for row in range(len(explained.maps))
+        if all(heaviest[kind][row] >= 0 for kind in heaviest)
     ]
     others = [row for row in range(len(explained.maps)) if row not in complete]
     chosen = _spread_out(complete, EXAMPLES)
@@ -185,7 +187,7 @@ def examples(
         for number, (members, _) in enumerate(merged[place][:SHOWN]):
             masks[place, number] = parts.masks[row, members[0]]
             scores[place, number] = parts.scores[row, members].sum(0)
-    told = {
+    arrays = {
         "maps": explained.maps[rows],
         "masks": masks,
         "scores": scores,
@@ -193,12 +195,12 @@ def examples(
         "prediction": parts.prediction[rows] * explained.scale,
         "cosmology": explained.cosmology[rows],
     }
-    for kind, group in found.items():
-        mine = np.maximum(group[rows], 0)
+    for kind, group in heaviest.items():
+        indices = np.maximum(group[rows], 0)
         there = (group[rows] >= 0)[:, None]
-        told[kind] = parts.masks[rows, mine] * there[..., None]
-        told[f"{kind}_score"] = parts.scores[rows, mine] * there
-    return told
+        arrays[kind] = parts.masks[rows, indices] * there[..., None]
+        arrays[f"{kind}_score"] = parts.scores[rows, indices] * there
+    return arrays
 
 
 def _spread_out(rows: list[int], number: int) -> list[int]:
@@ -216,8 +218,8 @@ def remarks(
     if flat:
         yield f"you2023: {flat} of {groups.maps} maps have no structure at all"
     for kind, threshold in thresholds.items():
-        mine = groups.chosen(kind, threshold)
-        without = groups.maps - len(np.unique(groups.map[mine]))
+        selected = groups.chosen(kind, threshold)
+        without = groups.maps - len(np.unique(groups.map[selected]))
         if without:
             yield (
                 f"you2023: {without} of {groups.maps} maps have no {kind} among their groups "

@@ -45,19 +45,19 @@ def theorem(rows: Rows) -> Figure:
         figure, axis = plt.subplots(figsize=(0.7 * DOUBLE_COLUMN_INCHES, 3.2))
         most = max(int(row["features"]) for row in rows)
         for (function, error), (label, colour, marker, line) in _STYLES.items():
-            mine = [row for row in rows if (row["function"], row["error"]) == (function, error)]
-            mine = [row for row in mine if float(row["total_error"]) > 0]
-            d = [int(row["features"]) for row in mine]
+            selected = [row for row in rows if (row["function"], row["error"]) == (function, error)]
+            selected = [row for row in selected if float(row["total_error"]) > 0]
+            d = [int(row["features"]) for row in selected]
             axis.plot(
                 d,
-                [float(row["total_error"]) for row in mine],
+                [float(row["total_error"]) for row in selected],
                 line,
                 marker=marker,
                 ms=4,
                 color=colour,
                 label=label,
             )
-            checked = [row for row in mine if row["linear_program"]]
+            checked = [row for row in selected if row["linear_program"]]
             axis.plot(
                 [int(row["features"]) for row in checked],
                 [float(row["linear_program"]) for row in checked],
@@ -95,17 +95,17 @@ def weight_histograms(
         figure, axes = plt.subplots(1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.1))
         for axis, (structure, title) in zip(axes, STRUCTURES.items(), strict=True):
             for shift, parameter in zip((-0.021, 0.021), PARAMETERS, strict=True):
-                mine = [
+                selected = [
                     row
                     for row in histogram
                     if (row["structure"], row["parameter"]) == (structure, parameter)
                 ]
-                centre = [(float(row["low"]) + float(row["high"])) / 2 + shift for row in mine]
+                centre = [(float(row["low"]) + float(row["high"])) / 2 + shift for row in selected]
                 axis.bar(
                     centre,
-                    [float(row["percent"]) for row in mine],
+                    [float(row["percent"]) for row in selected],
                     0.04,
-                    yerr=[float(row["error"]) for row in mine],
+                    yerr=[float(row["error"]) for row in selected],
                     error_kw={"lw": 0.8},
                     color=COLOURS[parameter],
                     hatch="" if parameter == "omega_matter" else "///",
@@ -125,17 +125,17 @@ def weight_histograms(
 def _told(
     weights: Rows, structure: str, parameter: str, published: Mapping[tuple[str, str], float]
 ) -> str:
-    mine = [
+    selected = [
         row
         for row in weights
         if (row["structure"], row["parameter"], row["weighting"])
         == (structure, parameter, "per_group")
     ]
-    if not mine or not mine[0]["weight_percent"]:
+    if not selected or not selected[0]["weight_percent"]:
         return f"{LABELS[parameter]}: none"
-    error = mine[0]["error"]
+    error = selected[0]["error"]
     spread = f" ± {float(error):.1f}" if error else ""
-    text = f"{LABELS[parameter]}: mean {float(mine[0]['weight_percent']):.1f}{spread} %"
+    text = f"{LABELS[parameter]}: mean {float(selected[0]['weight_percent']):.1f}{spread} %"
     known = published.get((structure, parameter))
     return text if known is None else f"{text}\n(published {known:g} %)"
 
@@ -170,7 +170,7 @@ def threshold_sweep(rows: Rows, usual: Mapping[str, float]) -> Figure:
 def _sweep_line(
     axis: Axes, rows: Rows, structure: str, parameter: str, value: str, error: str, marker: str
 ) -> None:
-    mine = [
+    selected = [
         row
         for row in rows
         if (row["structure"], row["parameter"], row["weighting"])
@@ -178,9 +178,9 @@ def _sweep_line(
         and row[value]
     ]
     axis.errorbar(
-        [float(row["threshold"]) for row in mine],
-        [float(row[value]) for row in mine],
-        [float(row[error] or 0) for row in mine],
+        [float(row["threshold"]) for row in selected],
+        [float(row[value]) for row in selected],
+        [float(row[error] or 0) for row in selected],
         marker=marker,
         ms=4,
         capsize=2,
@@ -221,11 +221,11 @@ def gallery(examples: Mapping[str, np.ndarray], field_arcmin: float, most: int =
             map_ = examples["maps"][row]
             limits = _limits(map_)
             picture = _image(axes[row, 0], map_, limits, field_arcmin)
-            true, ours = examples["truth"][row], examples["prediction"][row]
+            true, predicted = examples["truth"][row], examples["prediction"][row]
             axes[row, 0].set_title(
                 rf"true $({true[0]:.2f},\,{true[1]:.2f})$"
                 "\n"
-                rf"predicted $({ours[0]:.2f},\,{ours[1]:.2f})$",
+                rf"predicted $({predicted[0]:.2f},\,{predicted[1]:.2f})$",
                 fontsize=7,
             )
             for number in range(3):
@@ -274,18 +274,18 @@ def structures(examples: Mapping[str, np.ndarray], field_arcmin: float, most: in
             picture = _image(axis, map_, _limits(map_), field_arcmin)
             figure.colorbar(picture, ax=axis, label=r"$\kappa$", pad=0.01, shrink=0.9)
             side = (np.arange(len(map_)) + 0.5) * field_arcmin / len(map_)
-            told = []
+            captions = []
             for kind, colour, line in (("void", SKY_BLUE, "solid"), ("cluster", GREEN, "dashed")):
                 mask = examples[kind][row]
                 if not mask.any():
-                    told.append(f"no {kind}")
+                    captions.append(f"no {kind}")
                     continue
                 axis.contour(
                     side, side, mask > 1e-4, [0.5], colors=[colour], linewidths=1.3, linestyles=line
                 )
                 score = 100 * examples[f"{kind}_score"][row]
-                told.append(f"{kind} {score[0]:.0f} %, {score[1]:.0f} %")
-            axis.set_title("; ".join(told), fontsize=7.5)
+                captions.append(f"{kind} {score[0]:.0f} %, {score[1]:.0f} %")
+            axis.set_title("; ".join(captions), fontsize=7.5)
         handles = [
             plt.Line2D([], [], color=SKY_BLUE, label="void group"),
             plt.Line2D([], [], color=GREEN, ls="dashed", label="cluster group"),

@@ -100,12 +100,12 @@ def distinct(parts: Parts, row: int, scores: np.ndarray) -> list[tuple[list[int]
     heaviest group first.
 
     """
-    found: dict[bytes, list[int]] = {}
+    by_region: dict[bytes, list[int]] = {}
     for group in np.argsort(-scores, kind="stable"):
         region = parts.masks[row, group] > REGION
         if scores[group] > 0 and region.any():
-            found.setdefault(region.tobytes(), []).append(int(group))
-    merged = [(members, float(scores[members].sum())) for members in found.values()]
+            by_region.setdefault(region.tobytes(), []).append(int(group))
+    merged = [(members, float(scores[members].sum())) for members in by_region.values()]
     return sorted(merged, key=lambda one: -one[1])
 
 
@@ -152,11 +152,11 @@ class Groups:
 
 def _sums(groups: Groups, structure: str, threshold: float) -> np.ndarray:
     """Return number of groups and sum of scores: (2, network, output, map)."""
-    mine = groups.chosen(structure, threshold)
-    place = (groups.network[mine], groups.output[mine], groups.map[mine])
+    selected = groups.chosen(structure, threshold)
+    place = (groups.network[selected], groups.output[selected], groups.map[selected])
     sums = np.zeros((2, groups.networks, len(PARAMETERS), groups.maps))
     np.add.at(sums[0], place, 1.0)
-    np.add.at(sums[1], place, groups.score[mine])
+    np.add.at(sums[1], place, groups.score[selected])
     return sums
 
 
@@ -286,9 +286,9 @@ def histogram_rows(
     edges = np.linspace(0, 1, bins + 1)
     rows = []
     for structure, threshold in thresholds.items():
-        mine = groups.chosen(structure, threshold)
+        selected = groups.chosen(structure, threshold)
         for output, parameter in enumerate(PARAMETERS):
-            scores = groups.score[mine & (groups.output == output)]
+            scores = groups.score[selected & (groups.output == output)]
             # Sums of scores can exceed one by rounding.
             counts = np.histogram(np.clip(scores, 0, 1), edges)[0]
             total = max(int(counts.sum()), 1)
@@ -310,7 +310,7 @@ def histogram_rows(
 
 def kinds(parts: Parts, maps: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, np.ndarray]:
     """Return the heaviest void and the heaviest cluster group of each map (map), -1 for none."""
-    found = {structure: np.full(len(maps), -1) for structure in STRUCTURES}
+    heaviest = {structure: np.full(len(maps), -1) for structure in STRUCTURES}
     for row, map_ in enumerate(maps):
         sigma = float(map_.std(ddof=1))
         for members, _ in distinct(parts, row, parts.scores[row].sum(-1)):
@@ -320,6 +320,6 @@ def kinds(parts: Parts, maps: np.ndarray, thresholds: Mapping[str, float]) -> di
                 "cluster": mean > thresholds["cluster"] * sigma,
             }
             for structure, yes in is_kind.items():
-                if yes and found[structure][row] < 0:
-                    found[structure][row] = members[0]
-    return found
+                if yes and heaviest[structure][row] < 0:
+                    heaviest[structure][row] = members[0]
+    return heaviest

@@ -280,9 +280,11 @@ def segment_features(
     out = np.zeros((len(maps), most, features_each), np.float32)
     for rows, (row, segment) in ((r, piece.T) for r, piece in in_batches(pairs, batch)):
         alone = maps[row] * (labels[row] == segment[:, None, None])
-        found = np.asarray(features_of(network, dict(parameters), jnp.asarray(alone[..., None])))
+        batch_features = np.asarray(
+            features_of(network, dict(parameters), jnp.asarray(alone[..., None]))
+        )
         kept = slice(rows.stop - rows.start)
-        out[row[kept], segment[kept]] = found[kept]
+        out[row[kept], segment[kept]] = batch_features[kept]
     return out
 
 

@@ -132,11 +132,11 @@ def grouped_error(function: str, error: str, features: int) -> float:
 
     if error == "deletion":
         changed = value(np.ones_like(inside)) - value(~inside)
-        told = np.sum([inside[:, part].any(1) for part in parts], 0)
+        attributed = np.sum([inside[:, part].any(1) for part in parts], 0)
     else:
         changed = value(inside) - value(np.zeros_like(inside))
-        told = np.sum([inside[:, part].all(1) for part in parts], 0)
-    return float(np.abs(changed - told).sum())
+        attributed = np.sum([inside[:, part].all(1) for part in parts], 0)
+    return float(np.abs(changed - attributed).sum())
 
 
 def rows(most: int, by_program: int) -> Iterator[dict[str, Any]]:
@@ -172,8 +172,8 @@ def growth_rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     rows = []
     for function, error in itertools.product(FUNCTIONS, ERRORS):
-        mine = [row for row in table if (row["function"], row["error"]) == (function, error)]
-        first, last = mine[len(mine) // 2], mine[-1]
+        selected = [row for row in table if (row["function"], row["error"]) == (function, error)]
+        first, last = selected[len(selected) // 2], selected[-1]
         span = last["features"] - first["features"]
         factor = (last["total_error"] / first["total_error"]) ** (1 / span) if span else 1.0
         rows.append(

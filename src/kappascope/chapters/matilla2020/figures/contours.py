@@ -189,15 +189,15 @@ def emulator_check_panels(pictures: Mapping[str, Pictures]) -> Figure:
 
 
 def published_network_panel(
-    published: Pictures, ours: Pictures | None, ours_degrees: float | None = None
+    published: Pictures, our_pictures: Pictures | None, our_degrees: float | None = None
 ) -> Figure:
     """Draw the contour of the published network's outputs beside that of our network.
 
     Parameters
     ----------
     published : arrays with the contour ``DNN`` from the published outputs (3.5° maps).
-    ours : arrays of our noiseless data set, or ``None``.
-    ours_degrees : side of our maps [degrees], for the legend.
+    our_pictures : arrays of our noiseless data set, or ``None``.
+    our_degrees : side of our maps [degrees], for the legend.
 
     """
     with figure_style():
@@ -209,10 +209,10 @@ def published_network_panel(
             Line2D([], [], color=COLOURS["published"], linewidth=1.8,
                    label="published network, 3.5° maps")
         ]  # fmt: skip
-        if ours is not None:
-            draw_contour(axes, ours, "DNN", COLOURS["DNN"], 1.0)
-            boxes.append(extent(ours, "DNN"))
-            side = "" if ours_degrees is None else f", {ours_degrees:.3g}° maps"
+        if our_pictures is not None:
+            draw_contour(axes, our_pictures, "DNN", COLOURS["DNN"], 1.0)
+            boxes.append(extent(our_pictures, "DNN"))
+            side = "" if our_degrees is None else f", {our_degrees:.3g}° maps"
             keys.append(
                 Line2D([], [], color=COLOURS["DNN"], linewidth=1.0, label=f"this run{side}")
             )
@@ -248,8 +248,10 @@ def _plot_fig7(inputs: Any, spec: Any) -> dict[str, Figure]:
 
 @FIGURES.add("plot_published_network", makes=("published_network_contour",), published=True)
 def _plot_published_network(inputs: Any, spec: Any) -> dict[str, Figure]:
-    ours = list(inputs.ours)
+    our_paths = list(inputs.ours)
     side = spec.maps.pixels * spec.maps.pixel_arcmin / 60.0
     published = read_arrays(inputs.published)
-    figure = published_network_panel(published, read_arrays(ours[0]) if ours else None, side)
+    figure = published_network_panel(
+        published, read_arrays(our_paths[0]) if our_paths else None, side
+    )
     return {"published_network_contour": figure}

@@ -77,9 +77,9 @@ def _power_ratio(axes: Any, power: Rows) -> None:
     axes.axhspan(0.9, 1.1, color="0.9", zorder=0)
     axes.axhline(1, color="0.4", lw=0.7)
     for name in dict.fromkeys(map(_named, power)):
-        mine = [row for row in power if _named(row) == name]
+        selected = [row for row in power if _named(row) == name]
         ell, value, error, limber = (
-            np.array([float(row[key]) for row in mine])
+            np.array([float(row[key]) for row in selected])
             for key in ("ell", "power", "power_error", "limber")
         )
         axes.errorbar(ell, value / limber, error / limber, label=name, lw=1.1)
@@ -100,13 +100,13 @@ def _density(axes: Any, pdfs: Mapping[str, np.ndarray], edges: np.ndarray) -> No
 
 def _moment(axes: Any, moments: Rows, column: str, label: str, relative: bool) -> None:
     for name, marker in (("noiseless", "o"), ("noisy", "s")):
-        mine = [row for row in moments if row["data_set"] == name]
-        if not mine:
+        selected = [row for row in moments if row["data_set"] == name]
+        if not selected:
             continue
-        x = np.array([float(row["omega_matter"]) for row in mine])
-        scale = np.array([float(row["sigma_expected"]) if relative else 1.0 for row in mine])
-        y = np.array([float(row[column]) for row in mine]) / scale
-        error = np.array([float(row[f"{column}_error"]) for row in mine]) / scale
+        x = np.array([float(row["omega_matter"]) for row in selected])
+        scale = np.array([float(row["sigma_expected"]) if relative else 1.0 for row in selected])
+        y = np.array([float(row[column]) for row in selected]) / scale
+        error = np.array([float(row[f"{column}_error"]) for row in selected]) / scale
         axes.errorbar(x, y, error, fmt=marker, ms=4, color=COLOURS[name], label=LABELS[name])
     axes.set(xlabel=LABELS["omega_matter"], ylabel=label)
     axes.legend()

@@ -66,8 +66,8 @@ def predicted_against_true(
             for column, (panel, parameter) in enumerate(
                 zip(row, ("omega_matter", "sigma_8"), strict=True)
             ):
-                true, found = truth[name][:, column], predicted[name][:, column]
-                _points(panel, true, found, COLOURS[name])
+                true, predictions = truth[name][:, column], predicted[name][:, column]
+                _points(panel, true, predictions, COLOURS[name])
                 panel.set(
                     xlabel=f"true {LABELS[parameter]}", ylabel=f"predicted {LABELS[parameter]}"
                 )
@@ -75,12 +75,12 @@ def predicted_against_true(
     return figure
 
 
-def _points(axes: Any, true: np.ndarray, found: np.ndarray, colour: str) -> None:
+def _points(axes: Any, true: np.ndarray, predicted: np.ndarray, colour: str) -> None:
     _, group = np.unique(true, return_inverse=True)
     count = np.bincount(group)
     centre = np.bincount(group, true) / count
-    mean = np.bincount(group, found) / count
-    scatter = np.sqrt(np.maximum(np.bincount(group, found**2) / count - mean**2, 0))
+    mean = np.bincount(group, predicted) / count
+    scatter = np.sqrt(np.maximum(np.bincount(group, predicted**2) / count - mean**2, 0))
     axes.errorbar(centre, mean, scatter, fmt="o", ms=3, lw=0.8, color=colour)
     limits = [true.min(), true.max()]
     axes.plot(limits, limits, color="0.4", lw=0.8, zorder=0)

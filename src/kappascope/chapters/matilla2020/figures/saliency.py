@@ -232,10 +232,10 @@ def randomization_curves(rows: Rows, data_set: str) -> Figure:
     comparisons with a constant map are undefined and left out.
 
     """
-    mine = [row for row in rows if row["data_set"] == data_set]
-    looks = _looks(row["method"] for row in mine)
-    values = _by_stage(mine)
-    layers = {int(row["stage"]): row["layer"] for row in mine}
+    data_set_rows = [row for row in rows if row["data_set"] == data_set]
+    looks = _looks(row["method"] for row in data_set_rows)
+    values = _by_stage(data_set_rows)
+    layers = {int(row["stage"]): row["layer"] for row in data_set_rows}
     with figure_style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 5.4), layout="constrained")
         grid = figure.subplots(len(_MODES), len(COEFFICIENTS), sharex=True, sharey=True)
@@ -274,9 +274,9 @@ def _similarity(axes: Axes, stages: Mapping[int, list[float]], look: _Look, numb
         return
     x = np.array(range(min(stages), max(stages) + 1))
     # NaN where a stage has no comparison: the line has a gap there.
-    found = [stages.get(stage, [np.nan]) for stage in x.tolist()]
-    mean = np.array([np.mean(values) for values in found])
-    scatter = np.array([np.std(values) for values in found])
+    values_by_stage = [stages.get(stage, [np.nan]) for stage in x.tolist()]
+    mean = np.array([np.mean(values) for values in values_by_stage])
+    scatter = np.array([np.std(values) for values in values_by_stage])
     # Markers at other stages than the next method's: lines that lie on each other stay apart.
     turns = 3 if len(stages) > 8 else 1
     axes.plot(x, mean, **_line(look), markevery=(number % turns, turns))
@@ -284,7 +284,7 @@ def _similarity(axes: Axes, stages: Mapping[int, list[float]], look: _Look, numb
 
 
 def _line(look: _Look) -> dict[str, Any]:
-    told = {
+    style = {
         "color": look.colour,
         "linestyle": look.dashes,
         "linewidth": 1.0,
@@ -294,8 +294,8 @@ def _line(look: _Look) -> dict[str, Any]:
         "markeredgecolor": "0.2",
     }
     if look.colour == YELLOW:  # too pale for white paper
-        told["path_effects"] = [Stroke(linewidth=1.6, foreground="0.35"), Normal()]
-    return told
+        style["path_effects"] = [Stroke(linewidth=1.6, foreground="0.35"), Normal()]
+    return style
 
 
 def _key(look: _Look, name: str) -> Line2D:
@@ -330,14 +330,14 @@ def relevance_by_convergence(rows: Rows, data_set: str) -> Figure:
     saliency of a pixel in it. One column a method, one line a cosmology coloured by S8.
 
     """
-    mine = [row for row in rows if row["data_set"] == data_set]
-    methods = list(dict.fromkeys(row["method"] for row in mine))
+    data_set_rows = [row for row in rows if row["data_set"] == data_set]
+    methods = list(dict.fromkeys(row["method"] for row in data_set_rows))
     with figure_style():
         figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 5.2), layout="constrained")
         grid = figure.subplots(2, max(len(methods), 1), sharex=True, sharey="row", squeeze=False)
-        colours = s8_colours(mine)
+        colours = s8_colours(data_set_rows)
         for (upper, lower), method in zip(grid.T, methods, strict=True):
-            selected = [row for row in mine if row["method"] == method]
+            selected = [row for row in data_set_rows if row["method"] == method]
             _cosmology_lines(upper, selected, "share", 100.0, colours)
             _cosmology_lines(lower, selected, "per_pixel", 1.0, colours)
             upper.set_title(label(method))
@@ -349,10 +349,10 @@ def relevance_by_convergence(rows: Rows, data_set: str) -> Figure:
             for border in (0.0, 3.0):
                 axes.axvline(border, color="0.8", linewidth=0.7, zorder=0)
         grid[0, 0].set_ylim(bottom=0.0)
-        grid[0, 0].set_xlim(*_ends(mine))
+        grid[0, 0].set_xlim(*_ends(data_set_rows))
         grid[0, 0].set_ylabel("share of squared saliency [%]")
         grid[1, 0].set_ylabel("squared saliency of a pixel /\nmean over the map", linespacing=1.0)
-        s8_bar(figure, grid, mine, aspect=40)
+        s8_bar(figure, grid, data_set_rows, aspect=40)
     return figure
 
 
@@ -427,15 +427,15 @@ def sensitivity(rows: Rows, patches: Mapping[str, Mapping[str, np.ndarray]]) -> 
 def _setting_curves(axes: Axes, rows: Rows, measure: str) -> None:
     axes.axhline(0.0, color="0.4", linewidth=0.7, zorder=0)
     for data_set, marker, dashes in (("noiseless", "o", "solid"), ("noisy", "s", "dashed")):
-        mine = sorted(
+        selected = sorted(
             (row for row in rows if row["data_set"] == data_set),
             key=lambda row: float(row["value"]),
         )
-        if mine:
+        if selected:
             axes.errorbar(
-                _column(mine, "value"),
-                _column(mine, measure),
-                np.nan_to_num(_column(mine, f"{measure}_scatter")),
+                _column(selected, "value"),
+                _column(selected, measure),
+                np.nan_to_num(_column(selected, f"{measure}_scatter")),
                 color=COLOURS[data_set],
                 marker=marker,
                 markersize=4,
@@ -485,10 +485,10 @@ def known_answers(rows: Rows) -> Figure:
     one elsewhere, a pale one is undecided.
 
     """
-    mine = [row for row in rows if row["enrichment"]]
-    methods = list(dict.fromkeys(row["method"] for row in mine))
-    controls = list(dict.fromkeys(row["control"] for row in mine))
-    left, right = _decades(mine)
+    selected = [row for row in rows if row["enrichment"]]
+    methods = list(dict.fromkeys(row["method"] for row in selected))
+    controls = list(dict.fromkeys(row["control"] for row in selected))
+    left, right = _decades(selected)
     with figure_style():
         figure = Figure(
             figsize=(DOUBLE_COLUMN_INCHES, 1.3 + 0.4 * max(len(methods), 2)), layout="constrained"
@@ -499,7 +499,7 @@ def known_answers(rows: Rows) -> Figure:
         styles = zip(controls, (BLUE, VERMILION, GREEN, PURPLE), "osD^", strict=False)
         for index, (control, colour, marker) in enumerate(styles):
             shift = 0.7 * ((index + 0.5) / len(controls) - 0.5)
-            for row in mine:
+            for row in selected:
                 if row["control"] == control:
                     place = methods.index(row["method"]) + shift
                     _enrichment(axes, row, place, colour, marker, left)

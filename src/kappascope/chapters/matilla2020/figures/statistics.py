@@ -40,8 +40,10 @@ def statistics_panels(rows: Rows, data_sets: Sequence[str]) -> Figure:
         for panel in axes.ravel()[len(panels) :]:
             panel.set_axis_off()
         for panel, (name, data_set) in zip(axes.ravel(), panels, strict=False):
-            mine = [row for row in rows if (row["statistic"], row["data_set"]) == (name, data_set)]
-            _lines(panel, mine, colours)
+            selected = [
+                row for row in rows if (row["statistic"], row["data_set"]) == (name, data_set)
+            ]
+            _lines(panel, selected, colours)
             panel.set_title(f"{name}, {data_set}", fontsize=8.5)
             panel.tick_params(labelsize=7)
         s8_bar(figure, axes, rows, aspect=60)
@@ -52,12 +54,12 @@ def _lines(axes: Any, rows: Rows, colours: Any) -> None:
     if not rows:
         return
     for cosmology in dict.fromkeys(row["cosmology"] for row in rows):
-        mine = [row for row in rows if row["cosmology"] == cosmology]
-        x = np.array([float(row["bin_centre"]) for row in mine])
-        y = np.array([float(row["mean"]) for row in mine])
+        selected = [row for row in rows if row["cosmology"] == cosmology]
+        x = np.array([float(row["bin_centre"]) for row in selected])
+        y = np.array([float(row["mean"]) for row in selected])
         if rows[0]["statistic"] == "PS":
             y = np.where(y > 0, y * x * (x + 1) / (2 * np.pi), np.nan)
-        axes.plot(x, y, color=colours.to_rgba(s8_of(mine[0])), lw=0.7)
+        axes.plot(x, y, color=colours.to_rgba(s8_of(selected[0])), lw=0.7)
     name = rows[0]["statistic"]
     if name == "PS":
         axes.set(xscale="log", yscale="log")

@@ -142,10 +142,12 @@ def curves_by_parameter(rows: Rows, parameters: Sequence[str]) -> Figure:
         figure = Figure(figsize=(DOUBLE_COLUMN_INCHES * (0.35 + 0.325 * len(parameters)), 3.4))
         panels = figure.subplots(1, len(parameters), squeeze=False)[0]
         for axes, parameter in zip(panels, parameters, strict=True):
-            mine = [row for row in rows if row["parameter"] == parameter and row["method"] == "cd"]
-            groups = [g for g in dict.fromkeys(row["group"] for row in mine) if g != "all"]
+            selected = [
+                row for row in rows if row["parameter"] == parameter and row["method"] == "cd"
+            ]
+            groups = [g for g in dict.fromkeys(row["group"] for row in selected) if g != "all"]
             for group, (colour, dashes) in zip(groups, _GROUPS, strict=False):
-                one = [row for row in mine if row["group"] == group]
+                one = [row for row in selected if row["group"] == group]
                 ell, score = (np.array([float(row[k]) for row in one]) for k in ("ell", "score"))
                 low, high = float(one[0]["value_low"]), float(one[0]["value_high"])
                 name = rf"{LABELS[parameter]} = {low:.2f}–{high:.2f}"

@@ -103,8 +103,8 @@ def trade_off(rows: Rows) -> Figure:
         grid = figure.subplots(1, len(_PANELS))
         for axes, (column, error, name) in zip(grid, _PANELS, strict=True):
             for key, look in _LINES.items():
-                mine = [row for row in rows if (row["basis"], row["with_attribution"]) == key]
-                _line(axes, mine, column, error, look)
+                selected = [row for row in rows if (row["basis"], row["with_attribution"]) == key]
+                _line(axes, selected, column, error, look)
             axes.set_xscale("symlog", linthresh=_LINEAR_PERCENT, linscale=0.8)
             axes.set_xticks([0, 0.01, 0.1, 1, 10], ["0", "0.01", "0.1", "1", "10"])
             axes.set(xlim=(-0.002, 70), xlabel="variance unexplained [%]", ylabel=name)

@@ -64,7 +64,7 @@ def basis_images(
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set(color="0.75", linewidth=0.5)
             panel.imshow(image, cmap="Greys", origin="upper", vmin=0)
-            texts = [_class(found[component]) for found in named.values()]
+            texts = [_class(model_rows[component]) for model_rows in named.values()]
             used = rows[component]["class_by_use"]
             _names_above(panel, [*texts, used], [*_colours(len(named)), BLACK])
         _legend(figure, list(named), accuracy)
@@ -94,11 +94,11 @@ def _names_above(axes: Any, texts: Sequence[str], colours: Sequence[str]) -> Non
 
 
 def _legend(figure: Figure, models: Sequence[str], accuracy: Sequence[Mapping[str, str]]) -> None:
-    found = {row["model"]: row for row in accuracy}
+    by_model = {row["model"]: row for row in accuracy}
     handles = [
         _key(
-            f"{model} ({float(found[model]['accuracy_percent']):.1f} ± "
-            f"{float(found[model]['error_percent']):.1f} % right)",
+            f"{model} ({float(by_model[model]['accuracy_percent']):.1f} ± "
+            f"{float(by_model[model]['error_percent']):.1f} % right)",
             colour,
         )
         for model, colour in zip(models, _colours(len(models)), strict=True)

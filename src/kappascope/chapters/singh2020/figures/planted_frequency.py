@@ -47,11 +47,11 @@ def error_by_method(rows: Rows, published: Mapping[str, float]) -> Figure:
             1, len(variants), figsize=(DOUBLE_COLUMN_INCHES, 2.9), sharey=True, squeeze=False
         )
         for panel, variant in zip(axes[0], variants, strict=True):
-            mine = [row for row in rows if row["variant"] == variant]
-            _panel(panel, mine, list(labels), published)
+            selected = [row for row in rows if row["variant"] == variant]
+            _panel(panel, selected, list(labels), published)
             # Both numbers are those of one inverse: the networks are the same.
-            told = f"networks: {mine[0]['data_sets']}, inputs: {mine[0]['points']}"
-            panel.set_title(f"{_TITLES.get(variant, variant)}\n{told}")
+            subtitle = f"networks: {selected[0]['data_sets']}, inputs: {selected[0]['points']}"
+            panel.set_title(f"{_TITLES.get(variant, variant)}\n{subtitle}")
         axes[0, 0].set_yticks(range(len(labels)), list(labels.values()))
         axes[0, 0].invert_yaxis()
         handles = _handles(rows, bool(published))

@@ -47,11 +47,11 @@ def importance_of_frequencies(curves: Rows, shares: Rows) -> Figure:
         for axes, method in zip(grid, methods, strict=True):
             _shade(axes, shares, method, classes)
             for place, number in enumerate(classes):
-                mine = [
+                selected = [
                     row for row in curves if row["method"] == method and int(row["class"]) == number
                 ]
-                if mine:
-                    _curve(axes, mine, place)
+                if selected:
+                    _curve(axes, selected, place)
             axes.axhline(0, color=GREY, lw=0.6, zorder=0)
             axes.set(ylabel="relevance [%]")
             axes.margins(x=0)
