@@ -14,17 +14,17 @@ HEAD = """# How the code is laid out
 
 <!-- Written by `python docs/draw_architecture.py`. -->
 
-A library, and one chapter for each paper. The library knows no chapter, a chapter no other: what
-one hands on lies in files. Nothing in `src/` imports Snakemake; figures, tables and the Snakefile
-bring no JAX; no modules import each other in a circle. `tests/unit/test_layout.py` reads the
-imports and holds all of this.
+A library, and one chapter for each paper. The library imports no chapter (`workflow/` loads their
+configs), a chapter no other: what one hands on lies in files. Nothing in `src/` imports Snakemake;
+figures, tables and the Snakefile bring no JAX; no modules import each other in a circle.
+`tests/unit/test_layout.py` reads the imports and holds all of this.
 
 A chapter has one name everywhere:
 
 | place | holds |
 |---|---|
 | `src/kappascope/chapters/singh2020/` | its section of the config, experiments, tables, figures |
-| `workflow/rules/singh2020.smk` | its rules, and the names of its tables and figures |
+| `workflow/rules/singh2020.smk` | its rules, and the names of its tables |
 | `paper/chapters/singh2020.typ` | its text |
 | `tests/chapters/singh2020/` | its tests |
 | `config/`: `singh2020:` | its options |

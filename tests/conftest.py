@@ -58,24 +58,21 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="module")
-def quick_compilation() -> Iterator[None]:
-    """Let XLA skip most optimizations: small networks take longer to compile than to run."""
+@pytest.fixture(scope="session", autouse=True)
+def compilation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What one test compiled the next ones take from disk: runs of the workflow, and this process.
+
+    Each worker has a folder of its own: JAX may read what another process is still writing. In
+    this process XLA skips most optimizations: small networks take longer to compile than to run.
+    """
     import jax
 
-    before = jax.config.read("jax_disable_most_optimizations")
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", before)
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_compilation_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Runs of all tests take what one of them compiled; two workers share a folder."""
     folder = tmp_path_factory.getbasetemp()
-    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    jax.config.update("jax_compilation_cache_dir", str(folder / "compiled_here"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(shared / "compiled"))
+        patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(folder / "compiled"))
         yield
 
 

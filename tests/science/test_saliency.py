@@ -14,8 +14,6 @@ from kappascope.networks import architectures
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SIDE, MARGIN, NETWORKS, MAPS = 48, 8, 6, 6
 TAYLOR, ALPHA_BETA = "deep_taylor_bn_identity", "inn_lrp_alpha1beta0_bn_z"
 

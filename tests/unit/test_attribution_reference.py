@@ -62,7 +62,7 @@ In float64 the rules agree to rounding (occlusion to Captum's single precision);
 jitters of the parameters in the last float32 digit leave of relevance on these networks.
 """
 
-pytestmark = [pytest.mark.realdata, pytest.mark.usefixtures("quick_compilation")]
+pytestmark = pytest.mark.realdata
 
 
 @pytest.fixture(params=["float64", "float32"])

@@ -13,12 +13,28 @@ import pytest
 from test_attribute_command import small_network, some_inputs
 from test_attribution_rules import Builder, chain, inputs
 
-from kappascope.attribution import rules, walk
+from kappascope.attribution import labels, rules, walk
 from kappascope.attribution.methods import attribute, in_batches
 from kappascope.errors import InputError
 from kappascope.networks import description
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward
+
+
+@pytest.mark.parametrize(
+    ("method", "coarse", "family"),
+    [
+        ("grad_cam.relu4", True, "Grad-CAM"),
+        ("grad_cam_raw.relu4", True, "Grad-CAM, not rectified"),
+        ("guided_grad_cam.relu4", False, "Guided Grad-CAM"),
+        ("occlusion_w4s4", False, "Occlusion"),
+        ("gradient", False, "Gradient"),
+        ("lrp_0", False, "lrp_0"),
+        ("nothing.x", False, "nothing.x"),
+    ],
+)
+def test_what_a_name_with_a_node_or_window_is(method: str, coarse: bool, family: str) -> None:
+    assert labels.coarse(method) == coarse and labels.family(method) == family
 
 
 def with_shared_parameters(norms: tuple[str, str]) -> tuple[Network, Parameters]:

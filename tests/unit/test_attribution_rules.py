@@ -22,8 +22,6 @@ from kappascope.errors import InputError
 from kappascope.networks.description import Network
 from kappascope.networks.module import activations, apply_node, forward
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 Array = Any
 
 

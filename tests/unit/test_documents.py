@@ -170,12 +170,13 @@ def test_the_schema_offers_completion_to_editors():
 
 
 def test_the_page_on_transforms_is_true(tmp_path, monkeypatch):
-    """Its Python is run from the top; the page on networks of one's own has a test of its own."""
+    """Its Python is run from the top; the other pages have tests of their own."""
     monkeypatch.chdir(tmp_path)
     pages = [file for file in (ROOT / "docs").rglob("*.md") if "```python" in file.read_text()]
     assert sorted(page.stem for page in pages) == [
         "explain-your-network",
         "find-lenses",
+        "own-figures",
         "transforms",
     ]
     text = (ROOT / "docs/how-to/transforms.md").read_text(encoding="utf-8")

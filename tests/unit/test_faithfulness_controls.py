@@ -24,8 +24,6 @@ from kappascope.maps.dataset import MapSet, read_maps, write_maps
 from kappascope.networks import description
 from kappascope.networks.module import forward
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 PIXEL_ARCMIN = 0.5
 SECTION: dict[str, Any] = {
     "pixels": 16,

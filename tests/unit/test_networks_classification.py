@@ -15,8 +15,6 @@ from kappascope.networks.evaluate import evaluate
 from kappascope.networks.module import GraphNetwork, activations, flatten, forward
 from kappascope.networks.training import initial_variables
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SETTINGS = classification.Settings(epochs=15, batch=16, learning_rate=0.01)
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,18 +58,6 @@ def tiny_network(pixels: int = 16) -> Network:
         },
     )  # fmt: skip
     return Network("tiny", (pixels, pixels, 1), 2, nodes)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep compiled code on disk: each training compiles its step anew."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = {name: getattr(jax.config, name) for name in names}
-    jax.config.update(names[0], str(tmp_path_factory.mktemp("compiled")))
-    jax.config.update(names[1], 0.05)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
 
 
 class Maps:

@@ -189,6 +189,7 @@ class GradCam:
 
 METHODS.add(
     "grad_cam.NODE",
+    label="Grad-CAM",
     pattern=r"grad_cam\.(?P<node>.+)",
     coarse=True,
     text="""S = max(0, Σ_c w_c A_c), w_c the mean over pixels of ∂y_k/∂A_c at a node (Selvaraju et
@@ -196,12 +197,14 @@ METHODS.add(
 )(lambda node: GradCam(node))
 METHODS.add(
     "grad_cam_raw.NODE",
+    label="Grad-CAM, not rectified",
     pattern=r"grad_cam_raw\.(?P<node>.+)",
     coarse=True,
     text="Grad-CAM without the last ReLU.",
 )(lambda node: GradCam(node, rectified=False))
 METHODS.add(
     "guided_grad_cam.NODE",
+    label="Guided Grad-CAM",
     pattern=r"guided_grad_cam\.(?P<node>.+)",
     text="guided_backprop times Grad-CAM, up-sampled to the nearest neighbour.",
 )(lambda node: GradCam(node, guided=True))

@@ -27,20 +27,32 @@ def declaration(name: str) -> tuple[Entry | None, dict[str, str]]:
     return None, {}
 
 
+def coarse(method: str) -> bool:
+    """Return whether a method has a value for each place of a node instead of each pixel."""
+    entry, _ = declaration(method)
+    return entry is not None and bool(entry.info.get("coarse"))
+
+
+def family(method: str) -> str:
+    """Return what to call a method whatever its node or window: Grad-CAM for grad_cam.relu4."""
+    entry, parts = declaration(method)
+    return entry.label if entry and parts and "label" in entry.info else label(method)
+
+
 def label(method: str) -> str:
     """Return what to call a method; a method without a label goes by its own name."""
     return OTHERS.get(method) or METHODS.label(method)
 
 
 def check(
-    key: str, methods: Sequence[str], more: Sequence[str] = (), coarse: bool = False
+    key: str, methods: Sequence[str], more: Sequence[str] = (), enlarged: bool = False
 ) -> Iterator[tuple[str, str]]:
     """Yield (key, problem) for names that are no method which gives every pixel a value.
 
     Parameters
     ----------
     more : further names that are allowed there.
-    coarse : whether maps of Grad-CAM are brought to the images' size there.
+    enlarged : whether maps of Grad-CAM are brought to the images' size there.
 
     """
     known = (*METHODS.names(), *more)
@@ -52,7 +64,7 @@ def check(
                 f"got {name}, whose windows leave pixels out; the stride must be from 1 to "
                 f"{parts['window']}",
             )
-        everywhere = entry is not None and (coarse or not entry.info.get("coarse"))
+        everywhere = entry is not None and (enlarged or not entry.info.get("coarse"))
         if not everywhere and name not in more:
             yield (
                 key,

@@ -395,6 +395,7 @@ METHODS.add(
 )(lambda tile: KernelShap(tile=int(tile)))
 METHODS.add(
     "occlusion_wNsM",
+    label="Occlusion",
     pattern=r"occlusion_w(?P<window>\d+)s(?P<stride>\d+)",
     text="""S = y_k(x) - y_k(x with an N×N window set to 0), windows M pixels apart (Zeiler & Fergus
     2014).""",

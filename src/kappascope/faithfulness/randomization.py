@@ -17,9 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from kappascope import progress, randomness
-from kappascope.attribution import methods
+from kappascope.attribution import labels, methods
 from kappascope.attribution.methods import (
-    GradCam,
     Method,
     Model,
     in_batches,
@@ -38,10 +37,10 @@ MODES = ("cascading", "independent")
 def configured(name: str, section: Any, network: Network | None = None) -> Method:
     """Return a method with the budget of the config; refuse one without a value for every pixel."""
     method = methods.configured(name, section, network)
-    if isinstance(method.procedure, GradCam) and not method.procedure.guided:
+    if labels.coarse(name):
         raise InputError(
-            f"matilla2020.saliency.methods: {name} has no value for every pixel; take "
-            f"guided_{name} instead"
+            f"{name} has no value for every pixel; kappascope attribute --list has the methods "
+            "that give one"
         )
     return method
 

@@ -116,7 +116,7 @@ def files_text(page: str) -> str:
     declared = declared_tables()
 
     def table(match: re.Match[str]) -> str:
-        lines = [match[1], "", "| file | a row is | columns |", "|---|---|---|"]
+        lines = [match[1], "", "| file | one row per | columns |", "|---|---|---|"]
         for one in declared[match[2]]:
             files = re.sub(r"([\w{}/]+\.csv)", r"`\1`", one.files.replace(f"{match[2]}/", ""))
             columns = [f"{name} {said}".strip() for name, said in one.described.items()]

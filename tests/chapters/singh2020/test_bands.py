@@ -14,8 +14,6 @@ from kappascope.maps.dataset import MapSet, write_maps
 from kappascope.networks import description
 from kappascope.transforms import fourier
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 PIXELS, PIXEL_ARCMIN = 16, 0.8
 SPEC: dict[str, Any] = {
     "seed": 3,

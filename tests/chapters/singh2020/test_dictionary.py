@@ -24,8 +24,6 @@ from kappascope.networks.module import forward
 from kappascope.reporting.figures import FIGURES
 from kappascope.transforms.matrix import Matrix
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 SECTION: dict[str, Any] = {
     "data_set": "noiseless",
     "training": 6,

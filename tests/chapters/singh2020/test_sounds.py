@@ -24,8 +24,6 @@ from kappascope.networks.description import Network, Parameters
 from kappascope.networks.module import forward
 from kappascope.reporting.figures import FIGURES
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 RATE = 8000
 SAMPLES = 800
 SECTION: dict[str, Any] = {

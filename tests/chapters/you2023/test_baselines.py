@@ -10,11 +10,10 @@ from typed import section
 from kappascope import randomness
 from kappascope.attribution import methods
 from kappascope.chapters.you2023 import baselines, explaining, structures, sum_of_parts
+from kappascope.errors import InputError
 from kappascope.networks import architectures, training
 from kappascope.networks.module import GraphNetwork, flatten
 from kappascope.transforms import segments
-
-pytestmark = pytest.mark.usefixtures("quick_compilation")
 
 SECTION: dict[str, Any] = {
     "methods": ["lime", "rise", "grad_cam.relu3", "integrated_gradients", "fresh"],
@@ -80,6 +79,13 @@ def test_a_map_of_zeros_gives_no_curve(compared) -> None:
         if row["map"] == 2:
             assert row["insertion"] == row["deletion"] == 0
             assert row["grouped_insertion"] == row["grouped_deletion"] == 0
+
+
+def test_a_node_that_is_not_there_is_told(compared) -> None:
+    _, _, explained = compared
+    model = (architectures.cosmogrid_cnn(32, 2), {})
+    with pytest.raises(InputError, match="relu99"):
+        baselines.attributed("grad_cam.relu99", model, explained.maps, BUDGET, 1)
 
 
 def test_the_summary_averages_and_counts_errors_over_maps(compared) -> None:

@@ -30,8 +30,6 @@ SETTINGS = parts_of.Settings(
     checkpoint_every_seconds=1e9,
 )
 
-pytestmark = pytest.mark.usefixtures("quick_compilation")
-
 
 @pytest.fixture(scope="module")
 def network():

@@ -1,4 +1,4 @@
-"""The randomization test in numbers: Table II with its scatter, and shares of relevance."""
+"""The randomization test in numbers: Table II with its scatter."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -66,7 +66,7 @@ class Chapter(Section):
                 "lower it",
             )
         chosen = self.explanation.methods
-        yield from labels.check("wilde2022.explanation.methods", chosen, coarse=True)
+        yield from labels.check("wilde2022.explanation.methods", chosen, enlarged=True)
         for name in chosen:
             node = name.partition(".")[2]
             if node and node not in NODES:

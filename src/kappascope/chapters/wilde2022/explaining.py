@@ -9,7 +9,8 @@ from scipy.special import expit
 
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import DeepDream
-from kappascope.attribution.methods import GradCam, find, in_batches
+from kappascope.attribution.labels import coarse
+from kappascope.attribution.methods import find, in_batches
 from kappascope.chapters.wilde2022 import finder
 from kappascope.chapters.wilde2022.config import Explanation
 from kappascope.faithfulness import randomization
@@ -74,7 +75,7 @@ def relevance(name: str, model: Model, x: np.ndarray, output: int, seed: int) ->
     """
     method = find(name, model[0])
     maps = np.concatenate([part for _, part in in_batches(method, model, x, output, seed, BATCH)])
-    if isinstance(method.procedure, GradCam) and not method.procedure.guided:
+    if coarse(name):
         rows, columns = (
             np.arange(n) * m // n for n, m in zip(x.shape[1:3], maps.shape[1:3], strict=True)
         )

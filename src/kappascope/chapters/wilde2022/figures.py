@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kappascope.attribution.labels import label
+from kappascope.attribution.labels import family
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.published import published_by
@@ -222,22 +222,11 @@ def _agreement(axis: Axes, agreement: Rows) -> None:
             color=colour,
             label=text,
         )
-    axis.set_yticks(np.arange(len(methods)), [_short(m) for m in methods], fontsize=7)
+    axis.set_yticks(np.arange(len(methods)), [family(m) for m in methods], fontsize=7)
     axis.set_xlabel("distance of maximum [pixel]", fontsize=9)
     axis.set_ylim(len(methods) + 1.6, -0.6)
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=7, handletextpad=0.2)
-
-
-def _short(method: str) -> str:
-    for start, name in (
-        ("guided_grad_cam", "Guided Grad-CAM"),
-        ("grad_cam", "Grad-CAM"),
-        ("occlusion", "Occlusion"),
-    ):
-        if method.startswith(start):
-            return name
-    return label(method)
 
 
 SHOWN_MAPS = ("grad_cam", "guided_grad_cam", "occlusion", "deep_dream", "nonlinear_saliency")
@@ -272,7 +261,7 @@ def maps(arrays: Arrays) -> Figure:
                     axis.contour(arrays["example/arc_mask"][k], [0.5], colors=BLACK, linewidths=0.5)
         axes[0, 0].set_title("Image", fontsize=9)
         for axis, name in zip(axes[0, 1:], chosen, strict=True):
-            axis.set_title(_short(name.split("/")[1]), fontsize=9)
+            axis.set_title(family(name.split("/")[1]), fontsize=9)
         figure.supxlabel(
             "Red speaks for a lens, blue against, each map to its own maximum; lines: arcs. "
             "Percent: probability of a lens",
@@ -396,7 +385,7 @@ def _share_points(axis: Axes, shares: Rows) -> None:
             area = float(here[known[0]]["area_percent"])
             axis.axvline(area, ls="--", lw=0.9, color=colour)
     axis.plot([], [], "--", color=GREY, lw=0.9, label="share of the area")
-    axis.set_yticks(np.arange(len(methods)), [_short(m) for m in methods], fontsize=8)
+    axis.set_yticks(np.arange(len(methods)), [family(m) for m in methods], fontsize=8)
     axis.set(xlabel="share of the map, lenses [%]", ylim=(len(methods) + 1.4, -0.6))
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=8)

@@ -51,7 +51,7 @@ COMPLETENESS = Table(
 )
 POSITION = Table(
     "wilde2022/position.csv",
-    "kind × what",
+    "what is compared",
     """what, median (error of the locator's place and θ_E; `the image's middle` is what a guess of
     the middle is off by), error (bootstrap), unit, images""",
 )

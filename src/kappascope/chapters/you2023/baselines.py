@@ -63,7 +63,7 @@ def attributed(
         generator = randomness.generator(seed, "random attribution")
         return generator.random((model[0].outputs, *maps.shape))
     attributions = np.zeros((model[0].outputs, *maps.shape))
-    method = methods.configured(name, section)
+    method = methods.configured(name, section, model[0])
     with progress.bar(len(maps), f"attribute, {name}", unit="map") as shown:
         for rows, relevance in methods.in_batches(method, model, maps[..., None], None, seed):
             # Grad-CAM comes in the size of its node, without channels.
@@ -321,6 +321,4 @@ def best_rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _label(name: str) -> str:
-    if name == RANDOM:
-        return "Random cells"
-    return "Grad-CAM" if name.startswith("grad_cam") else labels.label(name)
+    return "Random cells" if name == RANDOM else labels.family(name)

@@ -140,7 +140,7 @@ class Chapter(Section):
                 f"got {self.model.training}, more than the {config.maps.training} training maps of "
                 "a cosmology (maps.training)",
             )
-        yield from labels.check("you2023.baselines.methods", self.baselines.methods, coarse=True)
+        yield from labels.check("you2023.baselines.methods", self.baselines.methods, enlarged=True)
 
 
 # ---- what the jobs do ----------------------------------------------------------------------------

@@ -1,0 +1,22 @@
+"""Faults keep what they compile to themselves: a kill may leave half of it."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_compilation_cache(
+    compilation: None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Start from what was compiled before."""
+    shared = Path(os.environ["KAPPASCOPE_COMPILATION_CACHE"])
+    own = tmp_path_factory.mktemp("compiled")
+    if shared.is_dir():
+        shutil.copytree(shared, own, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(own))
+        yield
