@@ -11,23 +11,32 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 
 
-ALONE = ("test_own_maps.py", "test_installation.py")
+ALONE = ("test_own_maps.py", "test_bad_input.py", "test_installation.py")
 """Of the folders whose tests share the one finished run, the files that do without."""
+
+
+def _shares_the_run(nodeid: str) -> bool:
+    folder, _, name = nodeid.split("::")[0].rpartition("/")
+    return folder in ("tests/workflow", "tests/faults", "tests/cluster") and name not in ALONE
 
 
 class OneRun(LoadScopeScheduling):
     """On several workers: what shares the one finished run stays together, other files go alone."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.split("::")[0]
-        folder, _, name = file.rpartition("/")
-        shared = folder in ("tests/workflow", "tests/faults", "tests/cluster")
-        return "runs" if shared and name not in ALONE else file
+        return "runs" if _shares_the_run(nodeid) else nodeid.split("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneRun:
+    config.option.loadscopereorder = False  # the order is that of the tests, below
     return OneRun(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what takes longest: the one run and what shares it, then other runs."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflow"))
+    items.sort(key=lambda item: not _shares_the_run(item.nodeid))
 
 
 def _folder(variable: str, default: str) -> Path:
