@@ -1,6 +1,5 @@
 """Say what the lens finder looks at: maps, changed scenes, Deep Dreams."""
 
-from kappascope.attribution import labels
 from kappascope.chapters.wilde2022 import explaining
 from kappascope.files import write_arrays
 from kappascope.networks import description
@@ -34,10 +33,9 @@ def main(inputs, outputs, spec):
     dreams, rows = explaining.all_dreams(finders[0], tested, section.dream_steps, seed)
     explaining.DREAMS.write(outputs.dreams, rows)
     lenses = tested.of("lens").x[: section.randomized].astype("float32")
-    methods = [name for name in section.methods if not labels.coarse(name)]
     explaining.RANDOMIZATION.write(
         outputs.randomization,
-        explaining.randomization_rows(finders[0], lenses, methods, section.repeats, seed),
+        explaining.randomization_rows(finders[0], lenses, section.methods, section.repeats, seed),
     )
     write_arrays(
         outputs.examples,

@@ -54,7 +54,7 @@ def test_numbers_compare_as_numbers_and_errors_may_be_unknown(run):
 
 
 def test_one_of_several_values_of_a_column(run):
-    ours = measure(run, where={"set": "a", "level": [95, 77], "name": ["V0", "V9"]})
+    ours = measure(run, where={"set": "a", "level": [95.0, 77], "name": ["V0", "V9"]})
     assert ours.value == 2.0
 
 

@@ -120,11 +120,13 @@ def test_saving_needs_no_suffix_and_tells_where_it_came_from(tmp_path):
     with style.figure_style():
         figure = Figure()
         figure.subplots().plot([1, 2], [2, 1])
+    layout = figure.get_layout_engine()
     told = style.provenance([source], data_set="noisy")
     assert told["inputs"] == {"areas.csv": hashlib.sha256(b"a\n").hexdigest()}
     for stem in ("fig1", "fig1.pdf", "fig1.png"):
         pdf, png = style.save_figure(figure, tmp_path / stem, told)
         assert (pdf.name, png.name) == ("fig1.pdf", "fig1.png")
+    assert layout is not None and figure.get_layout_engine() is layout
     assert imread(png).shape[2] == 4
     assert json.dumps(told, sort_keys=True).encode() in png.read_bytes()
     assert b'"data_set": "noisy"' in pdf.read_bytes()

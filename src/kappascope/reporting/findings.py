@@ -18,8 +18,7 @@ Frame = Any
 Find = Callable[..., Iterable[Row]]
 """(config, *tables) → rows."""
 
-REGISTRY = "kappascope.chapters.**:FINDINGS"
-FINDINGS: Registry[Find] = Registry("finding", REGISTRY, ("tables",))
+FINDINGS: Registry[Find] = Registry("finding", "kappascope.chapters.**:FINDINGS", ("tables",))
 """Named ``{chapter}.{group}``; ``tables``: those of the chapter that a function is given, as data
 frames. Where a run lacks one of them its findings are left out."""
 

@@ -104,7 +104,7 @@ def _selected(select: Mapping[str, Any], tables: Tables) -> Series:
 def _fits(cells: Any, want: Any) -> Any:
     """Return which cells, (rows) text, are what is wanted."""
     if isinstance(want, list):
-        return cells.isin(list(map(str, want)))
+        return np.logical_or.reduce([_fits(cells, one) for one in want])
     if isinstance(want, int | float):
         return pd.to_numeric(cells, errors="coerce") == want
     return cells == want

@@ -239,7 +239,8 @@ def test_dreams_drive_their_class_up(model, simulated) -> None:
 def test_randomization_knows_every_method(model, simulated) -> None:
     x = simulated.of("lens").x[:2].astype(np.float32)
     names = ["gradient", "guided_grad_cam.relu4", "deep_dream"]
-    rows = explaining.randomization_rows(model, x, names, 2, 1)
+    coarse = ["grad_cam.relu4", "grad_cam_raw.relu4"]
+    rows = explaining.randomization_rows(model, x, [*names, *coarse], 2, 1)
     assert [row["method"] for row in rows] == names
     for row in rows:
         assert row["maps"] == 4

@@ -6,8 +6,9 @@ from typing import Any
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.reporting.findings import FINDINGS, Frame, Row, ratio, row
+from kappascope.statistics.registry import PAPER, STATISTICS
 
-STATISTICS = ("PS", "PC", "V0", "V1", "V2")
+LABELS = tuple(STATISTICS.label(name) for name in PAPER)
 FUNCTIONALS = ("V0", "V1", "V2")
 SEVEN_METHODS = (
     *("gradient", "input_x_gradient", "inn_guided_backprop", "inn_deconvnet"),
@@ -51,7 +52,7 @@ def covariance_thirds(config: Config, thirds: Frame) -> Iterator[Row]:
 @FINDINGS.add("matilla2020.correlations", tables=["correlations"])
 def correlations(config: Config, table: Frame) -> Iterator[Row]:
     """Extremes and signs of Fig. 3."""
-    published = table[table.statistic.isin(STATISTICS) & table.pearson.notna()]
+    published = table[table.statistic.isin(LABELS) & table.pearson.notna()]
     tails = {}
     for data_set, rows in published.groupby("data_set"):
         yield _largest(f"largest_{data_set}", rows, "pearson", "standard_error")

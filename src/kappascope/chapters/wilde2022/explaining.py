@@ -517,8 +517,10 @@ def randomization_rows(
     """Return rows of ``randomization.csv``: maps of the finder against those of untrained weights.
 
     All layers are drawn anew; rank correlation of |S|, mean over images and draws, its error that
-    over draws' means: maps of one draw share a network.
+    over draws' means: maps of one draw share a network. Methods without a value for every pixel
+    are left out.
     """
+    names = [name for name in names if not coarse(name)]
     methods = [find(name, model[0]) for name in names]
     layers = len(randomization.layers(model[0]))
     coefficients: dict[str, dict[int, list[float]]] = {name: {} for name in names}
