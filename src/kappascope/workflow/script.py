@@ -6,7 +6,6 @@ By hand, ``python scripts/constrain.py --run smoke`` does such a job once more.
 
 import argparse
 import contextlib
-import gc
 import io
 import json
 import os
@@ -15,12 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, TextIO
 
 import psutil
 
-from kappascope import registry
+from kappascope import interrupts, registry
 from kappascope.errors import InputError
 from kappascope.files import failure_told, write_json
 from kappascope.sections import Spec
@@ -101,8 +100,7 @@ def _run(main: Main, snakemake: Any, script: str) -> None:
         sys.stderr = _Tee(sys.stderr, _opened(log))
         note = running.note_job(log, snakemake.rule, snakemake.resources.get("mem_mb"))
     compiling: Spans = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, _interrupt)
+    interrupts.listen(signal.SIGINT, signal.SIGTERM)
     try:
         with _reporting_errors(snakemake.rule):
             if getattr(spec, "jax", False):
@@ -219,7 +217,7 @@ def _reporting_errors(rule: str) -> Iterator[None]:
         print(f"kappascope: error in rule {rule}: {error}", file=sys.stderr, flush=True)
         sys.exit(1)
     except KeyboardInterrupt:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        interrupts.stopped()
         print(f"kappascope: rule {rule} was interrupted", file=sys.stderr, flush=True)
         sys.exit(130)
     except Exception as error:
@@ -248,17 +246,6 @@ def _opened(log: Path) -> TextIO:
         return open(log, "w", encoding="utf-8")
     except OSError as error:
         raise failure_told(error, log) from error
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Stop the work in such a way that scratch files are removed.
-
-    Python drops what is raised inside callbacks of its garbage collector, and signals that arrive
-    during a long computation often meet the one of JAX: come again until the work has stopped.
-    """
-    signal.setitimer(signal.ITIMER_REAL, 0.2)
-    if not any(getattr(call, "__code__", None) is frame.f_code for call in gc.callbacks if frame):
-        raise KeyboardInterrupt
 
 
 Spans = list[tuple[float, float]]
