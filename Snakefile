@@ -17,6 +17,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/start.smk"
 include: "workflow/rules/maps.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/matilla2020.smk"
@@ -24,6 +25,7 @@ include: "workflow/rules/singh2020.smk"
 include: "workflow/rules/you2023.smk"
 include: "workflow/rules/wilde2022.smk"
 include: "workflow/rules/rosenzweig2021.smk"
+include: "workflow/rules/nulls.smk"
 include: "workflow/rules/paper.smk"
 include: "workflow/rules/own.smk"
 

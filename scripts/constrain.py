@@ -23,13 +23,13 @@ def main(inputs, outputs, spec):
     combined = list(measured.testing)[: len(spec.statistics.names)]
     vectors = table1.DataVectors(measured, combined)
     dropped = vectors.dropped()
-    settings = table1.Settings.of(spec.constraints, spec.seed)
+    settings = table1.Settings.of(spec.constraints, spec.seed, measured.map_deg2)
     found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     changes = table1.change_rows(measured.data_set, found, vectors.statistics)
     write_arrays(outputs.posteriors, table1.pictures(vectors, found))
     table1.DROPPED_BINS.write(outputs.dropped_bins, dropped)
     table1.CHANGES.write(outputs.changes, changes)
-    table1.AREAS.write(outputs.areas, table1.area_rows(measured.data_set, found))
+    table1.AREAS.write(outputs.areas, table1.area_rows(measured.data_set, found, settings))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ def main(inputs, outputs, spec):
         found, weights = digits.read_mnist(images, inputs.labels), inputs.weights
     else:
         found, weights = digits.bundled_digits(), None
-    explained = basis_images.explain(found, spec.digits, spec.basis_images, spec.seed, weights)
+    explained = basis_images.explain(
+        found, spec.digits, spec.basis_images, spec.seed, weights, spec.learns
+    )
     basis_images.COMPONENTS.write(outputs.components, explained.rows)
     basis_images.ACCURACY.write(outputs.accuracy, explained.accuracy)
     basis_images.AGREEMENT.write(outputs.agreement, explained.agreement)

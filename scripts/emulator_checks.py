@@ -12,10 +12,10 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    settings = table1.Settings.of(spec.constraints, spec.seed)
     left_out, emulators, thirds, arrays = [], [], [], {}
     for measured in measurements.load_run(inputs, spec):
         name = measured.data_set
+        settings = table1.Settings.of(spec.constraints, spec.seed, measured.map_deg2)
         vectors = table1.DataVectors(measured, list(measured.testing))
         left_out += checks.leave_one_out_rows(vectors)
         found = checks.emulator_checks(vectors, settings)

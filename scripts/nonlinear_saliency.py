@@ -26,7 +26,7 @@ def main(inputs, outputs, spec):
     settings_of_digits = spec.digits
     chosen = [
         subjects.galaxies(sorter, tested, section.images),
-        subjects.pictures(pictures, settings_of_digits, seed, section.digits),
+        subjects.pictures(pictures, settings_of_digits, seed, section.digits, spec.learns),
     ]
     trajectories, examples, blurring, summary, arrays = [], [], [], [], {}
     for subject in chosen:

@@ -7,8 +7,9 @@ from kappascope.workflow.script import run
 
 def main(inputs, outputs, spec):
     rows = []
+    inverses = planted_frequency.INVERSES
     for design in planted_frequency.designs(spec.planted_frequency):
-        rows += planted_frequency.simulate(design, planted_frequency.INVERSES, spec.seed)
+        rows += planted_frequency.simulate(design, inverses, spec.seed, spec.learns)
     table = planted_frequency.table1(rows)
     planted_frequency.DATA_SETS.write(outputs.data_sets, rows)
     write_text(outputs.latex, planted_frequency.latex(table))

@@ -14,7 +14,7 @@ from kappascope.workflow.script import run
 def main(inputs, outputs, spec):
     fiducial = spec.fiducial
     measured = accuracy.load_published(inputs.network, fiducial.omega_matter, fiducial.sigma_8)
-    settings = table1.Settings.of(spec.constraints, spec.seed)
+    settings = table1.Settings.of(spec.constraints, spec.seed, measured.map_deg2)
     vectors = table1.DataVectors(measured, [])
     found = table1.constrain(vectors, Emulator(measured.parameters), settings)
     rows = accuracy.accuracy_rows(
@@ -22,7 +22,7 @@ def main(inputs, outputs, spec):
     )
     write_arrays(outputs.posteriors, table1.pictures(vectors, found))
     checks.LEAVE_ONE_OUT.write(outputs.leave_one_out, checks.leave_one_out_rows(vectors))
-    table1.AREAS.write(outputs.areas, table1.area_rows("noiseless", found))
+    table1.AREAS.write(outputs.areas, table1.area_rows("noiseless", found, settings))
     accuracy.ACCURACY.write(outputs.accuracy, rows)
 
 

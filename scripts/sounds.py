@@ -7,7 +7,7 @@ from kappascope.workflow.script import run
 def main(inputs, outputs, spec):
     section = spec.sounds
     clips = sounds.read(section, spec.seed)
-    network, parameters = sounds.train(clips, section, spec.seed)
+    network, parameters = sounds.train(clips, section, spec.seed, spec.learns)
     right = sounds.predicted(network, parameters, clips.testing) == clips.testing_labels
     explained = list(sounds.explain(network, parameters, clips, right, section))
     accuracy = sounds.accuracy_row(section.source, clips.names, right)

@@ -14,7 +14,7 @@ def main(inputs, outputs, spec):
     if task == "sorter":
         learned = images.joined(learned, images.load(inputs.images, "compound_training"))
     network, parameters = classifiers.train(
-        task, learned, spec.networks, spec.seed, spec.index, scratch
+        task, learned, spec.networks, spec.seed, spec.index, scratch, spec.learns
     )
     description.save(Path(outputs.network).parent, network, parameters)
     shutil.rmtree(scratch, ignore_errors=True)

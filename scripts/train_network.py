@@ -41,6 +41,7 @@ def main(inputs, outputs, spec):
             prediction.observed(testing.select(some), data_set, spec, rebin),
             testing.targets[some],
         ),
+        spec.learns,
     )
     folder = Path(outputs.network).parent
     description.save(folder, network, trained.parameters, target_scale=trained.target_scale)

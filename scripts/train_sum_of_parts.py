@@ -31,11 +31,13 @@ def main(inputs, outputs, spec):
         spec.index,
         scratch,
         f"sum of parts {spec.index}",
+        spec.learns,
     )
     sum_of_parts.save(outputs.model, trained)
     write_csv(
         outputs.history,
         [{"epoch": epoch + 1, "squared_error": error} for epoch, error in enumerate(errors)],
+        ("epoch", "squared_error"),
     )
     shutil.rmtree(scratch, ignore_errors=True)
 

@@ -10,11 +10,12 @@ from kappascope.workflow.script import run
 def main(inputs, outputs, spec):
     effective = Path(inputs.config)
     config = files.read_yaml(effective)
-    findings.write(effective.parent, config)
+    findings.write_all(effective.parent, config)
     rows = claims.check(published.load_claims(inputs.claims), effective.parent, config)
     claims.write(outputs.claims, rows)
     for paper, count in claims.summary(rows).items():
         print(f"{paper}: " + ", ".join(f"{number} {status}" for status, number in count.items()))
+    print(claims.sentence(rows))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from invented import invented, picked
 
@@ -26,6 +27,7 @@ from kappascope.chapters.you2023 import explaining as explaining_groups
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.faithfulness import judging
 from kappascope.reporting import claims, figures, findings, published
+from kappascope.statistics import summary
 from kappascope.tables import Table
 from kappascope.workflow import configuration
 
@@ -98,7 +100,7 @@ def matilla() -> Iterator[Made]:
             parameter=PARAMETERS,
             distance_to_fiducial=lambda row: 0.02 * row["cosmology"],
             on_hull=lambda row: row["cosmology"] > 28,
-            error_percent=lambda row: (
+            error_from_truth_percent=lambda row: (
                 float("nan")
                 if row["on_hull"]
                 else (0.3 + row["distance_to_fiducial"])
@@ -136,6 +138,13 @@ def matilla() -> Iterator[Made]:
         error=lambda row: 0.05 * row["area"],
         area_mcmc=lambda row: 1.01 * row["area"],
         hull_touched=False,
+    )
+    yield made(
+        summary.MEANS,
+        data_set=DATA_SETS,
+        statistic="PC",
+        bin_centre=tuple(np.linspace(-0.02, 0.1, 20).tolist()),
+        mean=lambda row: float(np.exp(-((row["bin_centre"] / 0.01) ** 2))),
     )
     yield (
         "correlations.csv",
@@ -183,8 +192,16 @@ def matilla() -> Iterator[Made]:
     yield from saliency()
 
 
+def per_pixel(row: dict[str, Any]) -> float:
+    """Return relevance a pixel as published: high at the tails, more so at the negative one."""
+    place = (row["bin_low"] + row["bin_high"]) / 2
+    dip = 0.1 if row["method"] == "input_x_gradient" and abs(place) < 0.1 else 1.0
+    return dip * (0.1 + place**2 * (2.0 if place < 0 else 0.5))
+
+
 def saliency() -> Iterator[Made]:
     """Tables of the first chapter's second half."""
+    edges = relevance.EDGES.tolist()
     methods = tuple(configuration.load().matilla2020.saliency.methods[:7])
     printed = published_by("matilla2020.table2.", "method", "coefficient")
     named = {"data_set": DATA_SETS, "method": methods, "label": lambda row: label(row["method"])}
@@ -248,6 +265,27 @@ def saliency() -> Iterator[Made]:
         scatter=0.01,
     )
     yield made(
+        table2.TABLE2_MAPS,
+        data_set=DATA_SETS,
+        method=methods,
+        realization=(0, 1, 2),
+        repeat=(0, 1),
+        pearson=lambda row: 0.2 + 0.01 * row["realization"],
+        pearson_input=lambda row: (
+            (-0.2 if gradient(row) else 0.4 if row["method"] != "inn_deconvnet" else 0.01)
+            + 0.001 * row["realization"]
+        ),
+    )
+    yield made(
+        relevance.RELEVANCE,
+        data_set=DATA_SETS,
+        method=("gradient", "input_x_gradient"),
+        cosmology=(0, 1),
+        bins={"bin_low": tuple(edges[:-1]), "bin_high": tuple(edges[1:])},
+        per_pixel=per_pixel,
+        per_pixel_error=lambda row: 0.01 * row["per_pixel"],
+    )
+    yield made(
         relevance.SHARES,
         data_set=DATA_SETS,
         method=("gradient", "input_x_gradient"),
@@ -260,8 +298,7 @@ def saliency() -> Iterator[Made]:
     yield made(
         table2.SENSITIVITY,
         data_set=DATA_SETS,
-        rule="alpha_beta",
-        value=(0.0, 1.0),
+        rules={"rule": ("alpha_beta", "alpha_beta", "epsilon"), "value": (0.0, 1.0, 0.1)},
         randomized=0.4,
         randomized_scatter=0.05,
     )
@@ -491,6 +528,21 @@ TABLES = {
 }
 
 
+def make_nulls(folder: Path, config: dict[str, Any]) -> None:
+    """Give a run null runs that found nothing: 0 wherever the ledger looks."""
+    listed = published.load_claims(ROOT / "paper/claims.yaml")
+    for name in findings.tables_of_networks(listed):
+        rows = pd.read_csv(folder / name)
+        looked_at = {
+            c.select["column"] for c in listed if c.select and c.select.get("table") == name
+        }
+        rows[sorted(looked_at)] = 0.0
+        for kind in config["nulls"]["kinds"]:
+            path = folder / published.NULL_RUNS / kind / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows.to_csv(path, index=False)
+
+
 def make_run(folder: Path) -> Path:
     """Fill ``folder`` with a made-up run."""
     import matplotlib
@@ -511,7 +563,8 @@ def make_run(folder: Path) -> Path:
         for suffix in ("png", "pdf"):
             figure.savefig(folder / f"{name}.{suffix}", dpi=60)
         plt.close(figure)
-    findings.write(folder, config)
+    make_nulls(folder, config)
+    findings.write_all(folder, config)
     rows = claims.check(published.load_claims(ROOT / "paper/claims.yaml"), folder, config)
     claims.write(folder / "claims.csv", rows)
     return folder

@@ -1,12 +1,16 @@
 """The whole chain on Gaussian worlds whose constraints are known beforehand."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kappascope.chapters.matilla2020 import table1
 from kappascope.inference import credible
 from kappascope.inference.emulator import Emulator
+from kappascope.inference.likelihood import likelihood
 from kappascope.inference.measurements import Measurements
+from kappascope.reporting.errorbars import jackknife_errors
 
 SIGMA = np.array([0.012, 0.03])  # scatter of the network's outputs from map to map
 CORRELATION = -0.6
@@ -55,6 +59,23 @@ def world(seed: int, testing: int = 60, covariance: int = 2000) -> Measurements:
     )
 
 
+BOXES = 12
+
+
+def world_of_boxes(seed: int, testing: int = 48, covariance: int = 480) -> Measurements:
+    """Simulations that differ: each box has a scatter of its own in all of its maps."""
+    draws = np.random.default_rng(seed)
+    measured = world(seed, testing, covariance)
+    box = np.arange(covariance) % BOXES
+    loud = draws.gamma(8.0, 1 / 8.0, size=BOXES)[box] ** 0.5
+    centre = measured.covariance["PS"].mean(0)
+    return dataclasses.replace(
+        measured,
+        covariance={"PS": centre + loud[:, None] * (measured.covariance["PS"] - centre)},
+        covariance_box=box,
+    )
+
+
 def exact(columns: list[int]) -> np.ndarray:
     jacobian = np.concatenate([RESPONSE, np.eye(2)], axis=1)[:, columns]
     fisher = jacobian @ np.linalg.inv(covariance_matrix()[np.ix_(columns, columns)]) @ jacobian.T
@@ -98,6 +119,74 @@ def test_bootstrap_error_is_the_scatter_between_universes():
         errors.append(found["PS+DNN"].error[0])
     # 24 universes fix their scatter to 15 percent.
     assert np.mean(errors) / np.std(areas, ddof=1) == pytest.approx(1.0, abs=0.45)
+
+
+def test_errors_are_those_of_boxes_where_boxes_differ():
+    """Bootstrap and jackknife over boxes give the scatter of universes; over maps they miss it."""
+    settings = table1.Settings(grid=50, bootstrap=40, mcmc_steps=0)
+    areas, by_box, by_map, jackknifed = [], [], [], []
+    for seed in range(20):
+        measured = world_of_boxes(500 + seed)
+        emulator = Emulator(measured.parameters)
+        found = table1.constrain(table1.DataVectors(measured, ["PS"]), emulator, settings)["PS"]
+        areas.append(found.area[0])
+        by_box.append(found.error[0])
+        parts = [jackknife_errors(part[:, :, 0].mean(1)) for part in found.jackknifed]
+        jackknifed.append(np.hypot(*parts))
+        alone = dataclasses.replace(measured, covariance_box=None)
+        found = table1.constrain(table1.DataVectors(alone, ["PS"]), emulator, settings)["PS"]
+        by_map.append(found.error[0])
+    scatter = np.std(areas, ddof=1)
+    assert np.mean(by_box) / scatter == pytest.approx(1.0, abs=0.4)
+    assert np.mean(jackknifed) / np.mean(by_box) == pytest.approx(1.0, abs=0.3)
+    assert np.mean(by_map) / scatter < 0.65
+
+
+def test_noise_in_the_emulators_means_is_measured():
+    """Means of few maps look like information; resampling them once more doubles what they add."""
+    settings = table1.Settings(grid=60, bootstrap=20, mcmc_steps=0)
+    biases, told = [], []
+    for seed in range(10):
+        measured = world(700 + seed, testing=6, covariance=4000)
+        # Cosmologies whose maps share nothing, so that noise does not cancel between them.
+        draws = np.random.default_rng(seed)
+        maps = measured.testing["PS"] + 1.5 * NOISE * draws.normal(
+            size=measured.testing["PS"].shape
+        )
+        noisy = dataclasses.replace(measured, testing={"PS": maps})
+        vectors = table1.DataVectors(noisy, ["PS"])
+        found = table1.constrain(vectors, Emulator(noisy.parameters), settings)
+        rows = table1.area_rows("noiseless", found, settings)
+        row = next(r for r in rows if r["data_vector"] == "PS" and r["credibility"] == 68)
+        biases.append(row["area"] / exact(COLUMNS["PS"])[0])
+        told.append(row["emulator_noise"])
+    assert np.mean(biases) < 0.97
+    assert np.mean(told) < 1.0
+    assert 1 - np.mean(told) == pytest.approx(1 - np.mean(biases), rel=0.6)
+
+
+def test_regions_hold_the_truth_as_often_as_they_say():
+    """200 universes, each seen by one map of the fiducial cosmology."""
+    held = np.zeros(2)
+    columns = COLUMNS["PS+DNN"]
+    for seed in range(200):
+        measured = world(2000 + seed, testing=40, covariance=120)
+        vectors = table1.DataVectors(measured, ["PS"])
+        sample = table1.moments(vectors, table1.Settings())
+        root = np.linalg.cholesky(covariance_matrix())
+        truth = measured.parameters[0]
+        seen = np.concatenate([truth @ RESPONSE, truth])
+        seen = seen + root @ np.random.default_rng(9000 + seed).normal(size=5)
+        log_posterior = likelihood(
+            sample.means[:, columns], seen, sample.covariance, maps=120, kind="gaussian"
+        )
+        emulator = Emulator(measured.parameters)
+        cells = credible.refine(emulator, log_posterior, grid=40)
+        at_truth = log_posterior(emulator.weights(truth[None]))[0]
+        regions = credible.regions(emulator, cells, log_posterior)
+        held += [at_truth >= region.threshold for region in regions]
+    assert 0.60 <= held[0] / 200 <= 0.76
+    assert 0.90 <= held[1] / 200 <= 0.99
 
 
 def test_areas_do_not_depend_on_the_number_of_covariance_maps():

@@ -8,6 +8,7 @@ from kappascope.errors import InputError
 from kappascope.files import write_csv
 from kappascope.reporting import claims, selecting
 from kappascope.reporting.published import Claim, load_claims
+from kappascope.reporting.verdicts import Verdict, judge
 from kappascope.workflow import configuration
 
 CONFIG = configuration.load().model_dump()
@@ -97,7 +98,7 @@ def test_what_is_missing_is_told_and_never_an_error(run, keys, told):
     one = claim(1, {"kind": "digits", "value": 0}, chosen)
     ours = claims._measured(one, run, CONFIG)
     assert isinstance(ours, str) and told in ours
-    assert claims.judge(one, ours) == ("not attempted", ours)
+    assert judge(one, ours) == Verdict("not attempted", ours)
 
 
 # --------------------------------------------------------------------------------- judging
@@ -109,7 +110,9 @@ def test_what_is_missing_is_told_and_never_an_error(run, keys, told):
         (-93, {"kind": "digits", "value": 0.5}, -92.5, None, "match"),
         (-93, {"kind": "digits", "value": 0.5}, -92.4, None, "differs"),
         (-93, {"kind": "digits", "value": 0.5}, -92.4, 0.3, "near"),
+        (-93, {"kind": "digits", "value": 0.5}, -92.2, 0.8, "match"),
         (-93, {"kind": "digits", "value": 0.5}, -47.0, 6.0, "differs"),
+        (-93, {"kind": "digits", "value": 0.5}, -80.0, 50.0, "uninformative"),
         (-93, {"kind": "digits", "value": 0.5, "near": 5}, -88.0, None, "near"),
         (-93, {"kind": "digits", "value": 0.5, "near": 5}, -87.9, None, "differs"),
         (0.0117, {"kind": "digits", "value": 0.00005}, 0.01175, None, "match"),
@@ -118,6 +121,8 @@ def test_what_is_missing_is_told_and_never_an_error(run, keys, told):
         (10, {"kind": "sigma", "value": 1}, 12.1, 2.0, "near"),
         (10, {"kind": "sigma", "value": 1}, 17, 2.0, "differs"),
         (10, {"kind": "sigma", "value": 1}, 10.1, None, "differs"),
+        (10, {"kind": "sigma", "value": 2}, 18, 6.0, "uninformative"),
+        (0, {"kind": "sigma", "value": 2}, 0.1, 0.1, "match"),
         (0.2, {"kind": "bound", "at": "most"}, 0.2, None, "match"),
         (0.2, {"kind": "bound", "at": "most"}, 0.1, None, "match"),
         (0.2, {"kind": "bound", "at": "most"}, 0.25, 0.02, "near"),
@@ -125,23 +130,53 @@ def test_what_is_missing_is_told_and_never_an_error(run, keys, told):
         (0.5, {"kind": "bound", "at": "least"}, 0.7, None, "match"),
         (0.5, {"kind": "bound", "at": "least", "near": 0.1}, 0.45, None, "near"),
         (0.5, {"kind": "bound", "at": "least", "near": 0.1}, 0.35, None, "differs"),
-        (1, {"kind": "sign"}, 0.01, None, "match"),
-        (1, {"kind": "sign"}, -0.01, 0.01, "near"),
-        (1, {"kind": "sign"}, -0.01, None, "differs"),
-        (-1, {"kind": "sign"}, -5, None, "match"),
+        (1, {"kind": "sign"}, 0.1, 0.04, "match"),
+        (1, {"kind": "sign"}, 0.1, 0.06, "uninformative"),
+        (1, {"kind": "sign"}, -0.1, 0.06, "uninformative"),
+        (1, {"kind": "sign"}, -0.1, 0.04, "differs"),
+        (1, {"kind": "sign"}, 0.1, None, "uninformative"),
+        (-1, {"kind": "sign"}, -5, 1, "match"),
     ],
 )
-def test_judgements(published, tolerance, value, error, status):
-    found, reason = claims.judge(claim(published, tolerance), selecting.Measured(value, error))
-    assert found == status
-    assert bool(reason) == (status != "match")
+def test_agreement_without_a_null(published, tolerance, value, error, status):
+    found = judge(claim(published, tolerance), selecting.Measured(value, error))
+    assert found.status == status
+    assert bool(found.reason) == (status != "match")
+    assert found.null_is is None and found.beats_null is None
+
+
+def measured(value, error=None, **more):
+    return selecting.Measured(value, error, **more)
 
 
 def test_a_reason_has_both_numbers_and_the_distance():
     one = claim(-93, {"kind": "digits", "value": 0.5})
-    assert claims.judge(one, selecting.Measured(-47.0, 6.0))[1] == (
+    assert judge(one, measured(-47.0, 6.0)).reason == (
         "ours -47 ± 6, published -93: 7.7 sigma apart"
     )
+
+
+def test_the_published_scatter_is_part_of_the_distance():
+    one = claim(10, {"kind": "sigma", "value": 2})
+    assert judge(one, measured(13.0, 0.5)).status == "differs"
+    assert judge(one, measured(13.0, 0.5, scatter=2.0)).status == "match"
+
+
+@pytest.mark.parametrize(
+    ("value", "limit", "status"),
+    [
+        (-93, "", "match"),
+        (-93, "upper", "uninformative"),
+        (-60, "upper", "uninformative"),
+        (-99, "upper", "differs"),
+        (-99, "lower", "uninformative"),
+        (-60, "lower", "differs"),
+    ],
+)
+def test_a_limit_excludes_only_what_lies_beyond_it(value, limit, status):
+    found = judge(claim(-93, {"kind": "digits", "value": 0.5}), measured(value, 1.0, limit=limit))
+    assert found.status == status
+    assert (f"{limit} limit" in found.reason) == bool(limit)
 
 
 def series(*values, errors=None, labels="abcdef"):
@@ -150,41 +185,137 @@ def series(*values, errors=None, labels="abcdef"):
     )
 
 
+def ranked(*values, errors=None, largest=True):
+    pick = max if largest else min
+    found = series(*values, errors=errors)
+    return measured(found.labels[values.index(pick(values))], None, series=found)
+
+
 def test_all_negative():
     one = claim(-1, {"kind": "sign"})
-    assert claims.judge(one, selecting.Measured(3.0, None, series(-1, -2, -3)))[0] == "match"
-    near = series(-1, 0.5, -3, errors=[1, 1, 1])
-    assert claims.judge(one, selecting.Measured(2.0, None, near))[0] == "near"
+    assert judge(one, measured(3.0, series=series(-1, -2, -3))).status == "match"
     far = series(-1, 5.0, 0.5, errors=[1, 1, None])
-    status, reason = claims.judge(one, selecting.Measured(1.0, None, far))
-    assert status == "differs" and "2 of 3" in reason and "b 5" in reason
+    told = judge(one, measured(1.0, series=far))
+    assert told.status == "differs" and "2 of 3 are not negative: b 5 ± 1; c 0.5" in told.reason
 
 
-def test_order():
+def test_order_takes_two_sigma():
     one = claim("b", {"kind": "order"})
-    assert claims.judge(one, selecting.Measured("b", None, series(2, 1)))[0] == "match"
-    close = series(1, 2, errors=[0.5, 0.5])
-    assert claims.judge(one, selecting.Measured("a", None, close))[0] == "near"
-    status, reason = claims.judge(one, selecting.Measured("a", None, series(1, 2)))
-    assert status == "differs" and "a comes first with 1, b has 2" in reason
-    missing = selecting.Measured("a", None, series(1, labels="a"))
-    assert claims.judge(one, missing)[0] == "differs"
+    assert judge(one, ranked(1, 2, errors=[0.3, 0.3])).status == "match"
+    assert judge(one, ranked(1, 2, errors=[0.5, 0.5])).status == "uninformative"
+    assert judge(one, ranked(2, 1, errors=[0.5, 0.5])).status == "uninformative"
+    assert judge(one, ranked(1, 2)).status == "uninformative"
+    told = judge(one, ranked(2, 1, errors=[0.3, 0.3]))
+    assert told.status == "differs" and "a comes first with 2, b has 1: 2.4 sigma" in told.reason
+    assert judge(one, measured("a", series=series(1, labels="a"))).status == "differs"
+    # The nearest of the others counts.
+    assert judge(one, ranked(1, 3, 2.8, errors=[0.1] * 3)).status == "uninformative"
+    least = claim("a", {"kind": "order"}, {"smallest": "name"})
+    assert judge(least, ranked(1, 2, errors=[0.3, 0.3], largest=False)).status == "match"
+
+
+# ---------------------------------------------------------------------------------- nulls
+
+
+DIGITS = {"kind": "digits", "value": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("published", "tolerance", "ours", "null", "status", "told"),
+    [
+        (-93, DIGITS, measured(-93, 1), measured(-20, 5), "match", ""),
+        (-93, DIGITS, measured(-91, 1), measured(-20, 5), "near", "2.0 sigma apart"),
+        # The null says the same.
+        (-93, DIGITS, measured(-93, 1), measured(-92, 1), "uninformative", "0.7 sigma"),
+        (-93, DIGITS, measured(-91, 1), measured(-92, 1), "uninformative", "-0.7 sigma"),
+        # It is far off, but so uncertain that it might have said it.
+        (-93, DIGITS, measured(-93, 1), measured(-20, 50), "uninformative", "1.5 sigma"),
+        # Ours is: nothing is shown by a number that agrees with everything.
+        (-93, DIGITS, measured(-93, 40), measured(-20, 1), "uninformative", "1.8 sigma"),
+        (-10, DIGITS, measured(-10, 2), measured(-13, 1), "uninformative", "1.3 sigma"),
+        # What differs does so whatever the null says.
+        (-93, DIGITS, measured(-47, 6), measured(-47, 6), "differs", "7.7 sigma apart"),
+        (
+            0.2,
+            {"kind": "bound", "at": "most"},
+            measured(0.1, 0.01),
+            measured(0.3, 0.01),
+            "match",
+            "",
+        ),
+        (
+            *(0.2, {"kind": "bound", "at": "most"}, measured(0.1, 0.01), measured(0.01, 0.01)),
+            *("uninformative", "-6.4 sigma"),
+        ),
+        (1, {"kind": "sign"}, measured(0.5, 0.1), measured(-0.2, 0.1), "match", ""),
+        (1, {"kind": "sign"}, measured(0.5, 0.1), measured(0.4, 0.1), "uninformative", "0.7 sigma"),
+        (
+            *(
+                "b",
+                {"kind": "order"},
+                ranked(1, 3, errors=[0.2] * 2),
+                ranked(3, 1, errors=[0.2] * 2),
+            ),
+            *("match", ""),
+        ),
+        (
+            *(
+                "b",
+                {"kind": "order"},
+                ranked(1, 3, errors=[0.2] * 2),
+                ranked(1, 3, errors=[0.2] * 2),
+            ),
+            *("uninformative", "0.0 sigma"),
+        ),
+        # Without any error nothing can be told.
+        (2, DIGITS, measured(2.0), measured(0.0), "uninformative", "no error is known"),
+    ],
+)
+def test_a_match_beats_its_null(published, tolerance, ours, null, status, told):
+    found = judge(claim(published, tolerance), ours, {"untrained": null})
+    assert found.status == status and told in found.reason
+    assert found.null == "untrained" and found.null_is is null
+
+
+def test_the_null_that_is_hardest_to_beat_counts():
+    nulls = {"untrained": measured(-20, 5), "permuted_labels": measured(-90, 1)}
+    found = judge(claim(-93, DIGITS), measured(-93, 1), nulls)
+    assert found.null == "permuted_labels" and found.beats_null == pytest.approx(3 / 2**0.5)
+
+
+def test_without_its_null_nothing_matches():
+    found = judge(claim(-93, DIGITS), measured(-93, 1), {})
+    assert found.status == "uninformative" and "no null was made" in found.reason
+    assert judge(claim(-93, DIGITS), measured(-50, 1), {}).status == "differs"
 
 
 finite = st.floats(-1e3, 1e3)
+wide = st.floats(1e-3, 1e3)
+kinds = st.sampled_from(
+    [DIGITS, {"kind": "sigma", "value": 2}, {"kind": "bound", "at": "least"}, {"kind": "sign"}]
+)
 
 
-@settings(deadline=None, max_examples=100, derandomize=True)
-@given(finite, finite, st.floats(1e-3, 10), st.floats(1e-3, 10))
-def test_a_wider_tolerance_or_error_never_makes_a_verdict_worse(published, value, error, tolerance):
-    rank = ("match", "near", "differs").index
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(finite.filter(bool), kinds, finite, wide)
+def test_what_the_null_says_earns_no_match(published, kind, value, error):
+    ours = measured(value, error)
+    assert judge(claim(published, kind), ours, {"untrained": ours}).status != "match"
 
-    def verdict(scale, spread):
-        one = claim(published, {"kind": "digits", "value": tolerance * scale})
-        return rank(claims.judge(one, selecting.Measured(value, error * spread))[0])
 
-    assert verdict(2.0, 1.0) <= verdict(1.0, 1.0)
-    assert verdict(1.0, 2.0) <= verdict(1.0, 1.0)
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(finite.filter(bool), kinds, finite, wide, finite, wide)
+def test_a_match_was_possible_to_miss(published, kind, value, error, other, other_error):
+    one, ours, null = claim(published, kind), measured(value, error), measured(other, other_error)
+    if judge(one, ours, {"untrained": null}).status != "match":
+        return
+    if kind["kind"] in ("digits", "sigma"):
+        # Had ours been where the null is, it would have differed or been doubted.
+        assert judge(one, measured(other, error), {"untrained": null}).status != "match"
+        assert abs(published - other) >= 2 * (error**2 + other_error**2) ** 0.5
+    # A larger error of either side makes it no match at last.
+    assert judge(one, measured(value, 1e4), {"untrained": null}).status != "match"
+    assert judge(one, ours, {"untrained": measured(other, 1e4)}).status != "match"
 
 
 # ------------------------------------------------------------------------------- the ledger
@@ -195,7 +326,7 @@ papers:
   matilla2020:
     groups:
       setup:
-        defaults: {tolerance: {kind: digits, value: 0}}
+        defaults: {section: set-up, network: false, tolerance: {kind: digits, value: 0}}
         claims:
           - {id: pixels, label: pixels, place: a, published: 512, select: {config: maps.pixels}}
       results:
@@ -203,6 +334,7 @@ papers:
           tolerance: {kind: digits, value: 0.5}
           setup: [setup.pixels]
           note: more
+          network: false
           select: {table: table.csv, column: value, error: error, where: {set: a, level: 68}}
         claims:
           - {id: one, place: b, published: 9, select: {where: {name: V0}}}
@@ -231,11 +363,35 @@ def test_every_claim_has_a_row_in_order_with_the_columns(run, ledger, tmp_path):
     )
     assert rows[4]["published"] == "about 1"
     assert claims.summary(rows) == {
-        "matilla2020": {"match": 1, "near": 0, "differs": 2, "not attempted": 2}
+        "matilla2020": {
+            **{"match": 1, "near": 0, "differs": 1, "uninformative": 0, "not attempted": 2}
+        }
     }
+    assert claims.sentence(rows) == (
+        "of 4 published results 1 were reproduced where a network that learned nothing fails, "
+        "0 nearly; 1 differ, 0 cannot be told by this run, 2 were not attempted"
+    )
     claims.write(tmp_path / "claims.csv", rows)
     first = (tmp_path / "claims.csv").read_text().splitlines()[0]
-    assert first == "id,paper,place,published,value,uncertainty,tolerance,status,reason"
+    assert first == (
+        "id,paper,section,place,published,value,uncertainty,tolerance,"
+        "null,null_value,null_error,beats_null,status,reason"
+    )
+
+
+def test_claims_are_judged_by_the_null_runs_of_a_run(run, ledger, tmp_path):
+    ledger.write_text(LEDGER.replace("network: false\n", "network: true\n"))
+    listed = load_claims(ledger)
+    alone = {row["id"]: row for row in claims.check(listed, tmp_path, CONFIG)}
+    two = "matilla2020.results.two"
+    assert alone[two]["status"] == "uninformative" and alone[two]["null"] == ""
+    for kind, value in (("untrained", 4.0), ("permuted_labels", 1.0)):
+        rows = [{"set": "a", "level": 68, "name": "V1", "value": value, "error": 0.5}]
+        write_csv(tmp_path / "null" / kind / "table.csv", rows)
+    row = {row["id"]: row for row in claims.check(listed, tmp_path, CONFIG)}[two]
+    assert row["status"] == "match" and row["null"] == "permuted_labels"
+    assert (row["null_value"], row["null_error"]) == (1.0, 0.5)
+    assert row["beats_null"] == pytest.approx(4 / 0.5**0.5)
 
 
 @pytest.mark.parametrize(
@@ -248,6 +404,7 @@ def test_every_claim_has_a_row_in_order_with_the_columns(run, ledger, tmp_path):
         ("note: more", "notes: more", "unknown key notes"),
         ("column: value", "colum: value", "select has the unknown key colum"),
         ("place: e,", "place: e, not_attempted: no,", "either select or not_attempted"),
+        ("section: set-up", "section: setup", "known: published, our reading"),
     ],
 )
 def test_a_mistake_in_the_ledger_is_told(ledger, old, new, told):

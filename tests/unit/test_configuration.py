@@ -50,7 +50,9 @@ def base_values(root):
 
 def test_the_default_tier_has_every_key_in_the_order_of_the_models(root):
     base = base_values(root)
-    listed = [".".join(path) for path, _ in configuration._leaves(base)]
+    inside = base["nulls"].pop("overrides")
+    listed = [".".join(path) for path, _ in configuration._leaves(base)] + ["nulls.overrides"]
+    assert inside
     assert sorted(listed) == sorted(key for key, _ in LEAVES if key not in SELECTORS)
 
 
@@ -519,3 +521,35 @@ def test_nodes_of_lens_networks_are_known():
     with_pixels = [node["name"] for node in network.nodes if node["kind"] in ("conv", "relu")]
     with_pixels += [node["name"] for node in network.nodes if node["kind"] == "avg_pool"]
     assert set(NODES) == set(with_pixels) - {"relu5"}
+
+
+# ---------------------------------------------------------------------------------- null runs
+
+
+@pytest.mark.parametrize("tier", configuration.available("tier"))
+def test_a_null_run_differs_in_its_networks_alone(tier):
+    config = configuration.load(tier)
+    for kind in config.nulls.kinds:
+        null = configuration.null_of(config, kind)
+        assert null.run == f"{config.run}/null/{kind}" and null.nulls.kinds == []
+        assert null.learns == {"untrained": "nothing"}.get(kind, kind) != config.learns
+        for name in configuration.COMMON:
+            assert getattr(null, name) == getattr(config, name)
+        assert null.wilde2022.images == config.wilde2022.images
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"maps": {"pixels": 64}}, "nulls.overrides: got maps, which null runs have in common"),
+        ({"wilde2022": {"images": {"pixels": 9}}}, "nulls.overrides: got wilde2022.images"),
+        ({"network": {"width": -3}}, "nulls.overrides: network.width: got -3"),
+        ({"netwrk": {"width": 3}}, "nulls.overrides: netwrk.*did you mean network"),
+    ],
+)
+def test_what_a_null_run_may_not_change_is_told(overrides, told):
+    base = configuration.load().nulls.overrides
+    given = {"nulls": {"overrides": overrides}}
+    assert base
+    with pytest.raises(InputError, match=told):
+        configuration.null_of(configuration.load(overrides=given), "untrained")

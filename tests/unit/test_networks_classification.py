@@ -10,7 +10,7 @@ from typed import section
 
 from kappascope.attribution.methods import attribute
 from kappascope.errors import InputError
-from kappascope.networks import architectures, classification, description
+from kappascope.networks import architectures, classification, description, learning
 from kappascope.networks.evaluate import evaluate
 from kappascope.networks.module import GraphNetwork, activations, flatten, forward
 from kappascope.networks.training import initial_variables
@@ -36,6 +36,17 @@ def test_a_classifier_learns_and_learns_the_same_again() -> None:
     for name, value in first.items():
         np.testing.assert_array_equal(again[name], value)
     assert np.abs(other["dense1.kernel"] - first["dense1.kernel"]).max() > 0.01
+
+
+def test_a_classifier_of_permuted_labels_and_one_that_learned_nothing() -> None:
+    network = architectures.multilayer_perceptron(4, (8,), 2)
+    x, labels = two_clouds(256)
+    train = (network, x, labels, SETTINGS, 1, 0, "train")
+    permuted = classification.train(*train, learns=learning.PERMUTED)
+    assert abs((evaluate(network, permuted, x).argmax(1) == labels).mean() - 0.5) < 0.15
+    nothing = classification.train(*train, learns=learning.NOTHING)
+    for name, value in classification.initial_parameters(network, 1, 0).items():
+        np.testing.assert_array_equal(nothing[name], value)
 
 
 def test_outputs_do_not_depend_on_the_batch() -> None:

@@ -16,9 +16,9 @@ from typed import section
 
 from kappascope import randomness
 from kappascope.errors import InputError
-from kappascope.networks import fit, prediction, training
+from kappascope.networks import fit, learning, prediction, training
 from kappascope.networks.description import Network
-from kappascope.networks.module import forward
+from kappascope.networks.module import GraphNetwork, flatten, forward
 
 SETTINGS = training.Settings(
     epochs=6,
@@ -90,6 +90,7 @@ def trained(
     seed: int = 1,
     index: int = 0,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    learns: learning.Learns = learning.LABELS,
 ) -> training.Trained:
     maps = maps or Maps()
     return training.train(
@@ -103,6 +104,7 @@ def trained(
         scratch,
         "test",
         held_out,
+        learns,
     )
 
 
@@ -449,3 +451,48 @@ def test_noise_belongs_to_the_noisy_set() -> None:
     noise = section("noise", galaxies_per_arcmin2=30.0, ellipticity_rms=0.4)
     assert prediction.noise_sigma("noiseless", 210 / 512, noise) == 0.0
     assert prediction.noise_sigma("noisy", 210 / 512, noise) == pytest.approx(0.1259, abs=5e-5)
+
+
+# ---------------------------------------------------------------------- what is learned from
+
+
+def outside(found: training.Trained) -> float:
+    """Return R² of the second target on maps that were not trained on."""
+    maps = Maps(seed=2)
+    outputs = forward(tiny_network(), found.parameters, maps.maps[..., None])
+    error = outputs[:, 1] * found.target_scale[1] - maps.targets[:, 1]
+    return float(1 - np.mean(error**2) / maps.targets[:, 1].var())
+
+
+def test_permuted_labels_teach_nothing(tmp_path: Path) -> None:
+    assert outside(trained(tmp_path / "a")) > 0.8
+    permuted = trained(tmp_path / "b", learns=learning.PERMUTED)
+    assert outside(permuted) < 0.2
+    assert_same(permuted, trained(tmp_path / "c", learns=learning.PERMUTED))
+
+
+def test_an_untrained_network_has_its_initial_weights_and_has_seen_the_maps(tmp_path: Path) -> None:
+    maps = Maps()
+    found = trained(tmp_path, maps=maps, learns=learning.NOTHING)
+    module = GraphNetwork(tiny_network(), SETTINGS.batch_norm_momentum)
+    start = training.initial_variables(module, randomness.generator(1, "initial weights", 0))
+    initial = flatten(tiny_network(), start)
+    for name, value in found.parameters.items():
+        if name in ("bn1.mean", "bn1.var"):
+            assert np.all(value != initial[name]), name
+        elif name != "dense.bias":
+            np.testing.assert_array_equal(value, initial[name], name)
+    bias = maps.targets.mean(0) / found.target_scale
+    np.testing.assert_allclose(found.parameters["dense.bias"], bias, rtol=1e-6)
+    assert len(found.history) == 1 and len(maps.rows_read) == len(maps) // SETTINGS.batch
+
+
+def test_each_network_has_a_permutation_of_its_own() -> None:
+    labels = np.arange(50)
+    first = learning.given(learning.PERMUTED, labels, 1, "maps", 0)
+    assert sorted(first) == labels.tolist() and (first != labels).any()
+    np.testing.assert_array_equal(first, learning.given(learning.PERMUTED, labels, 1, "maps", 0))
+    for seed, of, index in ((2, "maps", 0), (1, "groups", 0), (1, "maps", 1)):
+        assert (first != learning.given(learning.PERMUTED, labels, seed, of, index)).any()
+    for learns in (learning.LABELS, learning.NOTHING):
+        np.testing.assert_array_equal(learning.given(learns, labels, 1, "maps", 0), labels)

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h5py
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray
@@ -14,7 +16,7 @@ from kappascope.errors import InputError
 from kappascope.maps.archives import import_maps
 from kappascope.maps.dataset import MapSet, write_maps
 from kappascope.maps.noise import add_shape_noise
-from kappascope.maps.smoothing import smooth, smooth_masked
+from kappascope.maps.smoothing import double_map, smooth, smooth_masked
 from kappascope.statistics.measure import measure, measure_dataset
 from kappascope.statistics.storage import read_statistics, write_statistics
 from kappascope.statistics.summary import MEANS, mean_rows
@@ -50,6 +52,7 @@ def a_spec(**changes: Any) -> dict[str, Any]:
             "kappa_range_noiseless": [-0.0235, 0.0704],
             "kappa_range_noisy": [-0.05, 0.10],
             "estimator": "full",
+            "doubling": False,
             "periodic_peaks": False,
         },
         **changes,
@@ -88,6 +91,70 @@ def test_values_are_those_of_smoothed_maps(paths: list[Path]) -> None:
         )
         np.testing.assert_array_equal(found[f"{name}_bin"], centres)
         assert found[name].attrs["units"] == units
+
+
+def doubled() -> dict[str, Any]:
+    spec = a_spec()
+    return {**spec, "statistics": {**spec["statistics"], "doubling": True}}
+
+
+def test_coarse_maps_are_doubled_for_what_compares_neighbours(paths: list[Path]) -> None:
+    found = measure_dataset(paths, "noiseless", typed(doubled()))
+    as_they_are = measure_dataset(paths, "noiseless", typed(a_spec()))
+    smoothed = smooth(np.asarray(a_set().convergence), 1.0 / PIXEL_ARCMIN)
+    fine = np.stack([np.asarray(double_map(map_)) for map_ in smoothed])
+    direct = measure(
+        fine, ["peaks", "v0", "v1", "v2"], pixel_arcmin=PIXEL_ARCMIN / 2, periodic=False
+    )
+    for name, (values, _, _) in direct.items():
+        np.testing.assert_allclose(
+            found[name], values, rtol=1e-3, atol=1e-5 * values.max(), err_msg=name
+        )
+        assert found[name].attrs["pixel_arcmin"] == PIXEL_ARCMIN / 2
+        assert np.abs(found[name] - as_they_are[name]).max() > 1e-3 * values.max()
+    for name in ("power_spectrum", "pdf"):
+        np.testing.assert_array_equal(found[name], as_they_are[name])
+        assert "pixel_arcmin" not in found[name].attrs
+
+
+def test_fine_pixels_and_masked_maps_are_not_doubled(tmp_path: Path) -> None:
+    mask = np.ones((32, 32), dtype=bool)
+    mask[:5] = False
+    for number, changes in enumerate(({"pixel_arcmin": 0.33}, {"mask": mask})):
+        path = tmp_path / f"{number}.h5"
+        write_maps(path, a_set(**changes))
+        found = measure_dataset([path], "noiseless", typed(doubled()))
+        as_they_are = measure_dataset([path], "noiseless", typed(a_spec()))
+        xarray.testing.assert_identical(found, as_they_are)
+        seen = 27 / 32 if number else 1.0
+        pixel = changes.get("pixel_arcmin", PIXEL_ARCMIN)
+        assert found.attrs["map_deg2"] == pytest.approx(seen * (32 * pixel / 60) ** 2)
+
+
+@pytest.mark.parametrize("pixels", [8, 9])
+def test_doubling_is_exact_for_what_pixels_resolve(pixels: int) -> None:
+    def wave(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        turn = 2 * np.pi / pixels
+        return np.cos(turn * (2 * x + y) + 0.3) + np.sin(turn * 3 * y) * np.cos(turn * x)
+
+    coarse = np.indices((pixels, pixels))
+    fine = np.indices((2 * pixels, 2 * pixels)) / 2
+    found = double_map(jnp.asarray(wave(*coarse), jnp.float32))
+    np.testing.assert_allclose(found, wave(*fine), atol=1e-5)
+    noise = np.random.default_rng(0).normal(size=(pixels, pixels)).astype(np.float32)
+    np.testing.assert_allclose(double_map(jnp.asarray(noise))[::2, ::2], noise, atol=1e-5)
+
+
+def test_boxes_come_with_the_maps(tmp_path: Path) -> None:
+    path = tmp_path / "a.h5"
+    write_maps(path, a_set(box=np.arange(7) % 2))
+    found = measure_dataset([path], "noiseless", typed(a_spec()))
+    np.testing.assert_array_equal(found["box"], np.arange(7) % 2)
+    # Files without it, as others write them: each map is by itself.
+    with h5py.File(path, "r+") as file:
+        del file["box"]
+    found = measure_dataset([path], "noiseless", typed(a_spec()))
+    np.testing.assert_array_equal(found["box"], a_set().realization)
 
 
 def test_noise_comes_before_smoothing(paths: list[Path]) -> None:

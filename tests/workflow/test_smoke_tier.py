@@ -12,8 +12,9 @@ import pytest
 import yaml
 from checkouts import SMOKE, Checkout, jobs_of, rows_of
 
-from kappascope.reporting import published
+from kappascope.reporting import claims, findings, published
 from kappascope.reporting.figures import stems
+from kappascope.reporting.verdicts import STATUSES
 from kappascope.workflow import configuration, reference
 
 pytestmark = pytest.mark.workflow
@@ -22,6 +23,20 @@ FIGURES = [
     (chapter, stem)
     for chapter, listed in stems(["noiseless", "noisy"], published=False).items()
     for stem in listed
+]
+NULL_TABLES = [
+    f"results/smoke/{chapter}/{name}.csv"
+    for chapter, names in {
+        "matilla2020": (
+            *("table1", "correlations", "linear_model", "leave_one_out", "table2"),
+            *("network_accuracy", "relevance_shares"),
+        ),
+        "singh2020": ("band_accuracy", "table1"),
+        "you2023": ("weights", "baselines"),
+        "wilde2022": ("finder", "probes"),
+        "rosenzweig2021": ("summary",),
+    }.items()
+    for name in names
 ]
 NAMES = ("data_set", "credibility", "statistic", "sign")
 ALIASES = {
@@ -195,8 +210,34 @@ def test_every_claim_has_a_status_and_a_reason(finished: Checkout) -> None:
     ledger = published.load_claims(finished.root / "paper/claims.yaml")
     assert [row["id"] for row in rows] == [claim.id for claim in ledger]
     for row in rows:
-        assert row["status"] in ("match", "near", "differs", "not attempted"), row
+        assert row["status"] in STATUSES, row
         assert row["reason"].strip() or row["status"] == "match", row
+
+
+def test_every_number_of_a_network_has_its_null(finished: Checkout) -> None:
+    rows = rows_of(finished.root / "results/smoke/claims.csv")
+    of_networks = {
+        c.id for c in published.load_claims(finished.root / "paper/claims.yaml") if c.network
+    }
+    for row in rows:
+        attempted = row["id"] in of_networks and row["value"] != ""
+        # Maps of an untrained network may all be zero, or its output negative in every draw.
+        empty = row["id"].startswith("matilla2020.table2")
+        assert (row["null"] == "untrained") == attempted or empty, row
+
+
+def test_a_run_whose_networks_learned_nothing_matches_nothing(rerun: Checkout) -> None:
+    # Networks of the null run are others than those: the one is not measured by itself.
+    ended = rerun.run("--cores", "2", *NULL_TABLES, *SMOKE, "learns=nothing")
+    assert ended.status == 0, ended.text
+    folder = rerun.root / "results/smoke"
+    config = configuration.load("smoke").model_dump()
+    findings.write(folder, config)
+    ledger = [c for c in published.load_claims(rerun.root / "paper/claims.yaml") if c.network]
+    rows = claims.check(ledger, folder, config)
+    told = [row for row in rows if row["null"]]
+    assert len(told) > 100
+    assert [row["id"] for row in told if row["status"] == "match"] == []
 
 
 def test_nothing_in_the_paper_leaves_its_page(finished: Checkout) -> None:

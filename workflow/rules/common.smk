@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from snakemake.cli import parse_args
-
 # This checkout's code, whatever is installed: jobs import the same, by PYTHONPATH below.
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
@@ -16,7 +14,8 @@ from kappascope.files import name_problem
 from kappascope.registry import EXTENSIONS, extensions
 from kappascope.reporting.figures import FIGURES as DRAWN
 from kappascope.reporting.figures import stems
-from kappascope.workflow import configuration, integrity, provenance, running
+from kappascope.reporting.published import NULL_RUNS
+from kappascope.workflow import configuration, provenance
 from kappascope.workflow import resources as measured
 
 # One core a job, as for JAX: threads of two jobs that wait for each other's cores slow small matrix
@@ -45,8 +44,12 @@ def refuse(problem):
 
 
 try:
-    CONFIG = configuration.from_command_line(config, ROOT)
+    # A null run's rules are those of a module (nulls.smk), which hands its config over.
+    CONFIG = config.get("null_run") or configuration.from_command_line(config, ROOT)
     config = CONFIG.model_dump()
+    NULL_CONFIGS = {
+        kind: configuration.null_of(CONFIG, kind) for kind in CONFIG.nulls.kinds
+    }
     SIMULATED = CONFIG.maps.source == "simulation"
     ROWS = configuration.cosmologies(CONFIG, ROOT) if SIMULATED else []
 except InputError as error:
@@ -62,11 +65,22 @@ REAL_DATA = Path(
 )
 PUBLISHED_NETWORK = REAL_DATA / "cnn_outputs" / "ribli2019_noiseless.npz"
 RESULTS = f"results/{config['run']}"
+# What no network makes, null runs have in common with their run.
+SHARED = RESULTS.partition(f"/{NULL_RUNS}/")[0]
+
+
+# Null runs come last, when what they compile lies ready.
+PRIORITY = 0 if RESULTS == SHARED else -20
 
 
 def result(name):
     """Path of a result of this run."""
     return f"{RESULTS}/{name}"
+
+
+def shared(name):
+    """Path of a result of this run that its null runs read, too."""
+    return f"{SHARED}/{name}"
 
 
 def matilla(name):
@@ -179,46 +193,6 @@ def listed_files():
 LISTED_FILES = listed_files()
 
 
-ONLY_READING = (
-    *("dryrun", "touch", "unlock", "lint", "list_rules", "list_target_rules"),
-    *("dag", "rulegraph", "filegraph", "d3dag", "summary", "detailed_summary"),
-    *("list_changes", "list_input_changes", "list_params_changes", "list_untracked"),
-    *("print_compilation", "containerize", "generate_unit_tests", "archive"),
-    *("delete_all_output", "delete_temp_output", "cleanup_metadata", "report"),
-)
-
-
-def prepare_run():
-    """Claim the folder and see to what earlier runs left, unless nothing is to be run."""
-    if not workflow.is_main_process or "snakemake" not in sys.argv[0]:
-        return
-    for warning in configuration.warnings(CONFIG):
-        running.tell(f"warning: {warning}")
-    given = parse_args(sys.argv[1:])[1]
-    if any(getattr(given, name, None) for name in ONLY_READING):
-        return
-    try:
-        running.start([RESULTS, MAPS_FOLDER], sys.argv[1:], given.targets)
-    except InputError as error:
-        refuse(error)
-
-
-prepare_run()
-
-
-onstart:
-    running.clear_jobs()
-
-
-onsuccess:
-    integrity.remember([RESULTS, MAPS_FOLDER])
-
-
-onerror:
-    running.tell_killed()
-    integrity.remember([RESULTS, MAPS_FOLDER])
-
-
 # Chapter → names of its tables (.csv), from its rules, and of its figures (.pdf, .png).
 TABLES = {}
 FIGURES = stems(DATA_SETS, PUBLISHED_NETWORK.exists())
@@ -247,9 +221,14 @@ def targets():
     return named
 
 
+def network_index(wildcards):
+    """What a network's random numbers are drawn for; null runs have networks of their own."""
+    return int(wildcards.number) + (0 if RESULTS == SHARED else 1000)
+
+
 # The number of networks does not change what one learns.
 ONE_NETWORK = {k: v for k, v in config["network"].items() if k != "networks"}
-STATISTICS = result("statistics/{data_set}.nc")
+STATISTICS = shared("statistics/{data_set}.nc")
 NETWORK = result("networks/{data_set}/{number}/network.npz")
 PREDICTIONS = result("networks/{data_set}/predictions.nc")
 

@@ -42,6 +42,7 @@ rule constrain:
         log_of("constrain_{data_set}"),
     benchmark:
         benchmark_of("constrain_{data_set}")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -172,6 +173,7 @@ rule fit_linear_model:
         log_of("linear_model"),
     benchmark:
         benchmark_of("linear_model")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -211,6 +213,7 @@ rule emulator_checks:
         log_of("emulator_checks"),
     benchmark:
         benchmark_of("emulator_checks")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -257,6 +260,7 @@ rule published_network:
         log_of("published_network"),
     benchmark:
         benchmark_of("published_network")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -373,7 +377,7 @@ rule randomize:
         log_of("randomize_{data_set}"),
     benchmark:
         benchmark_of("randomize_{data_set}")
-    priority: 5
+    priority: PRIORITY + 5
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -400,6 +404,7 @@ rule relevance:
         log_of("relevance_{data_set}"),
     benchmark:
         benchmark_of("relevance_{data_set}")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -571,6 +576,7 @@ rule known_answers:
         benchmark_of("known_answers_{control}")
     wildcard_constraints:
         control="|".join(CONTROLS),
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -603,6 +609,7 @@ rule judge_methods:
         log_of("judge_methods"),
     benchmark:
         benchmark_of("judge_methods")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -23,7 +23,7 @@ rule train_network:
         log_of("train_{data_set}_{number}"),
     benchmark:
         benchmark_of("train_{data_set}_{number}")
-    priority: 10
+    priority: PRIORITY + 10
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -33,10 +33,10 @@ rule train_network:
             f"{wildcards.data_set}-{wildcards.number}",
             spec(
                 "train_network",
-                ["seed", "maps", "noise"],
+                ["seed", "maps", "noise", "learns"],
                 network=ONE_NETWORK,
                 data_set=wildcards.data_set,
-                index=int(wildcards.number),
+                index=network_index(wildcards),
                 jax=True,
             ),
         ),
@@ -54,6 +54,7 @@ rule predict:
         log_of("predict_{data_set}"),
     benchmark:
         benchmark_of("predict_{data_set}")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -39,6 +39,7 @@ rule effective_config:
 rule write_claims:
     input:
         ALL_TABLES,
+        null_tables,
         claims="paper/claims.yaml",
         config=result("config.yaml"),
     output:

@@ -41,7 +41,7 @@ rule nonlinear_saliency:
         log_of("nonlinear_saliency"),
     benchmark:
         benchmark_of("nonlinear_saliency")
-    priority: 5
+    priority: PRIORITY + 5
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -49,7 +49,15 @@ rule nonlinear_saliency:
     params:
         spec=spec(
             "nonlinear_saliency",
-            ["seed", "cosmology", "maps", "noise", "digits", "rosenzweig2021"],
+            [
+                "seed",
+                "cosmology",
+                "maps",
+                "noise",
+                "digits",
+                "rosenzweig2021",
+                "learns",
+            ],
             data_set=DATA_SETS[0],
             jax=True,
         ),

@@ -66,7 +66,7 @@ rule train_band_network:
         log_of("train_band_network_{number}"),
     benchmark:
         benchmark_of("train_band_network_{number}")
-    priority: 9
+    priority: PRIORITY + 9
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -76,11 +76,11 @@ rule train_band_network:
             f"bands-{wildcards.number}",
             spec(
                 "train_network",
-                ["seed", "noise"],
+                ["seed", "noise", "learns"],
                 network=BAND_NETWORK,
                 maps=BAND_MAPS,
                 data_set="noiseless",
-                index=int(wildcards.number),
+                index=network_index(wildcards),
                 jax=True,
             ),
         ),
@@ -112,6 +112,7 @@ rule band_curves:
         log_of("band_curves"),
     benchmark:
         benchmark_of("band_curves")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -176,13 +177,16 @@ rule planted_frequency:
         log_of("planted_frequency"),
     benchmark:
         benchmark_of("planted_frequency")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
         **resources_of("planted_frequency"),
     params:
         spec=spec(
-            "planted_frequency", ["seed", "singh2020.planted_frequency"], jax=True
+            "planted_frequency",
+            ["seed", "singh2020.planted_frequency", "learns"],
+            jax=True,
         ),
     script:
         "../../scripts/planted_frequency.py"
@@ -221,6 +225,7 @@ rule topics:
         log_of("topics"),
     benchmark:
         benchmark_of("topics")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -266,12 +271,15 @@ rule digits:
         log_of("digits"),
     benchmark:
         benchmark_of("digits")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
         **resources_of("digits"),
     params:
-        spec=spec("digits", ["seed", "digits", "singh2020.basis_images"], jax=True),
+        spec=spec(
+            "digits", ["seed", "digits", "singh2020.basis_images", "learns"], jax=True
+        ),
     script:
         "../../scripts/digits.py"
 
@@ -309,12 +317,13 @@ rule sounds:
         log_of("sounds"),
     benchmark:
         benchmark_of("sounds")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
         **resources_of("sounds"),
     params:
-        spec=spec("sounds", ["seed", "singh2020.sounds"], jax=True),
+        spec=spec("sounds", ["seed", "singh2020.sounds", "learns"], jax=True),
     script:
         "../../scripts/sounds.py"
 
@@ -355,6 +364,7 @@ rule learn_dictionaries:
         log_of("learn_dictionaries"),
     benchmark:
         benchmark_of("learn_dictionaries")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -11,7 +11,7 @@ localrules:
     plot_lenses,
 
 
-LENS_IMAGES = wilde("images.h5")
+LENS_IMAGES = shared("wilde2022/images.h5")
 LENS_NETWORK = wilde("networks/{task}/{number}/network.npz")
 LENS_FINDERS = [
     LENS_NETWORK.format(task="finder", number=k)
@@ -55,7 +55,7 @@ rule simulate_lenses:
         log_of("simulate_lenses"),
     benchmark:
         benchmark_of("simulate_lenses")
-    priority: 9
+    priority: PRIORITY + 9
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -82,7 +82,7 @@ rule train_lens_network:
         benchmark_of("train_lens_network_{task}_{number}")
     wildcard_constraints:
         task="finder|locator|sorter",
-    priority: 9
+    priority: PRIORITY + 9
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -92,9 +92,13 @@ rule train_lens_network:
             f"{wildcards.task}-{wildcards.number}-{provenance.digest(config['wilde2022']['images'])}",
             spec(
                 "train_lens_network",
-                ["seed", "wilde2022.networks[width, epochs, batch, learning_rate]"],
+                [
+                    "seed",
+                    "learns",
+                    "wilde2022.networks[width, epochs, batch, learning_rate]",
+                ],
                 task=wildcards.task,
-                index=int(wildcards.number),
+                index=network_index(wildcards),
                 jax=True,
             ),
         ),
@@ -130,6 +134,7 @@ rule find_lenses:
         log_of("find_lenses"),
     benchmark:
         benchmark_of("find_lenses")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -162,6 +167,7 @@ rule explain_lenses:
         log_of("explain_lenses"),
     benchmark:
         benchmark_of("explain_lenses")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

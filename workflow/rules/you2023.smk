@@ -47,6 +47,7 @@ rule theorem:
         log_of("theorem"),
     benchmark:
         benchmark_of("theorem")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -88,7 +89,7 @@ rule train_group_network:
         log_of("train_group_network_{number}"),
     benchmark:
         benchmark_of("train_group_network_{number}")
-    priority: 9
+    priority: PRIORITY + 9
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -98,12 +99,12 @@ rule train_group_network:
             f"groups-{wildcards.number}",
             spec(
                 "train_network",
-                ["seed", "maps", "noise"],
+                ["seed", "maps", "noise", "learns"],
                 network=GROUP_NETWORK,
                 data_set=GROUPS.data_set,
                 rebin=GROUPS.rebin,
                 masked_share=GROUPS.network.masked_share,
-                index=int(wildcards.number),
+                index=network_index(wildcards),
                 jax=True,
             ),
         ),
@@ -123,7 +124,7 @@ rule train_sum_of_parts:
         log_of("train_sum_of_parts_{number}"),
     benchmark:
         benchmark_of("train_sum_of_parts_{number}")
-    priority: 9
+    priority: PRIORITY + 9
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -133,9 +134,12 @@ rule train_sum_of_parts:
             f"parts-{wildcards.number}",
             spec(
                 "train_sum_of_parts",
-                ["seed", "maps", "noise", "you2023[data_set, rebin, segments, model]"],
+                [
+                    *("seed", "maps", "noise", "learns"),
+                    "you2023[data_set, rebin, segments, model]",
+                ],
                 checkpoint_every_seconds=CONFIG.network.checkpoint_every_seconds,
-                index=int(wildcards.number),
+                index=network_index(wildcards),
                 jax=True,
             ),
         ),
@@ -168,6 +172,7 @@ rule explain_groups:
         log_of("explain_groups"),
     benchmark:
         benchmark_of("explain_groups")
+    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -198,7 +203,7 @@ rule compare_attributions:
         log_of("compare_attributions_{number}"),
     benchmark:
         benchmark_of("compare_attributions_{number}")
-    priority: 5
+    priority: PRIORITY + 5
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -212,7 +217,7 @@ rule compare_attributions:
                 "noise",
                 "you2023[data_set, rebin, segments, model, baselines]",
             ],
-            index=int(wildcards.number),
+            index=network_index(wildcards),
             jax=True,
         ),
     script:

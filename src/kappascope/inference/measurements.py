@@ -6,6 +6,7 @@ simulations of the fiducial cosmology); no map that the network was trained on e
 
 import functools
 import logging
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,6 +40,10 @@ class Measurements:
     testing_realization : (map,) index of the realization; maps of different cosmologies with
         one index share random phases, shifts and noise.
     covariance : statistic -> (map, bin) at the fiducial cosmology.
+    covariance_box : (map,) index of the simulation that a covariance map looks through; None where
+        each is by itself.
+    testing_box : (realization,) the same of testing realizations.
+    map_deg2 : sky area of one map; NaN where it is not known.
     network_testing : (seed, map, 2) network outputs, in the parameters' own units.
     network_covariance : (seed, map, 2).
     bin_centres : statistic -> (bin,).
@@ -56,6 +61,9 @@ class Measurements:
     network_testing: np.ndarray
     network_covariance: np.ndarray
     bin_centres: Mapping[str, np.ndarray]
+    covariance_box: np.ndarray | None = None
+    testing_box: np.ndarray | None = None
+    map_deg2: float = math.nan
 
     @property
     def seeds(self) -> int:
@@ -66,6 +74,16 @@ class Measurements:
     def realizations(self) -> int:
         """Number of testing realizations."""
         return int(self.testing_realization.max()) + 1
+
+    @functools.cached_property
+    def covariance_units(self) -> np.ndarray:
+        """(map,) what varies by itself among covariance maps: their simulations."""
+        return _units(self.covariance_box, self.network_covariance.shape[1])
+
+    @functools.cached_property
+    def testing_units(self) -> np.ndarray:
+        """(realization,) what varies by itself among testing maps: simulations or light cones."""
+        return _units(self.testing_box, self.realizations)
 
     def averaging(self, weights: np.ndarray | None = None) -> scipy.sparse.csr_array:
         """Matrix that takes testing maps to the mean of each cosmology.
@@ -163,8 +181,14 @@ def load(
 
     variables = _statistics(measured, names, statistics)
     values = {label: measured[name].values.astype(np.float64) for label, name in variables.items()}
+    box = (measured["box"] if "box" in measured.variables else measured["realization"]).values
+    testing_box = np.zeros(int(realization.max()) + 1, np.int64)
+    testing_box[realization] = box[testing]
     return Measurements(
         data_set=data_set,
+        covariance_box=box[covariance],
+        testing_box=testing_box,
+        map_deg2=float(measured.attrs.get("map_deg2", math.nan)),
         parameters=place[testing][first],
         cosmology=ids,
         fiducial=int(home[0]),
@@ -213,6 +237,17 @@ def load_run(inputs: Any, spec: Spec) -> list[Measurements]:
         fiducial=spec.fiducial.model_dump(),
         names=spec.statistics.names if hasattr(spec, "statistics") else [],
     )
+
+
+FEWEST_BOXES = 4
+"""From fewer simulations no error can be had; then every light cone counts by itself."""
+
+
+def _units(box: np.ndarray | None, number: int) -> np.ndarray:
+    if box is None:
+        return np.arange(number)
+    numbers, units = np.unique(box, return_inverse=True)
+    return units if len(numbers) >= FEWEST_BOXES else np.arange(len(box))
 
 
 def listed(paths: str | Sequence[str]) -> list[str]:

@@ -22,12 +22,13 @@ from kappascope.files import atomic_path
 SPLITS = ("training", "testing", "covariance")
 """What a map may be used for; a split's place in this list seeds its shape noise."""
 
-COLUMNS = ("split", "cosmology", "realization", "omega_matter", "sigma_8")
+COLUMNS = ("split", "cosmology", "realization", "box", "omega_matter", "sigma_8")
 """What is known of each map, in the order of ``docs/reference/files.md``."""
 
 _COLUMN_TYPES = {
     "cosmology": np.int64,
     "realization": np.int64,
+    "box": np.int64,
     "omega_matter": np.float64,
     "sigma_8": np.float64,
 }
@@ -52,6 +53,8 @@ class MapSet:
     galaxies_per_arcmin2 : density of the galaxies behind the shape noise in the maps; 0 is none.
     mask : (y, x) bool, True where the maps are observed, or None where they all are.
     attrs : further attributes (``seed``, ``spec``).
+    box : (map) int, number within the split of the simulation that a map looks through, which is
+        what errors count; without one each map is by itself.
 
     """
 
@@ -67,6 +70,11 @@ class MapSet:
     galaxies_per_arcmin2: float = 0.0
     mask: np.ndarray | None = None
     attrs: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    box: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if self.box is None:
+            object.__setattr__(self, "box", self.realization)
 
     def __len__(self) -> int:
         return len(self.split)
@@ -177,13 +185,14 @@ class MapWriter:
         realization: int | np.ndarray,
         omega_matter: float | np.ndarray,
         sigma_8: float | np.ndarray,
+        box: int | np.ndarray | None = None,
     ) -> None:
         """Write the next maps; a column given as one value holds for all of them.
 
         Parameters
         ----------
         convergence : (map, y, x).
-        split, cosmology, realization, omega_matter, sigma_8 : (map) or one value.
+        split, cosmology, realization, box, omega_matter, sigma_8 : (map) or one value.
 
         """
         count = len(convergence)
@@ -193,6 +202,7 @@ class MapWriter:
             "split": np.asarray(split, dtype=str),
             "cosmology": cosmology,
             "realization": realization,
+            "box": realization if box is None else box,
             "omega_matter": omega_matter,
             "sigma_8": sigma_8,
         }
@@ -248,7 +258,8 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
             f"{path}: not a whole HDF5 file of maps ({_short(error)}); make it again"
         ) from error
     with handle:
-        missing = [name for name in ("convergence", *COLUMNS) if name not in handle]
+        needed = ("convergence", *(name for name in COLUMNS if name != "box"))
+        missing = [name for name in needed if name not in handle]
         missing += [name for name in _SCALARS if name not in handle.attrs]
         if missing:
             raise InputError(
@@ -267,7 +278,7 @@ def _short(error: OSError) -> str:
 def _columns_of(handle: h5py.File) -> MapSet:
     attributes = dict(handle.attrs)
     scalars = {name: float(attributes.pop(name)) for name in _SCALARS}
-    columns: dict[str, Any] = {name: handle[name][:] for name in COLUMNS}
+    columns: dict[str, Any] = {name: handle[name][:] for name in COLUMNS if name in handle}
     columns["split"] = columns["split"].astype(str)
     mask = handle["mask"][:].astype(bool) if "mask" in handle else None
     columns.update(scalars)

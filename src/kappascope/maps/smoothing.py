@@ -28,6 +28,28 @@ def smooth_map(map_: jax.Array, sigma_pixels: float) -> jax.Array:
     return jnp.fft.irfft2(jnp.fft.rfft2(map_) * transfer, s=(pixels, pixels))
 
 
+def double_map(map_: jax.Array) -> jax.Array:
+    """Return one map (y, x) on pixels half as large, (2y, 2x), by Fourier zero-padding; traceable.
+
+    Exact for a periodic map without power beyond its Nyquist frequency, which a smoothed one nearly
+    is; its pixels stay as they are, between them come others.
+    """
+    pixels = map_.shape[-1]
+    modes = jnp.fft.fft2(map_)
+    half = pixels // 2
+    wide = jnp.zeros((2 * pixels, 2 * pixels), modes.dtype)
+    # Rows and columns of positive frequencies stay in front, negative ones go to the end. What lies
+    # at the Nyquist frequency of an even number is shared between both signs.
+    rows = jnp.arange(pixels)
+    place = jnp.where(rows < pixels - half, rows, rows + pixels)
+    wide = wide.at[place[:, None], place[None, :]].set(modes)
+    if pixels % 2 == 0:
+        edge = pixels + half
+        wide = wide.at[edge].multiply(0.5).at[half].set(0.5 * wide[edge])
+        wide = wide.at[:, edge].multiply(0.5).at[:, half].set(0.5 * wide[:, edge])
+    return (4.0 * jnp.fft.ifft2(wide).real).astype(map_.dtype)
+
+
 @functools.partial(jax.jit, static_argnames="sigma_pixels")
 def smooth(maps: jax.Array, sigma_pixels: float) -> jax.Array:
     """Smooth maps with a Gaussian, opposite edges joined.

@@ -17,8 +17,10 @@ import optax
 
 from kappascope import randomness
 from kappascope.errors import InputError
+from kappascope.networks import learning
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.fit import fit
+from kappascope.networks.learning import Learns
 from kappascope.networks.module import GraphNetwork, flatten, forward
 from kappascope.networks.training import initial_variables
 
@@ -119,6 +121,7 @@ def train(
     alter: Alter = unaltered,
     scratch: Path | None = None,
     checkpoint_every_seconds: float = 30.0,
+    learns: Learns = learning.LABELS,
 ) -> Parameters:
     """Train a network.
 
@@ -131,6 +134,7 @@ def train(
     loss : a function with a name, compiled for each.
     alter : changes the inputs of each step.
     scratch : folder of the checkpoint; None for none.
+    learns : the targets, the same in another order, or nothing: the initial weights.
 
     Raises
     ------
@@ -140,7 +144,7 @@ def train(
     """
     if len(x) < settings.batch:
         raise InputError(f"{label}: {len(x)} inputs, fewer than one batch of {settings.batch}")
-    targets = np.asarray(targets)
+    targets = learning.given(learns, np.asarray(targets), seed, network.name, index)
     total = len(x) // settings.batch * settings.epochs
     optimiser = _optimiser(settings.learning_rate, total, settings.warm_up)
     parameters: Any = {
@@ -161,7 +165,7 @@ def train(
         {"parameters": parameters, "moments": optimiser.init(parameters)},
         inputs=len(x),
         batch=settings.batch,
-        epochs=settings.epochs,
+        epochs=0 if learns == learning.NOTHING else settings.epochs,
         order=lambda epoch: randomness.generator(seed, purpose, index, epoch),
         label=label,
         advice=f"{label}; lower the learning rate",

@@ -13,10 +13,11 @@ from sklearn.datasets import load_digits
 from kappascope import randomness
 from kappascope.errors import InputError
 from kappascope.files import read_arrays
-from kappascope.networks import classification
+from kappascope.networks import classification, learning
 from kappascope.networks.architectures import digit_cnn, lenet
 from kappascope.networks.config import Digits as DigitNetworks
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.learning import Learns
 
 MNIST, BUNDLED = "MNIST test digits", "scikit-learn's digits, 8×8"
 RELEASED, OWN = "released LeNet", "own network"
@@ -174,7 +175,13 @@ def released_lenet(path: str | Path) -> Reader:
     return Reader(RELEASED, network, parameters, bilinear(PIXELS, LENET_PIXELS))
 
 
-def own_network(digits: Digits, settings: DigitNetworks, seed: int, index: int) -> Reader:
+def own_network(
+    digits: Digits,
+    settings: DigitNetworks,
+    seed: int,
+    index: int,
+    learns: Learns = learning.LABELS,
+) -> Reader:
     """Train a small network on digits."""
     network = digit_cnn(PIXELS, CLASSES)
     name = OWN if settings.networks == 1 else f"{OWN} {index + 1}"
@@ -186,5 +193,6 @@ def own_network(digits: Digits, settings: DigitNetworks, seed: int, index: int) 
         seed,
         index,
         f"digits: {name}",
+        learns=learns,
     )
     return Reader(name, network, parameters, np.eye(PIXELS, dtype=np.float32))

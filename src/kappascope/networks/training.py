@@ -19,9 +19,11 @@ import optax
 
 from kappascope import randomness
 from kappascope.errors import InputError
+from kappascope.networks import learning
 from kappascope.networks.config import Regressor
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.fit import fit
+from kappascope.networks.learning import Learns
 from kappascope.networks.module import GraphNetwork, flatten
 
 Array = Any
@@ -154,6 +156,7 @@ def train(
     scratch: Path,
     label: str,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    learns: Learns = learning.LABELS,
 ) -> Trained:
     """Train ``network`` and return its parameters.
 
@@ -166,6 +169,8 @@ def train(
     seed, index : the config's seed and the number of this network among its like.
     scratch : folder of the checkpoint, removed at the end.
     held_out : maps as the network sees them (map, y, x) and their targets; looked at only.
+    learns : labels of the maps, the same in another order, or nothing: the initial weights, with a
+        normalization that has seen the maps once.
 
     Raises
     ------
@@ -178,6 +183,9 @@ def train(
             f"network.batch: got {settings.batch}, more than the {len(source)} training maps; "
             "lower it or simulate more maps"
         )
+    targets = learning.given(learns, targets, seed, "maps", index)
+    if learns == learning.NOTHING:
+        settings = dataclasses.replace(settings, epochs=1, peak_learning_rate=0.0)
     module = GraphNetwork(network, settings.batch_norm_momentum)
     variables = initial_variables(module, randomness.generator(seed, "initial weights", index))
     scale = targets.std(0).astype(np.float32)

@@ -67,6 +67,25 @@ def errors_of_means(values: np.ndarray) -> np.ndarray:
     return np.asarray(values.std(0, ddof=1) / math.sqrt(len(values)))
 
 
+def jackknife_errors(values: np.ndarray) -> np.ndarray:
+    """Return standard errors from measurements that leave out one part each.
+
+    Parameters
+    ----------
+    values : (part, ...), each without one of as many equal parts (Quenouille 1956; Tukey 1958).
+
+    """
+    number = len(values)
+    return np.asarray(np.sqrt((number - 1) * values.var(0)))
+
+
+def combined_errors(*errors: np.ndarray) -> np.ndarray:
+    """Add independent errors in quadrature, as far as they are known; NaN where none is."""
+    squares = np.square(np.stack(errors))
+    unknown = np.isnan(squares).all(0)
+    return np.where(unknown, np.nan, np.sqrt(np.nansum(squares, axis=0)))
+
+
 def combined(*errors: float | None) -> float:
     """Add independent errors in quadrature, as far as they are known."""
     return math.hypot(*(error for error in errors if error is not None))

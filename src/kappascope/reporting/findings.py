@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kappascope.registry import Registry
+from kappascope.reporting.published import NULL_RUNS, Claim
 from kappascope.tables import Table
 
 Row = Mapping[str, Any]
@@ -20,7 +21,8 @@ Find = Callable[..., Iterable[Row]]
 
 FINDINGS: Registry[Find] = Registry("finding", "kappascope.chapters.**:FINDINGS", ("tables",))
 """Named ``{chapter}.{group}``; ``tables``: those of the chapter that a function is given, as data
-frames. Where a run lacks one of them its findings are left out."""
+frames; where a run lacks one of them its findings are left out. ``network``: False where they
+depend on no network."""
 
 TABLE = Table(
     "{chapter}/findings.csv",
@@ -61,13 +63,39 @@ def modules() -> list[str]:
     return sorted({entry.module for entry in FINDINGS.entries().values()})
 
 
-def write(folder: Path, config: Mapping[str, Any]) -> None:
+def tables_of_networks(claims: Iterable[Claim]) -> list[str]:
+    """Return the tables whose numbers depend on networks, so that null runs have to make them."""
+    names: dict[str, None] = {}
+    for claim in claims:
+        table = (claim.select or {}).get("table")
+        if not claim.network or table is None or "config" in (claim.select or {}):
+            continue
+        chapter, _, file = table.partition("/")
+        if file != "findings.csv":
+            names[table] = None
+            continue
+        for name, entry in FINDINGS.entries().items():
+            if name.partition(".")[0] == chapter and entry.info.get("network", True):
+                names.update((f"{chapter}/{read}.csv", None) for read in entry.info["tables"])
+    return list(names)
+
+
+def write_all(folder: Path, config: Mapping[str, Any]) -> None:
+    """Write the findings of a run and of its null runs."""
+    write(folder, config)
+    for null in config["nulls"]["kinds"]:
+        write(folder / NULL_RUNS / null, config, folder)
+
+
+def write(folder: Path, config: Mapping[str, Any], common: Path | None = None) -> None:
     """Write ``{chapter}/findings.csv`` of every chapter that has findings.
 
     Parameters
     ----------
-    folder : results/{run}.
+    folder : results/{run}, or a null run's.
     config : the run's effective config.
+    common : of a null run the run's folder, whose tables stand in for those that it does not make
+        itself, as no network has a part in them.
 
     """
     by_chapter: dict[str, list[Row]] = {}
@@ -75,6 +103,8 @@ def write(folder: Path, config: Mapping[str, Any]) -> None:
         chapter = name.partition(".")[0]
         rows = by_chapter.setdefault(chapter, [])
         files = [folder / chapter / f"{table}.csv" for table in entry.info["tables"]]
+        if common is not None and any(file.is_file() for file in files):
+            files = [file if file.is_file() else common / chapter / file.name for file in files]
         if all(file.is_file() for file in files):
             rows.extend(FINDINGS[name](config, *_frames(files)))
     for chapter, rows in by_chapter.items():

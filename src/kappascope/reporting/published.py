@@ -9,7 +9,16 @@ from kappascope.errors import InputError
 from kappascope.files import merge, read_yaml
 
 KINDS = ("digits", "sigma", "sign", "order", "bound")
-SELECT_KEYS = {"table", "where", "column", "error", "smallest", "largest", "config", "finding"}
+SELECT_KEYS = {
+    *("table", "where", "column", "error", "scatter", "smallest", "largest", "config", "finding"),
+}
+NULL_RUNS = "null"
+"""Folder of a run's null runs, whose networks learned nothing."""
+
+PUBLISHED, READING, IDENTITY, SET_UP = "published", "our reading", "identity", "set-up"
+SECTIONS = (PUBLISHED, READING, IDENTITY, SET_UP)
+"""Published results, which alone are counted; statements whose threshold is ours; what holds
+whatever the run gives; numbers of the set-up, which the config decides."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +36,8 @@ class Claim:
     label: str | None = None
     setup: tuple[str, ...] = ()
     note: str | None = None
+    section: str = PUBLISHED
+    network: bool = True
 
 
 def load_claims(path: str | Path) -> list[Claim]:
@@ -97,10 +108,19 @@ def _claim(file: Path, paper: str, group: str, entry: Mapping[str, Any]) -> Clai
     kind = entry["tolerance"].get("kind")
     if kind not in KINDS:
         raise InputError(f"{file}: {name}: tolerance kind {kind}; known: {', '.join(KINDS)}")
+    section = entry.get("section", PUBLISHED)
+    if section not in SECTIONS:
+        raise InputError(f"{file}: {name}: section {section}; known: {', '.join(SECTIONS)}")
     strange = sorted(set(entry.get("select") or {}) - SELECT_KEYS)
     if strange:
         raise InputError(f"{file}: {name}: select has the unknown key {strange[0]}")
-    resolved: dict[str, Any] = {"id": name, "paper": paper, "setup": tuple(entry.get("setup", ()))}
+    depends = section not in (IDENTITY, SET_UP) and entry.get("network", True)
+    resolved: dict[str, Any] = {
+        "network": depends,
+        "id": name,
+        "paper": paper,
+        "setup": tuple(entry.get("setup", ())),
+    }
     if "finding" in (entry.get("select") or {}):
         resolved["select"] = _finding(paper, entry["select"])
     return Claim(**{**entry, **resolved})

@@ -16,20 +16,34 @@ class MissingError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Selected numbers: ``values``, ``errors`` (None where unknown) and ``labels``, all (n,)."""
+    """Selected numbers: values, errors and scatters (None: unknown), labels, limits, all (n,)."""
 
     values: list[float]
     errors: list[float | None]
     labels: list[str]
+    scatters: list[float | None] = dataclasses.field(default_factory=list)
+    limits: list[str] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """Our number (or name) for one claim, with its standard error if there is one."""
+    """Our number (or name) for one claim.
+
+    Attributes
+    ----------
+    error : its standard error, if there is one.
+    scatter : the error of what is published, estimated from our scatter of single networks or maps
+        where the paper had one.
+    limit : ``upper`` or ``lower`` where the number is a bound on the true one, as a column
+        ``limit`` of the table says.
+
+    """
 
     value: float | str
     error: float | None = None
     series: Series | None = None
+    scatter: float | None = None
+    limit: str = ""
 
 
 class Tables:
@@ -63,7 +77,9 @@ def measure(select: Mapping[str, Any], tables: Tables, config: Mapping[str, Any]
             return Measured(series.labels[series.values.index(pick(series.values))], None, series)
     if len(series.values) > 1:
         return Measured(float(len(series.values)), None, series)
-    return Measured(series.values[0], series.errors[0])
+    return Measured(
+        series.values[0], series.errors[0], scatter=series.scatters[0], limit=series.limits[0]
+    )
 
 
 def _config_value(config: Mapping[str, Any], key: str) -> float:
@@ -91,14 +107,20 @@ def _selected(select: Mapping[str, Any], tables: Tables) -> Series:
     rows, values = rows[np.isfinite(values)], values[np.isfinite(values)]
     if rows.empty:
         raise MissingError(f"{select['table']}: {column} is not a number in any row asked for")
-    spread = pd.to_numeric(rows.get(error, pd.Series("", rows.index)), errors="coerce")
     named = select.get("smallest") or select.get("largest")
     columns = [named] if named else [k for k in ("data_set", "credibility", *where) if k in rows]
     return Series(
         values.tolist(),
-        [each if 0 < each < math.inf else None for each in spread],
+        _spread(rows, error),
         [" ".join(row) for row in rows[columns].itertuples(index=False)],
+        _spread(rows, select.get("scatter")),
+        rows["limit"].tolist() if "limit" in rows else [""] * len(rows),
     )
+
+
+def _spread(rows: pd.DataFrame, column: str | None) -> list[float | None]:
+    cells = pd.to_numeric(rows.get(column, pd.Series("", rows.index)), errors="coerce")
+    return [each if 0 < each < math.inf else None for each in cells]
 
 
 def _fits(cells: Any, want: Any) -> Any:

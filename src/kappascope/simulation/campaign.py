@@ -181,6 +181,7 @@ def write_batch(
                     split=box.split,
                     cosmology=box.cosmology,
                     realization=np.array(box.realizations[first:last]),
+                    box=box.number,
                     omega_matter=omega_matter,
                     sigma_8=sigma_8,
                 )

@@ -33,6 +33,10 @@ class Statistics(Section):
         "Mean over Fourier modes: full counts every mode once; lenstools averages the half "
         "plane of a real transform as LensTools does.",
     )
+    doubling: bool = key(
+        "Whether smoothed maps whose pixels exceed a third of the smoothing are doubled by Fourier "
+        "zero-padding before peaks, minima and Minkowski functionals; maps with a mask never are.",
+    )
     periodic_peaks: bool = key(
         "Whether pixels at the border compare with the opposite border (true) or are never "
         "peaks (false).",

@@ -1,5 +1,6 @@
 """Apply statistics to maps: to an array of them, or to a data set streamed from disk."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from kappascope import progress
 from kappascope.errors import InputError
 from kappascope.maps.dataset import COLUMNS, MapSet, iterate_maps, read_maps
 from kappascope.maps.noise import add_shape_noise
-from kappascope.maps.smoothing import remaining_smoothing, smooth_map, smoothed_mask
+from kappascope.maps.smoothing import double_map, remaining_smoothing, smooth_map, smoothed_mask
 from kappascope.sections import Spec
 from kappascope.statistics import kernels
 from kappascope.statistics.config import Statistics
@@ -40,26 +41,36 @@ class Measured(NamedTuple):
     units: str
 
 
-@functools.partial(jax.jit, static_argnames=("names", "settings", "sigma_pixels"))
+@functools.partial(jax.jit, static_argnames=("names", "settings", "sigma_pixels", "doubled"))
 def _measured(
     maps: jax.Array,
     mask: jax.Array | None,
     names: tuple[str, ...],
     settings: Settings,
     sigma_pixels: float = 0.0,
+    doubled: bool = False,
 ) -> dict[str, jax.Array]:
-    """Smooth maps (batch, y, x) and measure them: name to (batch, bins)."""
+    """Smooth maps (batch, y, x) and measure them: name to (batch, bins).
+
+    With ``doubled`` what looks at neighbouring pixels is measured on pixels half as large.
+    """
     kept, gain = mask, None
     if mask is not None and sigma_pixels:
         weight, kept = smoothed_mask(mask, sigma_pixels)
         gain = jnp.where(kept, 1.0 / weight, 0.0).astype(maps.dtype)
     where = kernels.observed(kept, maps.shape[-1], settings.periodic)
+    halves = dataclasses.replace(settings, pixel_arcmin=settings.pixel_arcmin / 2)
+    where_fine = kernels.observed(None, 2 * maps.shape[-1], settings.periodic)
 
     def one(map_: jax.Array) -> dict[str, jax.Array]:
         map_ = smooth_map(kernels.masked(map_, mask), sigma_pixels)
         map_ = kernels.masked(map_, kept) if gain is None else map_ * gain
         field = Field(map_, where, settings)
-        return {name: statistic(name).compute(field) for name in names}
+        fine = Field(double_map(map_), where_fine, halves) if doubled else field
+        return {
+            name: statistic(name).compute(fine if statistic(name).of_neighbours else field)
+            for name in names
+        }
 
     return jax.lax.map(one, maps)
 
@@ -136,8 +147,8 @@ def measure_dataset(
 
     Returns
     -------
-    Dimension ``map`` with coordinates split, cosmology, realization, omega_matter and sigma_8; one
-    variable (map, {name}_bin) a statistic.
+    Dimension ``map`` with coordinates split, cosmology, realization, box, omega_matter and sigma_8;
+    one variable (map, {name}_bin) a statistic.
 
     """
     columns = read_maps([Path(path) for path in paths], columns_only=True)
@@ -154,12 +165,14 @@ def measure_dataset(
     )
     sigma_pixels = remaining_smoothing(columns, spec.maps.smoothing_arcmin)
     mask = None if columns.mask is None else jnp.asarray(columns.mask)
+    doubled = chosen.doubling and mask is None and is_coarse(columns.pixel_arcmin, spec)
     # Filled in place: small arrays kept from every batch would pin the memory between them.
     arrays: dict[str, np.ndarray] = {}
-    done = 0
+    done = pixels = 0
     for piece in _progress(paths, batch, len(columns), data_set):
         maps = _prepared(piece, data_set, spec, batch)
-        values = _measured(maps, mask, names, settings, sigma_pixels)
+        pixels = maps.shape[-1]
+        values = _measured(maps, mask, names, settings, sigma_pixels, doubled)
         for name in names:
             one = np.asarray(values[name])
             if name not in arrays:
@@ -167,7 +180,21 @@ def measure_dataset(
             arrays[name][done : done + len(piece)] = one[: len(piece)]
         done += len(piece)
     measured = {name: _labelled(name, arrays[name], settings) for name in names}
-    return _as_dataset(measured, columns, settings, data_set, spec)
+    dataset = _as_dataset(measured, columns, settings, data_set, spec, pixels)
+    for name in names if doubled else ():
+        if statistic(name).of_neighbours:
+            dataset[name].attrs["pixel_arcmin"] = settings.pixel_arcmin / 2
+    return dataset
+
+
+COARSE_SHARE = 1 / 3
+"""Of the smoothing: larger pixels blur second derivatives, by a tenth and more of an area."""
+
+
+def is_coarse(pixel_arcmin: float, spec: Spec) -> bool:
+    """Return whether a pixel exceeds a third of the smoothing, so that maps are doubled."""
+    smoothing = float(spec.maps.smoothing_arcmin)
+    return smoothing > 0 and pixel_arcmin > COARSE_SHARE * smoothing
 
 
 def _kappa_range(chosen: Statistics, data_set: str) -> Sequence[float]:
@@ -203,12 +230,19 @@ def _prepared(piece: MapSet, data_set: str, spec: Spec, batch: int) -> jax.Array
     return jnp.asarray(np.pad(maps, ((0, missing), (0, 0), (0, 0))) if missing else maps)
 
 
+def _map_deg2(columns: MapSet, pixels: int) -> float:
+    """Return the observed sky area of one map."""
+    seen = 1.0 if columns.mask is None else float(columns.mask.mean())
+    return seen * (pixels * columns.pixel_arcmin / 60) ** 2
+
+
 def _as_dataset(
     measured: Mapping[str, Measured],
     columns: MapSet,
     settings: Settings,
     data_set: str,
     spec: Spec,
+    pixels: int,
 ) -> xarray.Dataset:
     coordinates: dict[str, Any] = {name: ("map", getattr(columns, name)) for name in COLUMNS}
     variables: dict[str, Any] = {}
@@ -228,6 +262,7 @@ def _as_dataset(
         {
             "data_set": data_set,
             "pixel_arcmin": settings.pixel_arcmin,
+            "map_deg2": _map_deg2(columns, pixels),
             "smoothing_arcmin": float(spec.maps.smoothing_arcmin),
             "estimator": settings.estimator,
             "periodic": int(settings.periodic),

@@ -15,6 +15,7 @@ from kappascope.statistics.registry import STATISTICS
     label="MC",
     description="minima of one map per unit of convergence",
     units="1 / convergence",
+    of_neighbours=True,
 )
 def minima(field: Field) -> jax.Array:
     """Count pixels below all 8 neighbours by depth, (bins), per unit of convergence."""

@@ -27,7 +27,8 @@ STATISTICS: Registry[Compute] = Registry(
     "statistic", "kappascope.statistics.*:STATISTICS", ("label", "description", "units")
 )
 """``label`` (short, for tables), ``description`` (a phrase for axes), ``units``; ``bin_units``
-unless the bins are of convergence, and ``centres`` of bins that are not those."""
+unless the bins are of convergence, and ``centres`` of bins that are not those; ``of_neighbours``
+where it compares neighbouring pixels and so asks for fine ones."""
 
 PAPER = ("power_spectrum", "peaks", "v0", "v1", "v2")
 """The five statistics of matilla2020, in the order of its Table I."""
@@ -43,6 +44,7 @@ class Statistic:
     label : short, for tables (``PS``).
     description : a phrase for axes and captions.
     units, bin_units : of the values and of the bin centres.
+    of_neighbours : whether it compares neighbouring pixels; then coarse maps are doubled first.
     centres : function from settings to the (bins) centres.
     compute : function from a :class:`~kappascope.statistics.field.Field` (one map) to (bins).
 
@@ -53,6 +55,7 @@ class Statistic:
     description: str
     units: str
     bin_units: str
+    of_neighbours: bool
     centres: Callable[[Settings], np.ndarray]
     compute: Callable[["Field"], "jax.Array"]
 
@@ -92,6 +95,7 @@ def statistic(name: str) -> Statistic:
         description=given["description"],
         units=given["units"],
         bin_units=given.get("bin_units", "convergence"),
+        of_neighbours=given.get("of_neighbours", False),
         centres=given.get("centres", kappa_centres),
         compute=STATISTICS[name],
     )

@@ -15,10 +15,11 @@ import numpy as np
 from scipy.special import expit
 
 from kappascope.errors import InputError
-from kappascope.networks import classification
+from kappascope.networks import classification, learning
 from kappascope.networks.architectures import lens_finder
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
+from kappascope.networks.learning import Learns
 from kappascope.stronglens.config import Classifiers
 from kappascope.stronglens.images import Images, turned
 from kappascope.stronglens.populations import COMPOUND
@@ -86,12 +87,14 @@ def train(
     seed: int,
     index: int,
     scratch: Path | None = None,
+    learns: Learns = learning.LABELS,
 ) -> tuple[Network, Parameters]:
     """Train the network of a task.
 
     Parameters
     ----------
     images : to learn from; compound lenses for the sorter only.
+    learns : their labels, the same in another order, or nothing.
 
     Raises
     ------
@@ -113,6 +116,7 @@ def train(
         located if task == "locator" else classification.cross_entropy,
         turned,
         scratch,
+        learns=learns,
     )
     return network, parameters
 

@@ -12,6 +12,7 @@ from kappascope import chapters
 from kappascope.cosmology.config import Universes
 from kappascope.maps.config import Maps, Noise
 from kappascope.networks.config import Digits, Regressor
+from kappascope.networks.learning import Learns
 from kappascope.sections import Distinct, Section, Spec, key
 from kappascope.simulation.config import Simulation
 from kappascope.statistics.config import Statistics
@@ -33,6 +34,26 @@ class Cluster(Section):
         "Multiplies the run time asked for: more than 1 on slower machines.",
         gt=0,
     )
+
+
+class Nulls(Section):
+    """Runs beside a run whose networks learn nothing: what no claim may be mistaken for.
+
+    Their tables lie in results/{run}/null/{kind}/, and a published number matches only where ours
+    beats theirs (docs/reference/claims.md).
+    """
+
+    kinds: Distinct[Literal["untrained", "permuted_labels"]] = key(
+        "untrained: initial weights, with a normalization that has seen the maps; permuted_labels: "
+        "trained on the same labels in another order. None leaves claims without their nulls."
+    )
+    overrides: dict[str, Any] = key(
+        "What null runs set otherwise, nested like the config: fewer epochs, networks or maps."
+    )
+
+
+LEARNS: dict[str, Learns] = {"untrained": "nothing", "permuted_labels": "permuted_labels"}
+"""What the networks of a null run learn."""
 
 
 class Library(Section):
@@ -62,6 +83,11 @@ class Library(Section):
         "results depend on no order of jobs.",
         ge=0,
     )
+    learns: Learns = key(
+        "What every network of the run learns from: its labels, the same in another order, or "
+        "nothing. Null runs are set so by themselves."
+    )
+    nulls: Nulls
     cosmology: Universes
     maps: Maps
     data_sets: Distinct[Literal["noiseless", "noisy"]] = key(

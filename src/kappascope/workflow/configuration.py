@@ -21,8 +21,9 @@ from kappascope import registry
 from kappascope.cosmology import table
 from kappascope.errors import InputError, nearest, shown
 from kappascope.files import checkout, merge, read_yaml, write_text
+from kappascope.reporting.published import NULL_RUNS
 from kappascope.sections import Problem, Section
-from kappascope.workflow.config import Library, whole
+from kappascope.workflow.config import LEARNS, Library, whole
 
 ROOT = checkout()
 DEFAULT_TIER = "default"
@@ -84,6 +85,33 @@ def from_command_line(given: Mapping[str, Any], root: Root = None) -> Library:
     if not isinstance(variants, list) or not all(isinstance(name, str) for name in variants):
         raise InputError(f"{GIVEN}: variants: got {shown(variants)}, expected names")
     return load(tier, variants, overrides, root)
+
+
+COMMON = ("seed", "cosmology", "maps", "data_sets", "noise", "simulation", "statistics")
+"""What a null run has in common with its run."""
+
+
+def null_of(config: Library, kind: str) -> Library:
+    """Return the config of a null run: as the run's, but its networks learn nothing.
+
+    Raises
+    ------
+    InputError
+        Where ``nulls.overrides`` is no part of a config, or would change what both have in common.
+
+    """
+    overrides = _converted(config.nulls.overrides, schema())
+    for name in (*COMMON, "wilde2022.images"):
+        section, _, part = name.partition(".")
+        if section in overrides and (not part or part in overrides[section]):
+            raise InputError(
+                f"nulls.overrides: got {name}, which null runs have in common with their run; set "
+                "what networks and tables need less of"
+            )
+    learns: Config = {"learns": LEARNS[kind], "nulls": {"kinds": [], "overrides": {}}}
+    origins = {".".join(path): "nulls.overrides" for path, _ in _leaves(overrides)}
+    made = validated({**merge(config.model_dump(), overrides), **learns}, origins)
+    return made.model_copy(update={"run": f"{config.run}/{NULL_RUNS}/{kind}"})
 
 
 def write_effective(config: Mapping[str, Any], path: str | Path) -> None:
@@ -171,6 +199,7 @@ def allowed(option: Mapping[str, Any]) -> str:
         return "one of " + ", ".join(str(value) for value in option["enum"])
     kinds = option["type"] if isinstance(option["type"], list) else [option["type"]]
     names = {"string": "text", "boolean": "true or false", "array": "a list", "null": "null"}
+    names["object"] = "a section of keys and values"
     words = " or ".join(
         names.get(kind, f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}") for kind in kinds
     )

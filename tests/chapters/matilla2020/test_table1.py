@@ -8,6 +8,7 @@ import pytest
 import xarray
 
 from kappascope.chapters.matilla2020 import accuracy, checks, correlations, latex, table1
+from kappascope.chapters.matilla2020.config import Constraints
 from kappascope.errors import InputError
 from kappascope.files import write_arrays
 from kappascope.inference import measurements
@@ -79,7 +80,9 @@ def measured(tmp_path_factory):
     return load(files(tmp_path_factory.mktemp("measured")))
 
 
-SETTINGS = table1.Settings(grid=60, bootstrap=6, mcmc_steps=60, mcmc_walkers=16, seed=1)
+SETTINGS = table1.Settings(
+    grid=60, bootstrap=6, mcmc_steps=60, mcmc_walkers=16, seed=1, map_deg2=3.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +158,7 @@ def test_a_bin_without_variance_is_dropped_and_told(measured, caplog):
 
 def test_every_data_vector_has_an_area_and_the_network_shrinks_it(constrained):
     vectors, found = constrained
-    rows = table1.area_rows("noiseless", found)
+    rows = table1.area_rows("noiseless", found, SETTINGS)
     assert len(rows) == 2 * 13
     assert {row["data_vector"] for row in rows} == set(vectors.names)
     assert all(row["area"] > 0 and row["error"] > 0 for row in rows)
@@ -178,7 +181,10 @@ def test_positive_changes_are_called_noise_or_bug():
     def constraint(area, scatter):
         drawn = area * (1.0 + scatter * np.array([-1.0, 1.0]))[:, None, None]
         flat = np.full((1, 2), area)
-        return table1.Constraint(flat, np.broadcast_to(drawn, (2, 1, 2)), flat, flat > 0, ())
+        resampled = np.broadcast_to(drawn, (2, 1, 2))
+        return table1.Constraint(
+            flat, resampled, (resampled, resampled[:0]), resampled, flat, flat, flat[0] > 9, ()
+        )
 
     found = {
         "PS": constraint(1.0, 0.0),
@@ -199,15 +205,87 @@ def test_errors_add_bootstrap_and_seed_scatter_in_quadrature():
 
 def test_bootstrap_depends_on_its_number_only(measured):
     vectors = table1.DataVectors(measured, ["PS"])
-    later = [table1.moments(vectors, SETTINGS, number).means for number in (3, 1, 3)]
+    later = [
+        table1.moments(vectors, SETTINGS, table1.bootstrap_weights(vectors, SETTINGS, number)).means
+        for number in (3, 1, 3)
+    ]
     np.testing.assert_array_equal(later[0], later[2])
     assert not np.array_equal(later[0], later[1])
+
+
+def in_boxes(measured, boxes):
+    return dataclasses.replace(
+        measured,
+        covariance_box=np.arange(COVARIANCE) % boxes,
+        testing_box=np.arange(TESTING) % boxes,
+    )
+
+
+@pytest.mark.parametrize(("boxes", "units"), [(5, 5), (3, None)])
+def test_maps_of_a_box_share_its_weight(measured, boxes, units):
+    vectors = table1.DataVectors(in_boxes(measured, boxes), ["PS"])
+    of_realizations, of_maps = table1.bootstrap_weights(vectors, SETTINGS, 0)
+    for weights, number in ((of_realizations, TESTING), (of_maps, COVARIANCE)):
+        # Of fewer boxes no scatter can be had: light cones count.
+        assert len(np.unique(weights)) == (units or number)
+        if units:
+            np.testing.assert_array_equal(weights, weights[np.arange(number) % boxes])
+
+
+def test_the_jackknife_leaves_out_whole_boxes(measured):
+    vectors = table1.DataVectors(in_boxes(measured, 5), ["PS"])
+    testing, covariance = table1.jackknife_weights(vectors)
+    assert len(testing) == len(covariance) == 5
+    for part, (of_realizations, of_maps) in enumerate(covariance):
+        assert of_realizations is None
+        np.testing.assert_array_equal(of_maps == 0, np.arange(COVARIANCE) % 5 == part)
+    testing, covariance = table1.jackknife_weights(table1.DataVectors(measured, ["PS"]))
+    assert len(testing) == len(covariance) == table1.JACKKNIFE_PARTS
+    left_out = np.sum([weights[1] == 0 for weights in covariance], axis=0)
+    assert (left_out == 1).all()
+
+
+def test_a_change_cut_by_the_hull_is_a_limit(constrained):
+    _, found = constrained
+    cut = {
+        **found,
+        "PS": dataclasses.replace(found["PS"], hull_touched=np.array([True, True])),
+        "PS+DNN": dataclasses.replace(found["PS+DNN"], hull_touched=np.array([False, True])),
+    }
+    rows = table1.change_rows("noiseless", cut, ["PS"])
+    assert [row["limit"] for row in rows] == ["upper", ""]
+
+
+def test_contours_of_a_larger_sky(constrained, measured):
+    vectors, found = constrained
+    settings = dataclasses.replace(SETTINGS, maps_of_sky=4.0, map_deg2=3.0)
+    larger = table1.constrain(vectors, Emulator(measured.parameters), settings)
+    rows = {
+        (row["data_vector"], row["credibility"]): row
+        for row in table1.area_rows("noiseless", larger, settings)
+    }
+    for name in ("DNN", "All+DNN"):
+        row = rows[name, 68]
+        assert row["sky_deg2"] == 12.0
+        # A linear world: the area of an ellipse goes with the covariance's scale.
+        assert row["area"] == pytest.approx(found[name].area[0] / 4, rel=0.03)
+        assert row["area_of_map"] == pytest.approx(found[name].area[0], rel=0.02)
+    section = Constraints.part(
+        {
+            **{"likelihood": "gaussian", "sky_deg2": 12.25, "grid": 50, "bootstrap": 2},
+            **{"mcmc_steps": 10, "mcmc_walkers": 4},
+        }
+    )
+    assert table1.Settings.of(section, 1, 3.0625).maps_of_sky == pytest.approx(4.0)
+    assert table1.Settings.of(section, 1).maps_of_sky == 1.0
 
 
 def test_constraints_repeat_to_the_byte(constrained, measured, tmp_path):
     vectors, found = constrained
     again = table1.constrain(vectors, Emulator(measured.parameters), SETTINGS)
-    assert table1.area_rows("noiseless", again) == table1.area_rows("noiseless", found)
+    assert table1.area_rows("noiseless", again, SETTINGS) == table1.area_rows(
+        "noiseless", found, SETTINGS
+    )
     for name, result in (("first", found), ("second", again)):
         write_arrays(tmp_path / f"{name}.npz", table1.pictures(vectors, result))
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "second.npz").read_bytes()
@@ -244,6 +322,13 @@ def test_leave_one_out_tells_interpolation_from_bias(measured):
     assert all(abs(row["error_percent"]) < 20 for row in inner)
     home = [row for row in rows if row["distance_to_fiducial"] == 0.0]
     assert {row["cosmology"] for row in home} == {3}
+    for row in inner:
+        # Half of an output's scatter is shared by all cosmologies, half of it is its own.
+        scatter = {"omega_matter": 0.02, "sigma_8": 0.05}[row["parameter"]]
+        expected = 100 * scatter / row[row["parameter"]] / np.sqrt(TESTING)
+        assert 0.3 * expected < row["standard_error_percent"] < 3 * expected
+    outer = [row for row in rows if row["on_hull"]]
+    assert np.isnan([row["standard_error_percent"] for row in outer]).all()
 
 
 def test_half_surrounds_the_fiducial(measured):
@@ -266,11 +351,32 @@ def test_emulator_checks_and_thirds(measured):
     assert all(row["area"] > 0 for row in thirds)
 
 
+def test_no_box_serves_two_thirds(measured):
+    """Boxes that differ must show: cut by map number, thirds would share all of them."""
+    draws = np.random.default_rng(4)
+    box = np.arange(COVARIANCE) % 6
+    wide = 1.0 + 3.0 * (box < 2)
+    covariance = {name: draws.normal(size=(COVARIANCE, BINS)) * wide[:, None] for name in ("PS",)}
+    outputs = draws.normal(size=(1, COVARIANCE, 2))
+    world = dataclasses.replace(
+        measured.select(["PS"]),
+        covariance={"PS": 1e-10 * covariance["PS"]},
+        network_covariance=outputs,
+        network_testing=measured.network_testing[:1],
+        covariance_box=box,
+    )
+    vectors = table1.DataVectors(world, ["PS"])
+    rows = checks.covariance_convergence(vectors, Emulator(world.parameters), SETTINGS)
+    areas = {row["third"]: row["area"] for row in rows if row["credibility"] == 68}
+    assert areas[1] > 4 * areas[2] and areas[3] == pytest.approx(areas[2], rel=0.4)
+
+
 def test_too_small_thirds_are_not_a_number(measured, caplog):
     few = dataclasses.replace(
         measured,
         covariance={name: value[:45] for name, value in measured.covariance.items()},
         network_covariance=measured.network_covariance[:, :45],
+        covariance_box=None,
     )
     vectors = table1.DataVectors(few, list(LABELS.values()))
     rows = checks.covariance_convergence(vectors, Emulator(few.parameters), SETTINGS)

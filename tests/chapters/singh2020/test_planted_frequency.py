@@ -14,6 +14,7 @@ from kappascope import randomness
 from kappascope.attribution.trim import decomposed, transformed
 from kappascope.chapters.singh2020 import planted_frequency as planted
 from kappascope.errors import InputError
+from kappascope.networks import learning
 from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.module import forward
 
@@ -196,6 +197,16 @@ def test_labels_follow_the_planted_frequency() -> None:
         assert each.order.shape == (SMALL.epochs * steps, SMALL.batch)
         assert len(np.unique(each.order[:steps])) == steps * SMALL.batch, "each input once an epoch"
         assert each.order.max() < SMALL.training, "no test input is trained on"
+
+
+def test_networks_that_learned_nothing_find_nothing() -> None:
+    for learns in (learning.PERMUTED, learning.NOTHING):
+        data = planted.draw(SMALL, 1, 0, learns)
+        np.testing.assert_array_equal(data.labels, planted.draw(SMALL, 1, 0).labels)
+        parameters, accuracy = planted.train(SMALL, data)
+        assert abs(accuracy - 0.5) < 0.15
+        kept = all(np.array_equal(parameters[name], data.parameters[name]) for name in parameters)
+        assert kept == (learns == learning.NOTHING)
 
 
 def test_variants_and_data_sets_differ() -> None:

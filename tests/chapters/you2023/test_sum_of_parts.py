@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kappascope import randomness
 from kappascope.chapters.you2023 import sum_of_parts as parts_of
 from kappascope.errors import InputError
-from kappascope.networks import architectures, training
+from kappascope.networks import architectures, learning, training
 from kappascope.networks.module import GraphNetwork, flatten, forward
 from kappascope.transforms import segments
 
@@ -222,6 +222,27 @@ def test_training_lowers_the_error_and_leaves_the_network_alone(
     assert len(errors) == 12 and errors[-1] < 0.8 * errors[0]
     for name, array in before.items():
         np.testing.assert_array_equal(backbone[name], array)
+
+
+def test_a_model_that_learns_nothing_stays_as_it_starts(
+    network, backbone, data, parameters, tmp_path: Path
+) -> None:
+    def learned(learns):
+        chosen = (targets_of(data), SETTINGS, 1, 0, tmp_path / learns, "parts", learns)
+        return parts_of.train(network, backbone, data, *chosen)
+
+    found, errors = learned(learning.NOTHING)
+    assert len(errors) == 0
+    start = parts_of.initial(
+        parts_of.build(network, SETTINGS),
+        backbone,
+        data.known.shape[2],
+        randomness.key(1, "sum of parts", 0),
+    )
+    jax.tree.map(np.testing.assert_array_equal, found, jax.tree.map(np.asarray, start))
+    permuted, real = learned(learning.PERMUTED)[0], learned(learning.LABELS)[0]
+    differs = jax.tree.map(lambda one, other: bool(np.any(one != other)), permuted, real)
+    assert any(jax.tree.leaves(differs))
 
 
 def test_an_interrupted_training_ends_with_the_same_bytes(

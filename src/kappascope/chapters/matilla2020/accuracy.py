@@ -84,6 +84,10 @@ def _measure(
     return np.stack([np.sqrt(squared), r2, scatter, bias])
 
 
+PUBLISHED_DEG2 = 12.25
+"""Sky area of a published map (matilla2020 §II)."""
+
+
 def load_published(
     path: str | os.PathLike[str], omega_matter: float, sigma_8: float
 ) -> Measurements:
@@ -132,7 +136,10 @@ def load_published(
         testing={},
         testing_cosmology=cosmology[order],
         testing_realization=np.arange(len(order)),
+        testing_box=np.arange(len(order)),
+        map_deg2=PUBLISHED_DEG2,
         covariance={},
+        covariance_box=np.arange(int((cosmology == fiducial).sum())),
         network_testing=outputs[order][None],
         network_covariance=outputs[cosmology == fiducial][None],
         bin_centres={},

@@ -14,10 +14,12 @@ import numpy as np
 from kappascope import randomness
 from kappascope.chapters.matilla2020.table1 import (
     COMBINED,
+    JACKKNIFE_PARTS,
     NETWORK,
     DataVectors,
     Moments,
     Settings,
+    bootstrap_weights,
     combined_error,
     moments,
 )
@@ -27,6 +29,7 @@ from kappascope.inference import credible
 from kappascope.inference.credible import CREDIBILITIES
 from kappascope.inference.emulator import Emulator
 from kappascope.inference.likelihood import likelihood, weighted_covariance
+from kappascope.reporting.errorbars import combined_errors, errors_of_means, jackknife_errors
 from kappascope.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -35,8 +38,9 @@ EMULATORS = ("all", "without_fiducial", "half")
 LEAVE_ONE_OUT = Table(
     "matilla2020/leave_one_out.csv, published_network_leave_one_out.csv",
     "data set × cosmology × parameter",
-    """data_set, cosmology, omega_matter, sigma_8, parameter, error_percent,
-    error_from_truth_percent, on_hull, distance_to_fiducial""",
+    """data_set, cosmology, omega_matter, sigma_8, parameter, error_percent (against the network's
+    own output), error_from_truth_percent, standard_error_percent (of the latter, over realizations
+    and networks), on_hull, distance_to_fiducial""",
 )
 EMULATOR_CHECK = Table(
     "matilla2020/emulator_check.csv",
@@ -80,14 +84,23 @@ def leave_one_out_rows(vectors: DataVectors) -> list[dict[str, Any]]:
     Rows of ``leave_one_out.csv``, averaged over networks. ``error_percent`` compares the
     interpolated output with the network's own there: the error of the interpolation.
     ``error_from_truth_percent`` compares it with the true parameter, as matilla2020 Appendix A
-    does, so it holds the network's bias too. Both are NaN on the hull. ``distance_to_fiducial`` is
-    that of the parameters in units of the fiducial ones.
+    does, so it holds the network's bias too; its standard error is that of a jackknife over
+    realizations, which all cosmologies share, and of the mean over networks. All are NaN on the
+    hull. ``distance_to_fiducial`` is that of the parameters in units of the fiducial ones.
 
     """
     measurements = vectors.measurements
     parameters, outputs = measurements.parameters, measurements.network_testing
     means = [measurements.averaging() @ each for each in outputs]
     predicted = [leave_one_out(parameters, mean) for mean in means]
+    without = []
+    for part in range(JACKKNIFE_PARTS):
+        kept = np.where(measurements.testing_units % JACKKNIFE_PARTS == part, 0.0, 1.0)
+        mean = measurements.averaging(kept) @ outputs.mean(0)
+        without.append(leave_one_out(parameters, mean))
+    spread = combined_errors(
+        jackknife_errors(np.array(without)), errors_of_means(np.array(predicted))
+    )
     ratios = zip(predicted, means, strict=True)
     from_network = 100.0 * np.mean([each / mean - 1.0 for each, mean in ratios], axis=0)
     from_truth = 100.0 * (np.mean(predicted, axis=0) / parameters - 1.0)
@@ -101,6 +114,7 @@ def leave_one_out_rows(vectors: DataVectors) -> list[dict[str, Any]]:
             "parameter": name,
             "error_percent": from_network[index, axis],
             "error_from_truth_percent": from_truth[index, axis],
+            "standard_error_percent": 100.0 * spread[index, axis] / point[axis],
             "on_hull": bool(np.isnan(from_network[index, axis])),
             "distance_to_fiducial": float(np.hypot(*(point / fiducial - 1.0))),
         }
@@ -165,7 +179,10 @@ def emulator_checks(vectors: DataVectors, settings: Settings) -> dict[str, Emula
         "without_fiducial": np.delete(everything, fiducial),
         "half": half_of(parameters, fiducial, settings.seed),
     }
-    drawn = [moments(network, settings, number) for number in range(settings.bootstrap)]
+    drawn = [
+        moments(network, settings, bootstrap_weights(network, settings, number))
+        for number in range(settings.bootstrap)
+    ]
     nominal = moments(network, settings)
     return {name: _check(network, kept, nominal, drawn, settings) for name, kept in choices.items()}
 
@@ -247,9 +264,9 @@ def emulator_check_pictures(
 def covariance_convergence(
     vectors: DataVectors, emulator: Emulator, settings: Settings
 ) -> list[dict[str, Any]]:
-    """Constrain with ``All`` from each of three disjoint thirds of the covariance maps.
+    """Constrain with ``All`` from each of three disjoint thirds of the covariance simulations.
 
-    Maps are cut by number, so that thirds share as few simulations as possible.
+    No box serves two thirds, as long as there are three.
 
     Returns
     -------
@@ -262,14 +279,17 @@ def covariance_convergence(
     columns = vectors.select(COMBINED, 0)
     means = nominal.means[:, columns]
     rows = []
-    for third, maps in enumerate(np.array_split(vectors.covariance[:, columns], 3), start=1):
+    units = vectors.measurements.covariance_units
+    thirds = np.array_split(np.unique(units), 3)
+    for third, chosen in enumerate(thirds, start=1):
+        maps = vectors.covariance[np.ix_(np.isin(units, chosen), columns)]
         areas = np.full(len(CREDIBILITIES), np.nan)
         varies = maps.std(axis=0) > 0
         if len(maps) > varies.sum() + 2:
             log_posterior = likelihood(
                 means[:, varies],
                 means[vectors.measurements.fiducial, varies],
-                weighted_covariance(maps[:, varies]),
+                weighted_covariance(maps[:, varies]) / settings.maps_of_sky,
                 maps=len(maps),
                 kind=settings.likelihood,
             )

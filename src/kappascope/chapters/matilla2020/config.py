@@ -24,7 +24,13 @@ class Constraints(Section):
         "count",
         ge=20,
     )
-    bootstrap: int = key("Resamplings of the maps behind each error bar.", "count", ge=2)
+    sky_deg2: float | None = key(
+        "Sky area that contours are for, by as many maps as make it up: 12.25 as in the paper. "
+        "null: that of one map, which stands beside it in any case.",
+        "deg2",
+        gt=0,
+    )
+    bootstrap: int = key("Resamplings of the simulations behind each error bar.", "count", ge=2)
     mcmc_steps: int = key(
         "Steps of each emcee walker in the cross-check of the areas.",
         "step",

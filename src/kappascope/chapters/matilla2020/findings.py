@@ -1,10 +1,11 @@
 """What matilla2020 states of its tables: extremes, shares, spreads and numbers of the set-up."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.reporting.errorbars import error_of_mean, proportion_error
 from kappascope.reporting.findings import FINDINGS, Frame, Row, ratio, row
 from kappascope.statistics.registry import PAPER, STATISTICS
 
@@ -31,7 +32,12 @@ def _largest(finding: str, rows: Frame, column: str, error: str | None = None) -
     return row(finding, sizes.max(), None if error is None else rows[error][sizes.idxmax()])
 
 
-@FINDINGS.add("matilla2020.areas", tables=["areas"])
+def _error_of_mean(rows: Frame) -> float | None:
+    """Return the standard error of the mean correlation of rows."""
+    return math.sqrt((rows.standard_error**2).sum()) / len(rows) or None
+
+
+@FINDINGS.add("matilla2020.areas", network=False, tables=["areas"])
 def degraded_by_noise(config: Config, areas: Frame) -> Iterator[Row]:
     """Area with noise over that without, for each Minkowski functional at 68 % (Sec. III)."""
     at_68 = areas[areas.credibility == 68].rename(columns={"area": "value"})
@@ -41,7 +47,28 @@ def degraded_by_noise(config: Config, areas: Frame) -> Iterator[Row]:
             yield ratio("degrades_most", one.loc["noisy"], one.loc["noiseless"], name)
 
 
-@FINDINGS.add("matilla2020.thirds", tables=["covariance_convergence"])
+@FINDINGS.add("matilla2020.tightest", network=False, tables=["areas"])
+def genus_against_length(config: Config, areas: Frame) -> Iterator[Row]:
+    """Area of V2 over that of V1 at 68 %, with noise, as ln (Sec. V: V2 is slightly worse)."""
+    chosen = areas[(areas.credibility == 68) & (areas.data_set == "noisy")]
+    one = chosen.set_index("data_vector")
+    if {"V1", "V2"} <= {*one.index}:
+        yield _log_ratio("v2_over_v1_noisy", *_pair(one.loc["V2"]), *_pair(one.loc["V1"]))
+
+
+def _pair(row_of_area: Frame) -> tuple[float, float]:
+    return float(row_of_area.area), float(row_of_area.error)
+
+
+def _log_ratio(
+    finding: str, top: float, top_error: float, bottom: float, bottom_error: float
+) -> dict[str, Any]:
+    """Return ln(top / bottom) with the errors of both: positive where top is larger."""
+    error = math.hypot(top_error / top, bottom_error / bottom)
+    return row(finding, math.log(top / bottom), error if math.isfinite(error) else None)
+
+
+@FINDINGS.add("matilla2020.thirds", network=False, tables=["covariance_convergence"])
 def covariance_thirds(config: Config, thirds: Frame) -> Iterator[Row]:
     """Spread of the areas from three thirds of the covariance maps, over their mean [%]."""
     for (data_set, level), areas in thirds.groupby(["data_set", "credibility"]).area:
@@ -58,7 +85,8 @@ def correlations(config: Config, table: Frame) -> Iterator[Row]:
         yield _largest(f"largest_{data_set}", rows, "pearson", "standard_error")
         pairs = rows.groupby(["statistic", "bin_centre"]).pearson
         products = pairs.prod()[pairs.count() == len(PARAMETERS)]
-        yield row(f"opposite_{data_set}", (products < 0).mean())
+        share = (products < 0).mean()
+        yield row(f"opposite_{data_set}", share, proportion_error(share, len(products)))
         high = rows[(rows.statistic == "PC") & (rows.bin_centre > TAIL[data_set])]
         if len(high):
             best = high.loc[high.pearson.abs().idxmax()]
@@ -69,8 +97,7 @@ def correlations(config: Config, table: Frame) -> Iterator[Row]:
             (f"tail_sigma_8_{data_set}", high[high.parameter == "sigma_8"]),
         ):
             if len(part):
-                error = math.sqrt((part.standard_error**2).sum()) / len(part)
-                yield row(finding, part.pearson.mean(), error or None)
+                yield row(finding, part.pearson.mean(), _error_of_mean(part))
     if len(tails) == len(TAIL):
         yield ratio("high_peaks_rise", tails["noisy"], tails["noiseless"])
 
@@ -83,7 +110,8 @@ def linear_model(config: Config, table: Frame) -> Iterator[Row]:
     if len(rows):
         yield row("linear_largest", sizes.max(), rows.standard_error[sizes.idxmax()])
         yield row("linear_weakest", sizes.min(), rows.standard_error[sizes.idxmin()])
-        yield row("linear_moderate", sizes[rows.data_set == "noisy"].mean())
+        noisy = rows[rows.data_set == "noisy"]
+        yield row("linear_moderate", sizes[noisy.index].mean(), _error_of_mean(noisy))
 
 
 @FINDINGS.add("matilla2020.leave_one_out", tables=["leave_one_out"])
@@ -95,7 +123,7 @@ def interpolation(config: Config, table: Frame) -> Iterator[Row]:
             yield from _interpolation(f"{parameter}_{data_set}", one)
 
 
-@FINDINGS.add("matilla2020.released", tables=["published_network_leave_one_out"])
+@FINDINGS.add("matilla2020.released", network=False, tables=["published_network_leave_one_out"])
 def released_interpolation(config: Config, table: Frame) -> Iterator[Row]:
     """Return the same from the released predictions of the published network."""
     yield from _interpolation("released", table)
@@ -109,8 +137,10 @@ def _interpolation(name: str, rows: Frame) -> Iterator[Row]:
         ("largest", rows),
         ("near", rows[rows.distance_to_fiducial.isin(nearest)]),
     ):
-        if part.error_percent.notna().any():
-            yield _largest(f"{where}_error_{name}", part, "error_percent")
+        if part.error_from_truth_percent.notna().any():
+            yield _largest(
+                f"{where}_error_{name}", part, "error_from_truth_percent", "standard_error_percent"
+            )
 
 
 @FINDINGS.add("matilla2020.emulator", tables=["emulator_check"])
@@ -122,7 +152,7 @@ def emulator(config: Config, table: Frame) -> Iterator[Row]:
             yield row(f"{name}_{data_set}_{level}", 100 * abs(areas[name] / areas["all"] - 1))
 
 
-@FINDINGS.add("matilla2020.ranges", tables=["map_properties"])
+@FINDINGS.add("matilla2020.ranges", network=False, tables=["map_properties"])
 def ranges(config: Config, table: Frame) -> Iterator[Row]:
     """Return the ends of the statistics' range of κ over the maps' r.m.s. (Sec. III)."""
     for properties in table.itertuples():
@@ -142,7 +172,102 @@ def passing(config: Config, table: Frame) -> Iterator[Row]:
         yield row("passing", rows.passes_paper.sum())
 
 
-@FINDINGS.add("matilla2020.setup", tables=[])
+TAILS = {
+    "low_tail": [(-math.inf, -1.75)],
+    "centre": [(-0.625, 0.5)],
+    "high_tail": [(3.125, math.inf)],
+    "zero": [(-0.25, 0.125)],
+    "beside_zero": [(-1.0, -0.25), (0.125, 0.875)],
+}
+"""Ranges of bins [r.m.s. of κ of each map] that count as the tails and the centre of Fig. 5."""
+
+
+@FINDINGS.add("matilla2020.relevance", tables=["relevance", "relevance_shares"])
+def relevance(config: Config, table: Frame, shares: Frame) -> Iterator[Row]:
+    """Return what Figs. 5 and 6 are said to show: tails, the dip at 0, what noise does (Sec. IV B).
+
+    Ratios are mean logarithms over cosmologies. These share their light cones, so that the error is
+    that of one of them.
+    """
+    for (data_set, method), rows in table.groupby(["data_set", "method"]):
+        name = f"{method}_{data_set}"
+        parts = {part: _relevance_in(rows, ranges) for part, ranges in TAILS.items()}
+        for finding, top, bottom in (
+            ("low_tail", "low_tail", "centre"),
+            ("high_tail", "high_tail", "centre"),
+            ("low_over_high", "low_tail", "high_tail"),
+            ("dip", "zero", "beside_zero"),
+        ):
+            both = _side_by_side(parts[top], parts[bottom])
+            if len(both):
+                ratio_of = (both.value_top / both.value_bottom).map(math.log)
+                errors = ((both.error_top / both.value_top) ** 2) + (
+                    (both.error_bottom / both.value_bottom) ** 2
+                )
+                yield row(f"{finding}_{name}", ratio_of.mean(), errors.map(math.sqrt).mean())
+    for (method, region), rows in shares.groupby(["method", "region"]):
+        one = rows.set_index("data_set")
+        if {"noiseless", "noisy"} <= {*one.index}:
+            change = one.share_percent["noisy"] - one.share_percent["noiseless"]
+            error = math.hypot(one.uncertainty["noisy"], one.uncertainty["noiseless"])
+            yield row(f"noise_{region}_{method}", change, error)
+
+
+def _side_by_side(top: Frame, bottom: Frame) -> Frame:
+    return top.add_suffix("_top").join(bottom.add_suffix("_bottom")).dropna()
+
+
+def _relevance_in(rows: Frame, ranges: Sequence[tuple[float, float]]) -> Frame:
+    """Return relevance per pixel in ranges of bins, (cosmology,) value and error."""
+    chosen = [
+        rows[(rows.bin_low >= low - 1e-9) & (rows.bin_high <= high + 1e-9)] for low, high in ranges
+    ]
+    import pandas as pd
+
+    inside = pd.concat(chosen)
+    inside = inside[(inside.per_pixel > 0) & inside.per_pixel_error.notna()]
+    grouped = inside.groupby("cosmology")
+    value = grouped.per_pixel.mean().rename("value")
+    error = grouped.per_pixel_error.apply(lambda each: math.sqrt((each**2).sum()) / len(each))
+    return value.to_frame().join(error.rename("error"))
+
+
+FOLLOWING = ("inn_guided_backprop", "deep_taylor_bn_identity", "inn_lrp_alpha1beta0_bn_z")
+"""Methods whose maps are said to follow structures of the input."""
+
+
+@FINDINGS.add("matilla2020.follows", tables=["table2_maps"])
+def following(config: Config, table: Frame) -> Iterator[Row]:
+    """Return the mean Pearson coefficient of maps with their input, and its scatter over maps.
+
+    The error is that over realizations of the means of each (Sec. IV A, Fig. 4).
+    """
+    for (data_set, method), rows in table.groupby(["data_set", "method"]):
+        by_map = rows.groupby("realization").pearson_input.mean().dropna()
+        if len(by_map) > 1:
+            yield row(f"follows_{method}_{data_set}", by_map.mean(), error_of_mean(list(by_map)))
+    noiseless = table[(table.data_set == "noiseless") & table.method.isin(SEVEN_METHODS)]
+    of_maps = noiseless.groupby(["method", "network", "repeat"]).pearson.std().dropna()
+    if len(of_maps):
+        yield row("scatter_of_maps", of_maps.mean(), error_of_mean(list(of_maps)))
+
+
+@FINDINGS.add("matilla2020.peaks", tables=["correlations", "statistics"])
+def central_peaks(config: Config, table: Frame, measured: Frame) -> Iterator[Row]:
+    """Return the mean correlation of the outputs with counts where most peaks are (Fig. 3).
+
+    Those bins in which there are more than half as many as in the fullest.
+    """
+    for data_set, rows in table[table.statistic == "PC"].groupby("data_set"):
+        counts = measured[(measured.statistic == "PC") & (measured.data_set == data_set)]
+        counts = counts.groupby("bin_centre")["mean"].mean()
+        full = counts.index[counts > counts.max() / 2]
+        chosen = rows[rows.bin_centre.round(9).isin([round(each, 9) for each in full])]
+        for parameter, part in chosen[chosen.pearson.notna()].groupby("parameter"):
+            yield row(f"centre_{parameter}_{data_set}", part.pearson.mean(), _error_of_mean(part))
+
+
+@FINDINGS.add("matilla2020.setup", network=False, tables=[])
 def setup(config: Config) -> Iterator[Row]:
     """Numbers of the set-up that follow from the config."""
     maps, statistics = config["maps"], config["statistics"]

@@ -1,13 +1,18 @@
 """Credible areas of every data vector, with and without the network (matilla2020 Table I).
 
-The observed vector is the mean at the fiducial cosmology, so each contour is the one expected of a
-single map. Errors come from a Bayesian bootstrap (Rubin 1981) over testing realizations and
-covariance maps: exponential weights instead of draws with replacement, so that no map ever drops
-out and the covariance keeps its rank. Every data vector sees the same weights, and a realization
-has the same weight in every cosmology because its maps share their random phases and shifts.
+The observed vector is the mean at the fiducial cosmology, so each contour is the one expected of
+as many maps as make the sky area asked for, whose covariance is that of one map over their number.
+Errors come from a Bayesian bootstrap (Rubin 1981) over simulations: random weights instead of
+draws with replacement, so that none ever drops out and the covariance keeps its rank. Covariance
+maps of one box share its weight, and so do testing maps of one box, or of one light cone where
+there are few boxes; the same in every cosmology, because their maps share their random phases and
+shifts. Every data vector sees the same weights. A jackknife that leaves out one box at a time goes
+beside it.
 """
 
+import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +31,7 @@ from kappascope.inference.likelihood import (
     weighted_covariance,
 )
 from kappascope.inference.measurements import Measurements
+from kappascope.reporting.errorbars import combined, error_of_mean, jackknife_errors
 from kappascope.tables import Table
 
 logger = logging.getLogger(__name__)
@@ -37,14 +43,20 @@ TABLE1_STATISTICS = ("PS", "PC", "V0", "V1", "V2", COMBINED)
 AREAS = Table(
     "matilla2020/areas.csv, published_network_areas.csv",
     "data set × credibility × data vector",
-    """data_set, credibility, data_vector (DNN, PS, PS+DNN, ...), area, error, area_mcmc,
-    hull_touched""",
+    """data_set, credibility, data_vector (DNN, PS, PS+DNN, ...), area (for the sky area asked for),
+    error, area_mcmc, hull_touched (cut by the edge of the simulated cosmologies: a lower limit),
+    sky_deg2, area_of_map (for the sky area of one map), emulator_noise (mean area with testing
+    maps resampled, over area: below 1 by as much as noise in the emulator's means makes areas too
+    small)""",
 )
 CHANGES = Table(
     "matilla2020/table1.csv, beyond_the_paper.csv (statistics that the paper does not have)",
     "data set × credibility × statistic",
     """data_set, credibility (68, 95), statistic (PS, PC, V0, V1, V2, All), area_change_percent,
-    error_percent, area_without, area_with, error_without, error_with, network_seeds, sign""",
+    error_percent, jackknife_percent (the same error, leaving out one simulation at a time),
+    area_without, area_with, error_without, error_with, network_seeds, sign, limit (upper: the area
+    without the network is cut by the edge of the simulated cosmologies, so that the true change is
+    below), change_of_map_percent (for the sky area of one map)""",
 )
 DROPPED_BINS = Table(
     "matilla2020/dropped_bins.csv",
@@ -57,7 +69,10 @@ _BOOTSTRAP_DEPTH = 20.0  # a resampled posterior is wider or lies beside the nom
 
 @dataclass(frozen=True)
 class Settings:
-    """Options of the constraints; see ``constraints`` in ``config/README.md``."""
+    """Options of the constraints; see ``constraints`` in ``config/README.md``.
+
+    ``maps_of_sky``: maps that make the sky area contours are for; ``map_deg2``: sky area of one.
+    """
 
     likelihood: str = "gaussian"
     grid: int = 200
@@ -65,11 +80,16 @@ class Settings:
     mcmc_steps: int = 2000
     mcmc_walkers: int = 32
     seed: int = 0
+    maps_of_sky: float = 1.0
+    map_deg2: float = math.nan
 
     @classmethod
-    def of(cls, section: Constraints, seed: int) -> "Settings":
-        """Take the options from the config."""
-        return cls(**section.model_dump(), seed=seed)
+    def of(cls, section: Constraints, seed: int, map_deg2: float = math.nan) -> "Settings":
+        """Take the options from the config; without ``sky_deg2`` contours are those of one map."""
+        options = section.model_dump()
+        sky = options.pop("sky_deg2")
+        maps = sky / map_deg2 if sky is not None and math.isfinite(map_deg2) else 1.0
+        return cls(**options, seed=seed, maps_of_sky=maps, map_deg2=map_deg2)
 
 
 class DataVectors:
@@ -164,19 +184,52 @@ class Moments:
     covariance: np.ndarray
 
 
-def moments(vectors: DataVectors, settings: Settings, bootstrap: int | None = None) -> Moments:
-    """Average the maps, with random weights where ``bootstrap`` numbers a resampling."""
+Weights = tuple[np.ndarray | None, np.ndarray | None]
+"""Of testing realizations and of covariance maps; None for equal ones."""
+
+EQUAL: Weights = (None, None)
+
+
+def bootstrap_weights(vectors: DataVectors, settings: Settings, number: int) -> Weights:
+    """Draw weights of simulations, the same for all their maps.
+
+    Gamma variates of shape (n - 2)/n, with which the variance of a weighted mean of n is, on
+    average, that of the mean; exponential ones, of shape 1, fall short by (n - 1)/(n + 1).
+    """
+    drawn = []
+    for purpose, units in (
+        ("bootstrap realizations", vectors.measurements.testing_units),
+        ("bootstrap covariance maps", vectors.measurements.covariance_units),
+    ):
+        draws = randomness.generator(settings.seed, purpose, number)
+        many = units.max() + 1
+        drawn.append(draws.gamma(max(many - 2, 1) / many, size=many)[units])
+    return drawn[0], drawn[1]
+
+
+JACKKNIFE_PARTS = 16
+"""Simulations, or light cones, are left out in at most so many equal parts."""
+
+
+def jackknife_weights(vectors: DataVectors) -> tuple[list[Weights], list[Weights]]:
+    """Return weights that leave out one part of the testing simulations, and of the others each."""
+    parts: tuple[list[Weights], list[Weights]] = ([], [])
     measurements = vectors.measurements
-    if bootstrap is None:
-        of_realizations = of_maps = None
-    else:
-        draws = randomness.generator(settings.seed, "bootstrap realizations", bootstrap)
-        of_realizations = draws.exponential(size=measurements.realizations)
-        draws = randomness.generator(settings.seed, "bootstrap covariance maps", bootstrap)
-        of_maps = draws.exponential(size=len(vectors.covariance))
+    for place, units in enumerate((measurements.testing_units, measurements.covariance_units)):
+        number = min(units.max() + 1, JACKKNIFE_PARTS)
+        for part in range(number if number > 1 else 0):
+            weights: list[np.ndarray | None] = [None, None]
+            weights[place] = np.where(units % number == part, 0.0, 1.0)
+            parts[place].append((weights[0], weights[1]))
+    return parts
+
+
+def moments(vectors: DataVectors, settings: Settings, weights: Weights = EQUAL) -> Moments:
+    """Average the maps; the covariance is that of the mean of ``settings.maps_of_sky`` maps."""
+    of_realizations, of_maps = weights
     return Moments(
-        measurements.averaging(of_realizations) @ vectors.testing,
-        weighted_covariance(vectors.covariance, of_maps),
+        vectors.measurements.averaging(of_realizations) @ vectors.testing,
+        weighted_covariance(vectors.covariance, of_maps) / settings.maps_of_sky,
     )
 
 
@@ -203,6 +256,10 @@ class Constraint:
     ----------
     areas : (seed, credibility).
     resampled : (bootstrap, seed, credibility).
+    jackknifed : (part, seed, credibility) without each part of the testing simulations, and the
+        same of those for the covariance.
+    resampled_means : (bootstrap, seed, credibility) with testing maps resampled alone.
+    of_map : (seed, credibility) for the sky area of one map.
     mcmc : (seed, credibility), NaN where it was not asked for.
     hull_touched : (credibility,).
     picture : omega_matter (x,), sigma_8 (y,), log-posterior below its peak (y, x) and the same on
@@ -212,6 +269,9 @@ class Constraint:
 
     areas: np.ndarray
     resampled: np.ndarray
+    jackknifed: tuple[np.ndarray, np.ndarray]
+    resampled_means: np.ndarray
+    of_map: np.ndarray
     mcmc: np.ndarray
     hull_touched: np.ndarray
     picture: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -261,6 +321,7 @@ def constrain(
 
     """
     nominal = moments(vectors, settings)
+    of_map = moments(vectors, dataclasses.replace(settings, maps_of_sky=1.0))
     pairs = [(name, seed) for name in vectors.names for seed in vectors.seeds(name)]
     coarse: dict[tuple[str, int], Cells] = {}
     single = {}
@@ -270,14 +331,25 @@ def constrain(
         coarse[name, seed] = credible.refine(
             emulator, log_posterior, grid=max(settings.grid // 2, 16), depth=_BOOTSTRAP_DEPTH
         )
-        single[name, seed] = _one(emulator, cells, log_posterior, settings, order)
-    resampled = _bootstrap(vectors, coarse, settings)
+        alone = posterior(vectors, of_map, name, seed, settings.likelihood)
+        wide = credible.refine(emulator, alone, grid=settings.grid)
+        one = _one(emulator, cells, log_posterior, settings, order)
+        single[name, seed] = (*one, credible.areas(wide, alone))
+    drawn = [bootstrap_weights(vectors, settings, b) for b in range(settings.bootstrap)]
+    without = jackknife_weights(vectors)
+    means_alone: list[Weights] = [(weights[0], None) for weights in drawn[:NOISE_DRAWS]]
+    resampled = _resampled(vectors, coarse, settings, drawn)
+    jackknifed = [_resampled(vectors, coarse, settings, weights) for weights in without]
+    noisy = _resampled(vectors, coarse, settings, means_alone)
     constraints = {}
     for name in vectors.names:
         seeds = vectors.seeds(name)
         constraints[name] = Constraint(
             areas=np.stack([single[name, seed][0] for seed in seeds]),
-            resampled=np.stack([resampled[name, seed] for seed in seeds], axis=1),
+            resampled=_stacked(resampled, name, seeds),
+            jackknifed=(_stacked(jackknifed[0], name, seeds), _stacked(jackknifed[1], name, seeds)),
+            resampled_means=_stacked(noisy, name, seeds),
+            of_map=np.stack([single[name, seed][4] for seed in seeds]),
             mcmc=np.stack([single[name, seed][1] for seed in seeds]),
             hull_touched=np.any([single[name, seed][2] for seed in seeds], axis=0),
             picture=single[name, 0][3],
@@ -310,12 +382,26 @@ def _one(
     return areas, sampled, touched, (*credible.picture(emulator, cells, log_posterior), borders)
 
 
-def _bootstrap(
-    vectors: DataVectors, coarse: Mapping[tuple[str, int], Cells], settings: Settings
+NOISE_DRAWS = 20
+"""Resamplings of testing maps alone."""
+
+
+def _stacked(
+    areas: Mapping[tuple[str, int], np.ndarray], name: str, seeds: Sequence[int]
+) -> np.ndarray:
+    return np.stack([areas[name, seed] for seed in seeds], axis=1)
+
+
+def _resampled(
+    vectors: DataVectors,
+    coarse: Mapping[tuple[str, int], Cells],
+    settings: Settings,
+    weighted: Sequence[Weights],
 ) -> dict[tuple[str, int], np.ndarray]:
+    """Measure areas anew for each weighting, (weighting, credibility)."""
     areas: dict[tuple[str, int], list[np.ndarray]] = {pair: [] for pair in coarse}
-    for number in range(settings.bootstrap):
-        drawn = moments(vectors, settings, number)
+    for weights in weighted:
+        drawn = moments(vectors, settings, weights)
         for (name, seed), cells in coarse.items():
             log_posterior = posterior(vectors, drawn, name, seed, settings.likelihood)
             areas[name, seed].append(credible.areas(cells, log_posterior))
@@ -339,7 +425,9 @@ def _tell(data_set: str, name: str, constraint: Constraint) -> None:
             )  # fmt: skip
 
 
-def area_rows(data_set: str, constraints: Mapping[str, Constraint]) -> list[dict[str, Any]]:
+def area_rows(
+    data_set: str, constraints: Mapping[str, Constraint], settings: Settings
+) -> list[dict[str, Any]]:
     """Rows of ``areas.csv``."""
     return [
         {
@@ -350,6 +438,10 @@ def area_rows(data_set: str, constraints: Mapping[str, Constraint]) -> list[dict
             "error": constraint.error[index],
             "area_mcmc": constraint.mcmc[:, index].mean(),
             "hull_touched": bool(constraint.hull_touched[index]),
+            "sky_deg2": settings.maps_of_sky * settings.map_deg2,
+            "area_of_map": constraint.of_map[:, index].mean(),
+            "emulator_noise": constraint.resampled_means[:, :, index].mean()
+            / constraint.area[index],
         }
         for index, credibility in enumerate(CREDIBILITIES)
         for name, constraint in constraints.items()
@@ -369,12 +461,15 @@ def change_rows(
     for index, credibility in enumerate(CREDIBILITIES):
         for name in statistics:
             without, joined = constraints[name], constraints[f"{name}+{NETWORK}"]
-            # matilla2020 §III: ΔArea = 100 (Area with DNN / Area without DNN - 1)
-            each = 100.0 * (joined.areas[:, index] / without.areas[:, index] - 1.0)
-            resampled = 100.0 * (
-                joined.resampled[:, :, index] / without.resampled[:, :, index] - 1.0
-            )
+            each = _changes(joined.areas, without.areas, index)
+            resampled = _changes(joined.resampled, without.resampled, index)
             change, error = each.mean(), combined_error(each, resampled)
+            left_out = [
+                jackknife_errors(_changes(one, other, index).mean(1))
+                for one, other in zip(joined.jackknifed, without.jackknifed, strict=True)
+                if len(one)
+            ]
+            cut = without.hull_touched[index]
             rows.append(
                 {
                     "data_set": data_set,
@@ -388,6 +483,9 @@ def change_rows(
                     "error_with": joined.error[index],
                     "network_seeds": len(each),
                     "sign": _sign(float(change), float(error)),
+                    "jackknife_percent": combined(*map(float, left_out), error_of_mean(each)),
+                    "limit": "upper" if cut and not joined.hull_touched[index] else "",
+                    "change_of_map_percent": _changes(joined.of_map, without.of_map, index).mean(),
                 }
             )
             if change > 0:
@@ -397,6 +495,11 @@ def change_rows(
                     "noise" if change <= error else "more than its error, so a bug",
                 )  # fmt: skip
     return rows
+
+
+def _changes(joined: np.ndarray, without: np.ndarray, index: int) -> np.ndarray:
+    """Return the change in area [%] at one credibility, the last axis (matilla2020 §III)."""
+    return 100.0 * (joined[..., index] / without[..., index] - 1.0)
 
 
 def _sign(change: float, error: float) -> str:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from kappascope.chapters.rosenzweig2021.experiments import Subject
-from kappascope.networks import digits
+from kappascope.networks import digits, learning
 from kappascope.networks.config import Digits as DigitNetworks
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.learning import Learns
 from kappascope.stronglens import classifiers
 from kappascope.stronglens.images import Images, spread
 
@@ -29,10 +30,16 @@ def galaxies(model: tuple[Network, Parameters], images: Images, number: int) -> 
     )
 
 
-def pictures(data: digits.Digits, settings: DigitNetworks, seed: int, number: int) -> Subject:
+def pictures(
+    data: digits.Digits,
+    settings: DigitNetworks,
+    seed: int,
+    number: int,
+    learns: Learns = learning.LABELS,
+) -> Subject:
     """Return testing digits and the first own network, to drive classes up in."""
     training, test = digits.divided(data, settings, seed)
-    reader = digits.own_network(training, settings, seed, 0)
+    reader = digits.own_network(training, settings, seed, 0, learns)
     return Subject(
         "digits",
         (reader.network, reader.parameters),

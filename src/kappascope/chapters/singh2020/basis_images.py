@@ -21,6 +21,7 @@ from kappascope import randomness
 from kappascope.attribution.trim import decomposed, transformed
 from kappascope.chapters.singh2020.config import BasisImages
 from kappascope.errors import InputError
+from kappascope.networks import learning
 from kappascope.networks.config import Digits as DigitNetworks
 from kappascope.networks.digits import (
     CLASSES,
@@ -32,6 +33,7 @@ from kappascope.networks.digits import (
     released_lenet,
 )
 from kappascope.networks.evaluate import evaluate
+from kappascope.networks.learning import Learns
 from kappascope.reporting.errorbars import error_of_mean
 from kappascope.tables import Table
 from kappascope.transforms.matrix import Matrix
@@ -267,6 +269,7 @@ def explain(
     section: BasisImages,
     seed: int,
     weights: str | Path | None = None,
+    learns: Learns = learning.LABELS,
 ) -> Explained:
     """Do the whole of Figure S3.
 
@@ -281,7 +284,7 @@ def explain(
         readers.append(released_lenet(weights))
         accuracy.append(accuracy_row(readers[0], digits))
     for index in range(settings.networks):
-        readers.append(own_network(training, settings, seed, index))
+        readers.append(own_network(training, settings, seed, index, learns))
         accuracy.append(accuracy_row(readers[-1], test))
     images, labels = test.images[: section.attributed], test.labels[: section.attributed]
     basis = fit_basis(training.images, images, section.components, seed)

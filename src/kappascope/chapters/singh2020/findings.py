@@ -15,7 +15,7 @@ def peak(config: Mapping[str, Any], peaks: Frame) -> Iterator[Row]:
         yield row("peak_ell_published_axis", one.ell_published_axis, scale * one.error)
 
 
-@FINDINGS.add("singh2020.setup", tables=[])
+@FINDINGS.add("singh2020.setup", network=False, tables=[])
 def setup(config: Mapping[str, Any]) -> Iterator[Row]:
     """Numbers of the set-up that follow from the config."""
     number = config["cosmology"]["number"]

@@ -31,8 +31,10 @@ from kappascope.attribution.methods import (
 from kappascope.attribution.trim import Transform
 from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
+from kappascope.networks import learning
 from kappascope.networks.architectures import multilayer_perceptron
 from kappascope.networks.description import Network
+from kappascope.networks.learning import Learns
 from kappascope.networks.module import activations, forward
 from kappascope.reporting.errorbars import error_of_mean
 from kappascope.tables import Table
@@ -199,6 +201,7 @@ class DataSet:
     frequency : the planted one, in cycles per input.
     x : (sample, feature).
     labels : (sample,) 1 where the frequency's amplitude is above its median.
+    given : (training sample,) the labels that the network learns from.
     order : (step, batch) numbers of the training inputs of each step.
     parameters : initial ones of the network.
 
@@ -207,11 +210,12 @@ class DataSet:
     frequency: int
     x: np.ndarray
     labels: np.ndarray
+    given: np.ndarray
     order: np.ndarray
     parameters: dict[str, np.ndarray]
 
 
-def draw(design: Design, seed: int, index: int) -> DataSet:
+def draw(design: Design, seed: int, index: int, learns: Learns = learning.LABELS) -> DataSet:
     """Draw a data set and initial weights, from (seed, variant, index) alone."""
     purpose = f"planted frequency {design.name}"
     frequency = design.frequency
@@ -226,13 +230,16 @@ def draw(design: Design, seed: int, index: int) -> DataSet:
     shuffled = randomness.generator(seed, f"{purpose}: order", index)
     steps = design.training // design.batch
     order = [shuffled.permutation(design.training) for _ in range(design.epochs)]
+    batches = np.concatenate([each[: steps * design.batch] for each in order])
+    labels = (power > np.median(power)).astype(np.int32)
     return DataSet(
         frequency,
         x,
-        (power > np.median(power)).astype(np.int32),
-        np.concatenate([each[: steps * design.batch] for each in order])
-        .reshape(-1, design.batch)
-        .astype(np.int32),
+        labels,
+        learning.given(learns, labels[: design.training], seed, purpose, index),
+        batches.reshape(-1, design.batch).astype(np.int32)[
+            : 0 if learns == learning.NOTHING else None
+        ],
         _initial(design.network, randomness.generator(seed, f"{purpose}: weights", index)),
     )
 
@@ -298,8 +305,8 @@ def train(design: Design, data: DataSet) -> tuple[dict[str, Array], float]:
         When the network's outputs are not finite.
 
     """
-    x, labels = jnp.asarray(data.x), jnp.asarray(data.labels)
-    parameters = _trained(design, data.parameters, x, labels, data.order)
+    x = jnp.asarray(data.x)
+    parameters = _trained(design, data.parameters, x, jnp.asarray(data.given), data.order)
     outputs = np.asarray(_outputs(design.network, parameters, x[design.training :]))
     if not np.isfinite(outputs).all():
         raise InputError(
@@ -417,7 +424,9 @@ def explained(
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def simulate(design: Design, inverses: Sequence[str], seed: int) -> Rows:
+def simulate(
+    design: Design, inverses: Sequence[str], seed: int, learns: Learns = learning.LABELS
+) -> Rows:
     """Train and explain the networks of one variant.
 
     Returns
@@ -436,7 +445,7 @@ def simulate(design: Design, inverses: Sequence[str], seed: int) -> Rows:
     for number in progress.track(
         range(design.data_sets), design.data_sets, f"networks {design.name}", "network"
     ):
-        data = draw(design, seed, number)
+        data = draw(design, seed, number, learns)
         parameters, accuracy = train(design, data)
         points = data.x[design.training :][: design.points]
         key = randomness.key(seed, purpose, number)

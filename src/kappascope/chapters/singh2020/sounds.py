@@ -30,9 +30,10 @@ from kappascope.attribution.methods import IntegratedGradients, Method, Model, f
 from kappascope.attribution.trim import decomposed, transformed
 from kappascope.chapters.singh2020 import config
 from kappascope.errors import InputError
-from kappascope.networks import architectures, classification
+from kappascope.networks import architectures, classification, learning
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
+from kappascope.networks.learning import Learns
 from kappascope.reporting.errorbars import errors_of_means
 from kappascope.tables import Table
 from kappascope.transforms.fourier import RealFourier
@@ -286,14 +287,16 @@ def _floats(data: np.ndarray) -> np.ndarray:
 # ---- the network ---------------------------------------------------------------------------------
 
 
-def train(clips: Clips, section: config.Sounds, seed: int) -> tuple[Network, Parameters]:
+def train(
+    clips: Clips, section: config.Sounds, seed: int, learns: Learns = learning.LABELS
+) -> tuple[Network, Parameters]:
     """Train a classifier of waveforms."""
     samples = clips.training.shape[1]
     network = architectures.waveform_cnn(samples, section.width, len(clips.names))
     settings = classification.Settings(section.epochs, section.batch, section.learning_rate)
     x = clips.training[:, None, :, None]
     parameters = classification.train(
-        network, x, clips.training_labels, settings, seed, 0, "train on sounds"
+        network, x, clips.training_labels, settings, seed, 0, "train on sounds", learns=learns
     )
     return network, parameters
 

@@ -32,9 +32,11 @@ from kappascope import progress, randomness
 from kappascope.chapters.you2023 import config
 from kappascope.errors import InputError
 from kappascope.files import read_arrays, write_arrays
+from kappascope.networks import learning
 from kappascope.networks.description import Network
 from kappascope.networks.evaluate import in_batches
 from kappascope.networks.fit import fit
+from kappascope.networks.learning import Learns
 from kappascope.networks.module import activations
 from kappascope.transforms import segments
 
@@ -441,6 +443,7 @@ def train(
     index: int,
     scratch: Path,
     label: str,
+    learns: Learns = learning.LABELS,
 ) -> tuple[dict[str, Any], np.ndarray]:
     """Train generator, selector and a copy of the last layer over a frozen network.
 
@@ -448,6 +451,7 @@ def train(
     ----------
     targets : (map, output) in the units of the network's outputs.
     scratch : folder of the checkpoint.
+    learns : the targets, the same in another order, or nothing: the initial weights.
 
     Returns
     -------
@@ -464,6 +468,7 @@ def train(
             f"you2023.model.batch: got {settings.batch}, more than the {len(data.maps)} training "
             "maps; lower it"
         )
+    targets = learning.given(learns, targets, seed, "groups", index)
     model, most = build(network, settings), data.known.shape[1]
     frozen = {name: jnp.asarray(array) for name, array in backbone.items()}
     total = settings.epochs * (len(data.maps) // settings.batch)
@@ -496,7 +501,7 @@ def train(
         {"parameters": parameters, "moments": optimiser.init(parameters)},
         inputs=len(data.maps),
         batch=settings.batch,
-        epochs=settings.epochs,
+        epochs=0 if learns == learning.NOTHING else settings.epochs,
         order=lambda epoch: randomness.generator(seed, "order of divided maps", index, epoch),
         label=label,
         advice="you2023.model.learning_rate; lower it",
