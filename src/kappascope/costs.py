@@ -46,14 +46,25 @@ Count = Callable[[Config], Work]
 WORK: dict[str, Count] = {}
 """Rule → what counts its work."""
 
+COMMON: set[str] = set()
+"""Rules whose work no network changes: null runs take what the run has."""
 
-def of(rule: str) -> Callable[[Count], Count]:
-    """Declare that the decorated function counts the work of ``rule``."""
+
+def of(rule: str, common: bool = False) -> Callable[[Count], Count]:
+    """Declare that the decorated function counts the work of ``rule``.
+
+    Parameters
+    ----------
+    common : whether null runs leave it out, as no network changes what it makes.
+
+    """
 
     def declare(count: Count) -> Count:
         if rule in WORK:
             raise ValueError(f"{rule}: its work is counted twice")
         WORK[rule] = count
+        if common:
+            COMMON.add(rule)
         return count
 
     return declare

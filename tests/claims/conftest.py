@@ -129,6 +129,7 @@ def matilla() -> Iterator[Made]:
         statistic=tuple(areas),
         area_change_percent=lambda row: change(row) + rng.normal(0, 0.3),
         error_percent=2.0,
+        limit="",
     )
     yield made(
         table1.AREAS,
@@ -244,9 +245,7 @@ def saliency() -> Iterator[Made]:
         **named,
         coefficient=("pearson", "spearman", "kendall", "ssim"),
         mean=similarity,
-        mean_positive=similarity,
         scatter=0.02,
-        scatter_positive=0.02,
         p_paper=p_value(0.3, 0.0),
         p_shift=p_value(0.4, 0.001),
         comparisons=98,

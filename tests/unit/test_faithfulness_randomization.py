@@ -380,6 +380,10 @@ def test_maps_and_outputs_are_those_of_the_two_networks(
         if statistics != "initial":
             seen = maps if others is None else others
             weights = randomization.with_estimated_statistics(network, weights, seen, chosen)
+        if 0 in chosen:
+            seen = maps if others is None else others
+            signs = np.asarray(forward(network, weights, seen))[:, 0]
+            weights = randomization.positive(network, weights, signs)
         drawn_anew = np.asarray(attribute("gradient", (network, weights), maps, 0))[..., 0]
         outputs = np.asarray(forward(network, weights, maps))[:, 0]
         for each in found[3 * repeat : 3 * repeat + 3]:
@@ -515,21 +519,32 @@ def test_both_modes_begin_with_the_output_layer(rows: Any) -> None:
     assert both[0] and both[0] == both[1]
 
 
-def test_deep_taylor_maps_of_negative_outputs_are_empty_counted_and_left_out(rows: Any) -> None:
+def test_every_draw_has_a_positive_output_and_none_is_empty(rows: Any) -> None:
+    """Deep Taylor maps of negative outputs are empty: half of all draws would not count."""
     mine = [row for row in rows[1] if row["method"] == "deep_taylor_bn_identity"]
-    negative = [row["output_randomized"] <= 0 for row in mine]
-    assert 0 < sum(negative) < len(mine), "SEED must give outputs of both signs"
-    assert [bool(row["empty"]) for row in mine] == negative
+    assert all(row["output_randomized"] > 0 and not row["empty"] for row in mine)
+    assert all(row["output"] > 0 for row in rows[0] if row["mode"] == "cascading")
     summary = [row for row in table2.table2(rows[1]) if row["method"] == mine[0]["method"]]
-    assert len(summary) == 4
     for row in summary:
-        assert row["empty"] == sum(negative)
-        assert row["comparisons"] == len(mine) - sum(negative)
-        defined = [each[row["coefficient"]] for each in mine if not each["empty"]]
-        assert row["mean"] == pytest.approx(np.mean(defined))
-    others = {row["method"]: row for row in table2.table2(rows[1])}
-    assert others["gradient"]["empty"] == 0
-    assert others["gradient"]["positive"] == len(mine) - sum(negative)
+        assert row["empty"] == 0 and row["comparisons"] == len(mine)
+        assert row["mean"] == pytest.approx(np.mean([each[row["coefficient"]] for each in mine]))
+
+
+def test_a_turned_kernel_changes_the_sign_of_one_output_alone() -> None:
+    network, trained = chain()
+    maps = inputs(3)
+    turned = 0
+    for repeat in range(6):
+        weights = randomization.reinitialized(network, trained, [0], 1, repeat)
+        before = np.asarray(forward(network, weights, maps))
+        after = np.asarray(
+            forward(network, randomization.positive(network, weights, before[:, 0]), maps)
+        )
+        sign = 1.0 if before[:, 0].mean() >= 0 else -1.0
+        turned += sign < 0
+        np.testing.assert_allclose(after[:, 0], sign * before[:, 0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(after[:, 1], before[:, 1])
+    assert 0 < turned < 6
 
 
 # Beside the test: settings of the rules, agreement of the methods, maps to look at.
@@ -606,5 +621,8 @@ def test_examples_are_cut_from_the_middle(statistics: str) -> None:
         weights = randomization.reinitialized(network, trained, layers, 2, 0)
         if statistics == "estimated":
             weights = randomization.with_estimated_statistics(network, weights, maps, layers)
+        if 0 in layers:
+            signs = np.asarray(forward(network, weights, maps))[:, 0]
+            weights = randomization.positive(network, weights, signs)
         whole_map = np.asarray(attribute("gradient", (network, weights), maps, 0))[0, ..., 0]
         assert_close(found["maps"][0, place], whole_map[middle, middle])

@@ -32,6 +32,7 @@ def pictures(names: dict[str, float]) -> dict[str, np.ndarray]:
         arrays[f"{name}/sigma_8"] = FIDUCIAL[1] + offsets
         arrays[f"{name}/log_posterior"] = field
         arrays[f"{name}/borders"] = np.log([0.32, 0.05])
+        arrays[f"{name}/hull_touched"] = np.array([False, name == "PS"])
     return arrays
 
 
@@ -71,6 +72,8 @@ def test_contour_panels_share_limits_that_hold_every_contour():
         (low, high) = contours.extent(arrays, name)
         assert left <= low[0] and high[0] <= right and bottom <= low[1] and high[1] <= top
     assert [len(axes.child_axes) for axes in figure.axes] == [1, 1, 1, 0, 0, 0]
+    cut = [any("cut by" in text.get_text() for text in axes.texts) for axes in figure.axes]
+    assert cut == [name == "PS" for name in contours.PANELS]
 
 
 def test_extent_is_that_of_the_95_percent_region():

@@ -255,6 +255,14 @@ def test_nothing_half_written_stays(finished: Checkout) -> None:
     assert not list((finished.root / "results/.training").glob("*"))
 
 
+def test_the_end_of_a_run_says_what_came_out_again(finished: Checkout) -> None:
+    rows = rows_of(finished.root / "results/smoke/claims.csv")
+    text = (finished.root / "run.txt").read_text()
+    assert f"kappascope: {claims.sentence(rows)}" in text
+    count = sum(row["section"] == "published" for row in rows)
+    assert f"of {count} published results" in text
+
+
 def test_scripts_warn_of_nothing(finished: Checkout) -> None:
     text = (finished.root / "run.txt").read_text()
     assert not re.findall(r"^.*(?:Warning|WARNING|Traceback).*$", text, flags=re.M)

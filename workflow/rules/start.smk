@@ -1,7 +1,10 @@
 """How a run starts and ends: it claims its folder, and remembers what it has made."""
 
+import time
+
 from snakemake.cli import parse_args
 
+from kappascope import files
 from kappascope.workflow import integrity, running
 
 ONLY_READING = (
@@ -31,12 +34,25 @@ def prepare_run():
 prepare_run()
 
 
+STARTED = time.time()
+
+
+def tell_ledger():
+    """Say how many published results this run reproduced, if it wrote the ledger."""
+    file = Path(result("claims.csv"))
+    if file.is_file() and file.stat().st_mtime >= STARTED:
+        from kappascope.reporting import claims
+
+        running.tell(claims.sentence(files.read_rows(file)))
+
+
 onstart:
     running.clear_jobs()
 
 
 onsuccess:
     integrity.remember([RESULTS, MAPS_FOLDER])
+    tell_ledger()
 
 
 onerror:

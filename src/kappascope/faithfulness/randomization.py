@@ -138,6 +138,29 @@ def _estimated(
     return out
 
 
+def positive(
+    network: Network, parameters: Parameters, outputs: np.ndarray, output: int = EXPLAINED
+) -> Parameters:
+    """Return parameters whose output is positive on average.
+
+    A last layer drawn anew is as likely the other way round. Where the output is negative, methods
+    that hand on positive relevance give an empty map, and the sign of others is a coin's: with the
+    kernel turned every draw counts.
+
+    Parameters
+    ----------
+    parameters : with the last layer drawn anew, its biases zero.
+    outputs : (map,) what they give.
+
+    """
+    if outputs.mean() >= 0:
+        return parameters
+    name = layers(network)[0][0]["params"]["kernel"]
+    kernel = np.array(parameters[name])
+    kernel[..., output] *= -1
+    return {**parameters, name: kernel}
+
+
 # ---- the test ------------------------------------------------------------------------------------
 
 
@@ -220,7 +243,8 @@ def compare(
     maps : (map, y, x, channel) as the network sees them.
     stages : (mode, stage) pairs; see :func:`chosen_layers`.
     statistics : of batch normalization in layers drawn anew: ``initial`` (mean 0, variance 1) or
-        ``estimated`` from ``seen``, the maps themselves unless given.
+        ``estimated`` from ``seen``, the maps themselves unless given. A last layer drawn anew is
+        turned so that the output is positive on average over them.
     label : of the progress bar.
     batch : maps at a time; the same everywhere saves compilation.
     output : which one to explain.
@@ -239,9 +263,12 @@ def compare(
             for mode, stage in stages:
                 chosen = chosen_layers(mode, stage)
                 weights = reinitialized(network, dict(parameters), chosen, seed, repeat)
+                examples = maps if seen is None else seen
                 if statistics == "estimated":
-                    examples = maps if seen is None else seen
                     weights = with_estimated_statistics(network, weights, examples, chosen)
+                if 0 in chosen:
+                    outputs = _outputs(network, weights, examples, output)
+                    weights = positive(network, weights, outputs, output)
                 weights = _on_device(weights)
                 after = _outputs(network, weights, maps, output)
                 for method in methods:

@@ -92,11 +92,11 @@ class Noise(Section):
 # ---- what the jobs do ----------------------------------------------------------------------------
 
 
-@costs.of("import_maps")
+@costs.of("import_maps", common=True)
 def _import_maps(config: Any) -> Work:
     return Work(1, {"map": costs.maps(config) * costs.pixels(config)}, accelerated=False)
 
 
-@costs.of("validate_maps")
+@costs.of("validate_maps", common=True)
 def _validate_maps(config: Any) -> Work:
     return Work(1, {"map": min(config.maps.covariance, 2000) * costs.pixels(config)})

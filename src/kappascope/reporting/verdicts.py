@@ -216,7 +216,8 @@ def _against_nulls(claim: Claim, ours: Measured, nulls: Mapping[str, Measured]) 
     score, error = _score(claim, ours)
     hardest = Verdict("")
     for name, null in nulls.items():
-        other, other_error = _score(claim, null)
+        # The published scatter is in ours already.
+        other, other_error = _score(claim, dataclasses.replace(null, scatter=None))
         if not math.isfinite(other):
             continue
         gap, noise = score - other, combined(error, other_error)
@@ -237,7 +238,8 @@ def _doubt(claim: Claim, ours: Measured, against: Verdict) -> str:
         return f"{null}, which ours beats by {against.beats_null:.1f} sigma"
     if claim.tolerance["kind"] in ("digits", "sigma"):
         effect = abs(float(claim.published) - float(against.null_is.value))
-        noise = combined(known_error(ours), known_error(against.null_is))
+        alone = dataclasses.replace(against.null_is, scatter=None)
+        noise = combined(known_error(ours), known_error(alone))
         if SIGNIFICANT * noise > effect:
             return f"{null}: this run cannot tell {shown(claim)} from that"
     return ""

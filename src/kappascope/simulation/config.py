@@ -94,7 +94,7 @@ class Simulation(Section):
 # ---- what the jobs do ----------------------------------------------------------------------------
 
 
-@costs.of("simulate_maps")
+@costs.of("simulate_maps", common=True)
 def _simulate_maps(config: Any) -> Work:
     simulation = config.simulation
     boxes = config.cosmology.number * (simulation.boxes_training + simulation.boxes_testing)

@@ -74,7 +74,7 @@ class Statistics(Section):
 # ---- what the jobs do ----------------------------------------------------------------------------
 
 
-@costs.of("measure_statistics")
+@costs.of("measure_statistics", common=True)
 def _measure_statistics(config: Any) -> Work:
     pixels = costs.pixels(config)
     return Work(len(config.data_sets), {"map": costs.maps(config) * pixels, "pixels_held": pixels})

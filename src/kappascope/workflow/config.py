@@ -10,10 +10,11 @@ from pydantic import create_model
 
 from kappascope import chapters
 from kappascope.cosmology.config import Universes
+from kappascope.errors import nearest, shown
 from kappascope.maps.config import Maps, Noise
 from kappascope.networks.config import Digits, Regressor
 from kappascope.networks.learning import Learns
-from kappascope.sections import Distinct, Section, Spec, key
+from kappascope.sections import Distinct, Problem, Section, Spec, key
 from kappascope.simulation.config import Simulation
 from kappascope.statistics.config import Statistics
 
@@ -47,9 +48,25 @@ class Nulls(Section):
         "untrained: initial weights, with a normalization that has seen the maps; permuted_labels: "
         "trained on the same labels in another order. None leaves claims without their nulls."
     )
+    permuted_chapters: Distinct[str] = key(
+        "Chapters whose tables networks of permuted labels make as well; those of untrained ones "
+        "make them of all. Each costs trainings of its own."
+    )
     overrides: dict[str, Any] = key(
         "What null runs set otherwise, nested like the config: fewer epochs, networks or maps."
     )
+
+    def chapters(self, kind: str) -> list[str]:
+        """Return the chapters whose tables a null run makes."""
+        return list(chapter_sections()) if kind == "untrained" else self.permuted_chapters
+
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield chapters that do not exist."""
+        known = list(chapter_sections())
+        for name in self.permuted_chapters:
+            if name not in known:
+                text = f"got {shown(name)}, there is {', '.join(known)}{nearest(name, known)}"
+                yield "nulls.permuted_chapters", text
 
 
 LEARNS: dict[str, Learns] = {"untrained": "nothing", "permuted_labels": "permuted_labels"}

@@ -108,7 +108,10 @@ def null_of(config: Library, kind: str) -> Library:
                 f"nulls.overrides: got {name}, which null runs have in common with their run; set "
                 "what networks and tables need less of"
             )
-    learns: Config = {"learns": LEARNS[kind], "nulls": {"kinds": [], "overrides": {}}}
+    learns: Config = {
+        "learns": LEARNS[kind],
+        "nulls": {"kinds": [], "permuted_chapters": [], "overrides": {}},
+    }
     origins = {".".join(path): "nulls.overrides" for path, _ in _leaves(overrides)}
     made = validated({**merge(config.model_dump(), overrides), **learns}, origins)
     return made.model_copy(update={"run": f"{config.run}/{NULL_RUNS}/{kind}"})

@@ -12,11 +12,13 @@ import math
 from pathlib import Path
 from typing import Any
 
+from kappascope import chapters as home
 from kappascope import costs
 from kappascope.costs import JOB, Work
 from kappascope.errors import InputError
 from kappascope.files import write_csv
 from kappascope.workflow.config import whole
+from kappascope.workflow.configuration import null_of
 from kappascope.workflow.running import map_folders
 
 Config = Any
@@ -125,6 +127,18 @@ def total(config: Config) -> Total:
     speed = config.cluster.gpu_speed if config.cluster.gpus else 1
     unused = "import_maps" if config.maps.source == "simulation" else "simulate_maps"
     needs = [need(rule, config) for rule in counts() if rule != unused]
+    for kind in config.nulls.kinds:
+        null = null_of(config, kind)
+        chapters = [f"{home.__name__}.{name}." for name in config.nulls.chapters(kind)]
+        needs += [
+            need(rule, null)
+            for rule, count in counts().items()
+            if rule not in costs.COMMON
+            and (
+                not count.__module__.startswith(f"{home.__name__}.")
+                or count.__module__.startswith(tuple(chapters))
+            )
+        ]
     seconds = [each.seconds / (speed if each.accelerated else 1) for each in needs]
     other = costs.constant("other_jobs") * need("other", config).seconds
     return Total(

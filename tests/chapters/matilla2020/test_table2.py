@@ -66,9 +66,6 @@ def test_table2_by_hand(tmp_path: Path) -> None:
         assert row["mean"] == pytest.approx(0.2 / 3)
         assert row["scatter"] == pytest.approx(np.sqrt(0.19 / 3))  # (1/900 + 49/900 + 64/900)/2
         assert row["error"] == pytest.approx(0.2)  # draws have means 0.2 and -0.2
-        assert row["mean_positive"] == pytest.approx(-0.05)  # 0.1 and -0.2
-        assert row["scatter_positive"] == pytest.approx(0.3 / np.sqrt(2))
-        assert row["positive"] == 2
         assert row["p_paper"] == pytest.approx(0.02)
         assert row["p_shift"] == pytest.approx(0.20)
         assert row["rejected_paper"] == pytest.approx(2 / 3)
@@ -116,9 +113,8 @@ def test_table2_of_empty_maps_only_has_a_row_and_no_numbers() -> None:
     row = table2.table2([made_up(**UNDEFINED, pearson_input=None)])[0]
     assert (row["comparisons"], row["empty"]) == (0, 1)
     numbers = set(table2.TABLE2.columns) - {
-        "data_set", "method", "label", "coefficient", "comparisons", "empty", "positive",
+        "data_set", "method", "label", "coefficient", "comparisons", "empty",
     }  # fmt: skip
-    assert row["positive"] == 0
     assert all(row[name] is None for name in numbers)
 
 

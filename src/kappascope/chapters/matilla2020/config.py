@@ -126,7 +126,7 @@ def _emulator_checks(config: Any) -> Work:
     return Work(1, units, accelerated=False)
 
 
-@costs.of("published_network")
+@costs.of("published_network", common=True)
 def _published_network(config: Any) -> Work:
     return Work(1, {"posterior": config.matilla2020.constraints.grid**2}, accelerated=False)
 
@@ -154,7 +154,7 @@ def _relevance(config: Any) -> Work:
     return Work(len(config.data_sets), units)
 
 
-@costs.of("known_answers")
+@costs.of("known_answers", common=True)
 def _known_answers(config: Any) -> Work:
     section = config.matilla2020.known_answers
     pixels = (section.pixels / 32) ** 2
@@ -167,7 +167,7 @@ def _known_answers(config: Any) -> Work:
     return Work(5, units)
 
 
-@costs.of("judge_methods")
+@costs.of("judge_methods", common=True)
 def _judge_methods(config: Any) -> Work:
     section, saliency = config.matilla2020.known_answers, config.matilla2020.saliency
     gradients = costs.gradients(config, saliency.methods, saliency)

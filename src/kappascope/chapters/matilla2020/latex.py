@@ -13,12 +13,12 @@ _SAMPLES = {"fitted": "same maps", "held_out": "held-out maps"}
 _SYMBOLS = {"omega_matter": r"\Omega_\mathrm{m}", "sigma_8": r"\sigma_8"}
 
 
-def _number(value: float, error: float, digits: int) -> str:
+def _number(value: float, error: float, digits: int, limit: str = "") -> str:
     if not math.isfinite(value):
         return "--"
     if 0.0 < error < 0.5 * 10.0**-digits:
         digits += 1  # an error rounded to zero would look like certainty
-    text = f"{value:.{digits}f}"
+    text = {"upper": r"\leq ", "lower": r"\geq "}.get(limit, "") + f"{value:.{digits}f}"
     return f"${text} \\pm {error:.{digits}f}$" if math.isfinite(error) else f"${text}$"
 
 
@@ -35,12 +35,13 @@ def table1(rows: Sequence[Mapping[str, Any]]) -> str:
 
     Returns
     -------
-    LaTeX text; percent, with standard errors.
+    LaTeX text; percent, with standard errors. Of a change that is cut by the edge of the simulated
+    cosmologies only a limit is known.
 
     """
     cells = {
         (row["data_set"], int(row["credibility"]), row["statistic"]): _number(
-            float(row["area_change_percent"]), float(row["error_percent"]), 0
+            float(row["area_change_percent"]), float(row["error_percent"]), 0, row["limit"]
         )
         for row in rows
     }

@@ -511,9 +511,9 @@ def _sign(change: float, error: float) -> str:
 def pictures(vectors: DataVectors, constraints: Mapping[str, Constraint]) -> dict[str, np.ndarray]:
     """Arrays for drawing contours, four a data vector.
 
-    ``{data vector}/omega_matter`` (x,), ``/sigma_8`` (y,), ``/log_posterior`` (y, x) below its peak
-    and ``/borders`` (credibility,); also ``parameters`` (cosmology, 2), ``fiducial`` (2,) and
-    ``credibilities``.
+    ``{data vector}/omega_matter`` (x,), ``/sigma_8`` (y,), ``/log_posterior`` (y, x) below its
+    peak, ``/borders`` (credibility,) and ``/hull_touched`` (credibility,); also ``parameters``
+    (cosmology, 2), ``fiducial`` (2,) and ``credibilities``.
     """
     measurements = vectors.measurements
     arrays = {
@@ -525,4 +525,5 @@ def pictures(vectors: DataVectors, constraints: Mapping[str, Constraint]) -> dic
         parts = ("omega_matter", "sigma_8", "log_posterior", "borders")
         for part, value in zip(parts, constraint.picture, strict=True):
             arrays[f"{name}/{part}"] = value
+        arrays[f"{name}/hull_touched"] = constraint.hull_touched
     return arrays

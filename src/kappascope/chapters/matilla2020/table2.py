@@ -29,11 +29,9 @@ TABLE2 = Table(
     "matilla2020/table2.csv",
     "data set × method × coefficient",
     """data_set, method, label, coefficient (pearson, spearman, kendall, ssim), mean, scatter (over
-    maps and draws), error (standard error of the mean, from the draws), mean_positive,
-    scatter_positive, positive (the same where the randomized network's output is positive, and
-    how many), p_paper, p_shift (medians), rejected_paper, rejected_shift (fractions below
-    0.05), comparisons (defined), empty (maps that were zero everywhere), input_correlation
-    (Pearson of the trained map with κ)""",
+    maps and draws), error (standard error of the mean, from the draws), p_paper, p_shift
+    (medians), rejected_paper, rejected_shift (fractions below 0.05), comparisons (defined), empty
+    (maps that were zero everywhere), input_correlation (Pearson of the trained map with κ)""",
 )
 
 
@@ -48,11 +46,8 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
     -------
     A row for each data set, method and coefficient: mean and standard deviation over maps and
     draws; standard error of the mean from the draws (maps share the weights of a draw, so they are
-    not independent); the same mean and scatter where the randomized network's output is positive,
-    which that of the paper's one draw was (its deep Taylor map is not empty, and maps that start
-    from the output change sign with it), and how many there are; median p-values and fractions
-    below 0.05, as in the paper and against shifted maps; how many comparisons are defined and how
-    many maps were zero everywhere.
+    not independent); median p-values and fractions below 0.05, as in the paper and against shifted
+    maps; how many comparisons are defined and how many maps were zero everywhere.
 
     """
     out = []
@@ -63,9 +58,6 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
             seen = _numbers(selected, "pearson_input")
             for name in (*CORRELATIONS, "ssim"):
                 values = _numbers(selected, name)
-                positive = _numbers(
-                    [r for r in selected if float(r["output_randomized"]) > 0], name
-                )
                 paper, shift = (
                     _numbers(selected, f"{name}_p"),
                     _numbers(selected, f"{name}_shift_p"),
@@ -79,9 +71,6 @@ def table2(rows: Rows) -> list[dict[str, Any]]:
                         "mean": _or_none(values.mean() if len(values) else None),
                         "scatter": _or_none(scatter(values)),
                         "error": _error_of_draws(selected, name),
-                        "mean_positive": _or_none(positive.mean() if len(positive) else None),
-                        "scatter_positive": _or_none(scatter(positive)),
-                        "positive": len(positive),
                         "p_paper": _or_none(np.median(paper) if len(paper) else None),
                         "p_shift": _or_none(np.median(shift) if len(shift) else None),
                         "rejected_paper": _rejected(paper),

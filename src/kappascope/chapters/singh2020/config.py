@@ -231,7 +231,7 @@ def _planted_frequency(config: Any) -> Work:
     return Work(1, {"pass": sum(v.data_sets * v.samples * v.epochs for v in variants)})
 
 
-@costs.of("topics")
+@costs.of("topics", common=True)
 def _topics(config: Any) -> Work:
     section = config.singh2020.topics
     return Work(1, {"network": section.networks * section.folds}, accelerated=False)
@@ -253,7 +253,7 @@ def _sounds(config: Any) -> Work:
     return Work(1, {"second": section.training * section.epochs * section.seconds})
 
 
-@costs.of("learn_dictionaries")
+@costs.of("learn_dictionaries", common=True)
 def _learn_dictionaries(config: Any) -> Work:
     section = config.singh2020.dictionary
     searches = len(section.atoms) + 2 * len(section.reconstruction_weights)

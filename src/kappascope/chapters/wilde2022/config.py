@@ -81,7 +81,7 @@ class Chapter(Section):
 # ---- what the jobs do ----------------------------------------------------------------------------
 
 
-@costs.of("simulate_lenses")
+@costs.of("simulate_lenses", common=True)
 def _simulate_lenses(config: Any) -> Work:
     section = config.wilde2022.images
     number = section.training + section.testing

@@ -156,7 +156,7 @@ def _group_cost(config: Any) -> float:
     return _group_pixels(config) * costs.width(config.you2023.network.width, 8)
 
 
-@costs.of("theorem")
+@costs.of("theorem", common=True)
 def _theorem(config: Any) -> Work:
     features = config.you2023.theorem.program_features
     return Work(1, {"program": 4 ** (features - 12)}, accelerated=False)

@@ -87,7 +87,8 @@ def contour_panels(pictures: Pictures) -> Figure:
     Returns
     -------
     Six panels, upper row All, PS, PC, lower row V0, V1, V2, with the same limits. Where a
-    statistic's contour is too small to see, an inset magnifies it.
+    statistic's contour is too small to see, an inset magnifies it; where it ends at the edge of the
+    simulated cosmologies the panel says so.
 
     """
     names = [
@@ -106,6 +107,13 @@ def contour_panels(pictures: Pictures) -> Figure:
             _set_limits(axes, box)
             title = axes.text(0.05, 0.05, LABELS[panel], transform=axes.transAxes, fontsize=11)
             title.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5})
+            if pictures[f"{panel}/hull_touched"].any():
+                axes.text(
+                    *(0.05, 0.15, "cut by the edge of the simulations"),
+                    transform=axes.transAxes,
+                    fontsize=7,
+                    color="0.35",
+                )
             small = _limits([extent(pictures, line[0]) for line in lines[1:]], 0.15)
             share = (small[1] - small[0]) / (box[1] - box[0])
             if np.sqrt(share.prod()) < _INSET_SHARE and share.max() < 2.0 * _INSET_SHARE:
