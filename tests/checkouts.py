@@ -19,6 +19,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SMOKE = ("--config", "tier=smoke")
+SMOKE_ALONE = (*SMOKE, "nulls={untrained: [], permuted_labels: []}")
+"""Without its null run: the same rules once more would show no more faults."""
+
 PARTS = ("Snakefile", "config", "envs", "paper", "profiles", "scripts", "src", "workflow")
 """What a run reads of the repository."""
 PATIENCE_SECONDS = 600
@@ -107,13 +110,19 @@ class Checkout:
             if path.suffix != ".tsv" and path.name != "config.yaml"
         }
 
-    def planned(self, *arguments: str) -> Counter[str]:
-        """Jobs of a dry run by rule, without the targets that only gather."""
+    def planned(self, *arguments: str, nulls: bool = False) -> Counter[str]:
+        """Jobs of a dry run by rule, without targets that only gather and those of null runs."""
         ended = self.run("--dry-run", "--cores", "1", *arguments)
         assert ended.status == 0, ended.text
         jobs = jobs_of(ended.text)
         gathering = {"all", "maps", "statistics", "networks", "constraints", "table1", "paper"}
-        return Counter({name: number for name, number in jobs.items() if name not in gathering})
+        return Counter(
+            {
+                name: number
+                for name, number in jobs.items()
+                if name not in gathering and (nulls or not name.startswith("untrained_"))
+            }
+        )
 
     def copy(self, place: Path) -> "Checkout":
         """Copy everything, results and times included."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkouts import SMOKE, Checkout, new_checkout
+from checkouts import SMOKE, SMOKE_ALONE, Checkout, new_checkout
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -100,8 +100,19 @@ def fresh(tmp_path: Path) -> Checkout:
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """A copy in which the smoke tier ran from beginning to end; not to be changed."""
-    checkout = new_checkout(tmp_path_factory.mktemp("finished") / "repository")
-    ended = checkout.run("--cores", "2", *SMOKE)
+    return run_to_the_end(tmp_path_factory.mktemp("finished"), *SMOKE)
+
+
+@pytest.fixture(scope="session")
+def finished_alone(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """The same without null runs."""
+    return run_to_the_end(tmp_path_factory.mktemp("finished_alone"), *SMOKE_ALONE)
+
+
+def run_to_the_end(folder: Path, *options: str) -> Checkout:
+    """Run a tier in a new copy; ``run.txt`` holds what it printed."""
+    checkout = new_checkout(folder / "repository")
+    ended = checkout.run("--cores", "2", *options)
     assert ended.status == 0, ended.text
     (checkout.root / "run.txt").write_text(ended.text)
     return checkout

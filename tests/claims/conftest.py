@@ -536,7 +536,7 @@ def make_nulls(folder: Path, config: dict[str, Any]) -> None:
             c.select["column"] for c in listed if c.select and c.select.get("table") == name
         }
         rows[sorted(looked_at)] = 0.0
-        for kind in config["nulls"]["kinds"]:
+        for kind in published.null_runs(config):
             path = folder / published.NULL_RUNS / kind / name
             path.parent.mkdir(parents=True, exist_ok=True)
             rows.to_csv(path, index=False)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkouts import Checkout
 
 PACKAGES = ("slurm-wlm", "munge")
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # job steps look nowhere else
@@ -130,3 +131,9 @@ def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     _installed()
     with _daemons(tmp_path_factory.mktemp("slurm")):
         yield
+
+
+@pytest.fixture(scope="session")
+def finished(finished_alone: Checkout) -> Checkout:
+    """A copy in which the smoke tier ran from beginning to end; not to be changed."""
+    return finished_alone

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from checkouts import Checkout
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -20,3 +21,9 @@ def own_compilation_cache(
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(own))
         yield
+
+
+@pytest.fixture(scope="session")
+def finished(finished_alone: Checkout) -> Checkout:
+    """A copy in which the smoke tier ran from beginning to end; not to be changed."""
+    return finished_alone

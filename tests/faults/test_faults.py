@@ -10,7 +10,7 @@ import numpy as np
 import psutil
 import pytest
 from checkouts import (
-    SMOKE,
+    SMOKE_ALONE,
     Checkout,
     assert_one_line,
     jobs_run,
@@ -21,7 +21,7 @@ from checkouts import (
 
 pytestmark = pytest.mark.faults
 
-RUN = ("--cores", "2", *SMOKE)
+RUN = ("--cores", "2", *SMOKE_ALONE)
 STATISTICS = Path("results/smoke/statistics/noisy.nc")
 
 
@@ -45,7 +45,7 @@ def truncate(file: Path) -> None:
 
 def test_a_disk_that_is_full_from_the_start(fresh: Checkout) -> None:
     before = tiny_disk(fresh.root / "results")
-    ended = fresh.run("maps", "--cores", "1", *SMOKE, before=before)
+    ended = fresh.run("maps", "--cores", "1", *SMOKE_ALONE, before=before)
     assert_one_line(ended, "results", "the disk is full")
 
 
@@ -59,7 +59,7 @@ def test_a_disk_that_is_full_when_a_table_is_written(rerun: Checkout) -> None:
     # Both data sets' jobs meet it at once.
     assert ended.status != 0 and "Traceback" not in ended.text, ended.text
     assert ended.told and all(": the disk is full; free some" in line for line in ended.told)
-    assert rerun.planned(*targets, *SMOKE) == {"constrain": 2}
+    assert rerun.planned(*targets, *SMOKE_ALONE) == {"constrain": 2}
 
 
 def test_results_that_cannot_be_written(rerun: Checkout) -> None:
@@ -171,7 +171,7 @@ def test_a_worker_without_enough_memory(fresh: Checkout) -> None:
     before = ("prlimit", f"--data={350 << 20}")
     if shutil.which(before[0]) is None:
         pytest.skip("there is no prlimit to give a test little memory with")
-    ended = fresh.run("maps", "--cores", "1", *SMOKE, before=before)
+    ended = fresh.run("maps", "--cores", "1", *SMOKE_ALONE, before=before)
     assert_one_line(ended, "rule simulate_maps", "memory ran out")
     assert not list(fresh.root.glob("results/maps/*/batch_*.h5"))
     assert fresh.run("maps", *RUN).status == 0
@@ -180,7 +180,7 @@ def test_a_worker_without_enough_memory(fresh: Checkout) -> None:
 
 def test_a_killed_job_says_so(fresh: Checkout, tmp_path: Path) -> None:
     log = tmp_path / "run.log"
-    with fresh.running(log, "maps", "--cores", "1", *SMOKE) as run:
+    with fresh.running(log, "maps", "--cores", "1", *SMOKE_ALONE) as run:
 
         def scripts() -> list[psutil.Process]:
             below = psutil.Process(run.pid).children(recursive=True)
@@ -218,5 +218,5 @@ def test_maps_from_the_future_are_named(fresh: Checkout, tmp_path: Path) -> None
     table.write_text("file,Omega_m,sigma_8,pixel_arcmin\nmap.npy,0.3,0.8,0.8\n")
     os.utime(folder / "map.npy", (time.time() + 7200,) * 2)
     chosen = f"maps={{source: folder, path: {folder}, table: {table}, pixels: 64}}"
-    ended = fresh.run("maps", "--cores", "1", *SMOKE, chosen, "run=mine")
+    ended = fresh.run("maps", "--cores", "1", *SMOKE_ALONE, chosen, "run=mine")
     assert_one_line(ended, "map.npy", "2.0 hours ahead")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from checkouts import ROOT, SMOKE, Checkout
+from checkouts import ROOT, SMOKE_ALONE, Checkout
 
 pytestmark = pytest.mark.faults
 
@@ -65,7 +65,7 @@ def test_every_command_works(installed: Path, fresh: Checkout, tmp_path: Path) -
 
 
 def test_a_run_of_statistics_ends(installed: Path, fresh: Checkout) -> None:
-    run(installed, fresh.root, "snakemake", "statistics", "--cores", "2", *SMOKE)
+    run(installed, fresh.root, "snakemake", "statistics", "--cores", "2", *SMOKE_ALONE)
     assert (fresh.root / "results/smoke/matilla2020/statistics.pdf").is_file()
     # The checkout's own code ran, not what was installed.
     timing = fresh.root / "results/smoke/logs"

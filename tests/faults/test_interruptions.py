@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from checkouts import (
     PATIENCE_SECONDS,
-    SMOKE,
+    SMOKE_ALONE,
     Checkout,
     Ended,
     jobs_of,
@@ -26,7 +26,7 @@ from checkouts import (
 pytestmark = pytest.mark.faults
 
 # A checkpoint after every step, so that there is one whenever the training is killed.
-OPTIONS = ("--cores", "1", *SMOKE, "network={checkpoint_every_seconds: 0.01}")
+OPTIONS = ("--cores", "1", *SMOKE_ALONE, "network={checkpoint_every_seconds: 0.01}")
 
 
 @dataclass(frozen=True)

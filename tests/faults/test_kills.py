@@ -14,13 +14,13 @@ from pathlib import Path
 import flax.serialization
 import psutil
 import pytest
-from checkouts import SMOKE, Checkout, jobs_of, new_checkout, wait_until
+from checkouts import SMOKE_ALONE, Checkout, jobs_of, new_checkout, wait_until
 
 pytestmark = pytest.mark.faults
 
 KILLS = 20
 SEED = 20260704
-OPTIONS = ("--cores", "2", *SMOKE, "network={checkpoint_every_seconds: 1}")
+OPTIONS = ("--cores", "2", *SMOKE_ALONE, "network={checkpoint_every_seconds: 1}")
 
 
 @dataclass
@@ -161,7 +161,7 @@ def test_no_step_of_training_is_lost_beyond_the_last_checkpoint(
     rerun: Checkout, tmp_path: Path
 ) -> None:
     target = "results/smoke/networks/noiseless/0/network.npz"
-    options = ("--cores", "1", *SMOKE, "network={checkpoint_every_seconds: 0.2, epochs: 20}")
+    options = ("--cores", "1", *SMOKE_ALONE, "network={checkpoint_every_seconds: 0.2, epochs: 20}")
     reached = 0
     for attempt in range(3):
         log = tmp_path / f"{attempt}.log"

@@ -36,5 +36,5 @@ def null_tables(wildcards):
         result(f"{published.NULL_RUNS}/{kind}/{name}")
         for kind in NULL_CONFIGS
         for name in names
-        if name in made and name.split("/")[0] in CONFIG.nulls.chapters(kind)
+        if name in made and name.split("/")[0] in getattr(CONFIG.nulls, kind)
     ]

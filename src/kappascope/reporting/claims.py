@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kappascope.reporting.published import NULL_RUNS, PUBLISHED, SET_UP, Claim
+from kappascope.reporting.published import NULL_RUNS, PUBLISHED, SET_UP, Claim, null_runs
 from kappascope.reporting.selecting import Measured, MissingError, Tables, measure
 from kappascope.reporting.verdicts import (
     DIFFERS,
@@ -53,7 +53,7 @@ def check(
     """
     folder = Path(results)
     tables = Tables(folder)
-    nulls = {name: Tables(folder / NULL_RUNS / name) for name in config["nulls"]["kinds"]}
+    nulls = {name: Tables(folder / NULL_RUNS / name) for name in null_runs(config)}
     measured = {claim.id: _measured(claim, tables, config) for claim in claims}
     judged = {
         claim.id: judge(claim, measured[claim.id], _of_nulls(claim, nulls, config))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kappascope.registry import Registry
-from kappascope.reporting.published import NULL_RUNS, Claim
+from kappascope.reporting.published import NULL_RUNS, Claim, null_runs
 from kappascope.tables import Table
 
 Row = Mapping[str, Any]
@@ -83,7 +83,7 @@ def tables_of_networks(claims: Iterable[Claim]) -> list[str]:
 def write_all(folder: Path, config: Mapping[str, Any]) -> None:
     """Write the findings of a run and of its null runs."""
     write(folder, config)
-    for null in config["nulls"]["kinds"]:
+    for null in null_runs(config):
         write(folder / NULL_RUNS / null, config, folder)
 
 

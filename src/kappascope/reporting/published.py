@@ -15,6 +15,12 @@ SELECT_KEYS = {
 NULL_RUNS = "null"
 """Folder of a run's null runs, whose networks learned nothing."""
 
+
+def null_runs(config: Mapping[str, Any]) -> list[str]:
+    """Return the names of a run's null runs."""
+    return [name for name, chapters in config["nulls"].items() if name != "overrides" and chapters]
+
+
 PUBLISHED, READING, IDENTITY, SET_UP = "published", "our reading", "identity", "set-up"
 SECTIONS = (PUBLISHED, READING, IDENTITY, SET_UP)
 """Published results, which alone are counted; statements whose threshold is ours; what holds

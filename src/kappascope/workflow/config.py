@@ -44,29 +44,31 @@ class Nulls(Section):
     beats theirs (docs/reference/claims.md).
     """
 
-    kinds: Distinct[Literal["untrained", "permuted_labels"]] = key(
-        "untrained: initial weights, with a normalization that has seen the maps; permuted_labels: "
-        "trained on the same labels in another order. None leaves claims without their nulls."
+    untrained: Distinct[str] = key(
+        "Chapters whose tables are made by networks that have their initial weights and a "
+        "normalization that has seen the maps. Without, their claims have no null."
     )
-    permuted_chapters: Distinct[str] = key(
-        "Chapters whose tables networks of permuted labels make as well; those of untrained ones "
-        "make them of all. Each costs trainings of its own."
+    permuted_labels: Distinct[str] = key(
+        "Chapters whose tables are made by networks trained on the same labels in another order, "
+        "which costs trainings."
     )
     overrides: dict[str, Any] = key(
         "What null runs set otherwise, nested like the config: fewer epochs, networks or maps."
     )
 
-    def chapters(self, kind: str) -> list[str]:
-        """Return the chapters whose tables a null run makes."""
-        return list(chapter_sections()) if kind == "untrained" else self.permuted_chapters
+    @property
+    def kinds(self) -> list[str]:
+        """The null runs to make."""
+        return [kind for kind in LEARNS if getattr(self, kind)]
 
     def problems(self, config: Any) -> Iterator[Problem]:
         """Yield chapters that do not exist."""
         known = list(chapter_sections())
-        for name in self.permuted_chapters:
-            if name not in known:
-                text = f"got {shown(name)}, there is {', '.join(known)}{nearest(name, known)}"
-                yield "nulls.permuted_chapters", text
+        for kind in self.kinds:
+            for name in getattr(self, kind):
+                if name not in known:
+                    text = f"got {shown(name)}, there is {', '.join(known)}{nearest(name, known)}"
+                    yield f"nulls.{kind}", text
 
 
 LEARNS: dict[str, Learns] = {"untrained": "nothing", "permuted_labels": "permuted_labels"}

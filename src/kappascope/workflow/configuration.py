@@ -110,7 +110,7 @@ def null_of(config: Library, kind: str) -> Library:
             )
     learns: Config = {
         "learns": LEARNS[kind],
-        "nulls": {"kinds": [], "permuted_chapters": [], "overrides": {}},
+        "nulls": {**{name: [] for name in LEARNS}, "overrides": {}},
     }
     origins = {".".join(path): "nulls.overrides" for path, _ in _leaves(overrides)}
     made = validated({**merge(config.model_dump(), overrides), **learns}, origins)

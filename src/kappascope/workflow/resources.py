@@ -129,7 +129,7 @@ def total(config: Config) -> Total:
     needs = [need(rule, config) for rule in counts() if rule != unused]
     for kind in config.nulls.kinds:
         null = null_of(config, kind)
-        chapters = [f"{home.__name__}.{name}." for name in config.nulls.chapters(kind)]
+        chapters = [f"{home.__name__}.{name}." for name in getattr(config.nulls, kind)]
         needs += [
             need(rule, null)
             for rule, count in counts().items()

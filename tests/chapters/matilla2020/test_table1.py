@@ -298,8 +298,12 @@ def test_table1_as_latex(constrained):
     assert len(body) == 3
     assert all(line.count("&") == 7 for line in body)
     assert r"Noiseless & 68\%" in text and "nan" not in text
-    cut = [{**row, "limit": "upper"} for row in table1.change_rows("noiseless", found, ["PS"])]
-    assert r"$\leq -" in latex.table1(cut) and r"\leq" not in text
+    for limit in ("upper", ""):
+        rows = [
+            {**row, "limit": limit}
+            for row in table1.change_rows("noiseless", found, table1.TABLE1_STATISTICS)
+        ]
+        assert latex.table1(rows).count(r"$\leq -") == (12 if limit else 0)
 
 
 # ---------------------------------------------------------------------------- checks

@@ -366,7 +366,9 @@ def test_scripts_write_tables_and_figure(tmp_path: Path, root: Path, source: str
         shares=tmp_path / "sounds.csv",
         curves=tmp_path / "curves.csv",
     )
-    script(root, "sounds")(SimpleNamespace(), out, typed({"seed": 2, "sounds": section}))
+    script(root, "sounds")(
+        SimpleNamespace(), out, typed({"seed": 2, "sounds": section, "learns": "labels"})
+    )
     shares, curves = read_rows(out.shares), read_rows(out.curves)
     assert tuple(shares[0]) == sounds.SHARES.columns and tuple(curves[0]) == sounds.CURVES.columns
     known = source == "generated"
