@@ -209,6 +209,15 @@ def test_rows_of_a_cosmology_by_hand() -> None:
     assert (rows[6]["per_pixel"], rows[6]["share"]) == (None, 0.0)
 
 
+def test_networks_that_differ_widen_the_error() -> None:
+    per_pixel = np.zeros((4, BINS))
+    per_pixel[:, 4] = 1.0, 1.2, 3.0, 3.2  # two networks, two maps
+    measures = {"share": per_pixel, "per_pixel": per_pixel}
+    row = relevance.relevance_rows({}, measures, 2)[4]
+    assert row["per_pixel"] == pytest.approx(2.1)
+    assert row["per_pixel_error"] == pytest.approx(math.hypot(0.1, 1.0))
+
+
 def as_shares(values: Any) -> dict[str, np.ndarray]:
     array = np.array(values, float)
     return {

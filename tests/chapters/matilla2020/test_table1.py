@@ -420,6 +420,16 @@ def test_correlation_rows_cover_every_bin(measured):
     assert len(others) == len(rows) - 2 and np.abs(others).max() < 1.0
 
 
+def test_networks_that_disagree_widen_the_errors(measured):
+    outputs = measured.network_testing.copy()
+    alike = dataclasses.replace(measured, network_testing=np.stack([outputs[0], outputs[0]]))
+    apart = dataclasses.replace(measured, network_testing=np.stack([outputs[0], -outputs[0]]))
+    for rows in (correlations.correlation_rows, correlations.linear_model_rows):
+        for one, other in zip(rows(alike), rows(apart), strict=True):
+            if np.isfinite(one["pearson"]):
+                assert other["standard_error"] > 0.8 * abs(one["pearson"])
+
+
 def linear_world(strength: float) -> measurements.Measurements:
     draws = np.random.default_rng(7)
     number, maps, bins = 6, 60, 50

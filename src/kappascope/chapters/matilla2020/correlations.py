@@ -11,6 +11,7 @@ import numpy as np
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.inference.measurements import Measurements
+from kappascope.reporting.errorbars import combined_errors, errors_of_means
 from kappascope.tables import Table
 
 CORRELATIONS = Table(
@@ -134,12 +135,19 @@ def _averaged(
     values: np.ndarray,
     correlate: Callable[[np.ndarray, np.ndarray], np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Correlate values (map, bin) with each network's outputs; mean and error over cosmologies."""
-    each = [
-        np.mean([correlate(values[maps], out[maps]) for out in measurements.network_testing], 0)
-        for maps in _by_cosmology(measurements)
-    ]
-    return average(np.stack(each))
+    """Correlate values (map, bin) with each network's outputs: mean and standard error.
+
+    The error is that over cosmologies and, of several networks, that over networks.
+    """
+    each = np.stack(
+        [
+            [correlate(values[maps], out[maps]) for out in measurements.network_testing]
+            for maps in _by_cosmology(measurements)
+        ]
+    )
+    mean, error = average(each.mean(1))
+    of_networks = np.stack([average(one)[0] for one in np.moveaxis(each, 1, 0)])
+    return mean, combined_errors(error, errors_of_means(of_networks))
 
 
 def _by_cosmology(measurements: Measurements) -> list[np.ndarray]:

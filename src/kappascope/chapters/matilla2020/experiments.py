@@ -288,7 +288,7 @@ def relevance_by_convergence(
                 "omega_matter": truth[0],
                 "sigma_8": truth[1],
             }
-            bins += relevance.relevance_rows(named, relevance.stacked(each))
+            bins += relevance.relevance_rows(named, relevance.stacked(each), len(each))
         shares += relevance.share_rows(data_set, name, _by_network(by_cosmology))
     return bins, shares
 

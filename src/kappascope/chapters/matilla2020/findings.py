@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from kappascope.cosmology.parameters import PARAMETERS
-from kappascope.reporting.errorbars import error_of_mean, proportion_error
+from kappascope.reporting.errorbars import combined, error_of_mean, proportion_error
 from kappascope.reporting.findings import FINDINGS, Frame, Row, ratio, row
 from kappascope.statistics.registry import PAPER, STATISTICS
 
@@ -240,12 +240,15 @@ FOLLOWING = ("inn_guided_backprop", "deep_taylor_bn_identity", "inn_lrp_alpha1be
 def following(config: Config, table: Frame) -> Iterator[Row]:
     """Return the mean Pearson coefficient of maps with their input, and its scatter over maps.
 
-    The error is that over realizations of the means of each (Sec. IV A, Fig. 4).
+    The error is that over realizations and over networks of the means of each (Sec. IV A, Fig. 4).
     """
     for (data_set, method), rows in table.groupby(["data_set", "method"]):
-        by_map = rows.groupby("realization").pearson_input.mean().dropna()
-        if len(by_map) > 1:
-            yield row(f"follows_{method}_{data_set}", by_map.mean(), error_of_mean(list(by_map)))
+        means = [
+            rows.groupby(unit).pearson_input.mean().dropna() for unit in ("realization", "network")
+        ]
+        if len(means[0]) > 1:
+            error = combined(*(error_of_mean(list(each)) for each in means))
+            yield row(f"follows_{method}_{data_set}", means[0].mean(), error)
     noiseless = table[(table.data_set == "noiseless") & table.method.isin(SEVEN_METHODS)]
     of_maps = noiseless.groupby(["method", "network", "repeat"]).pearson.std().dropna()
     if len(of_maps):

@@ -74,7 +74,7 @@ def sorted_by_convergence(kappa: np.ndarray, saliency: np.ndarray) -> dict[str, 
 
 
 def relevance_rows(
-    named: Mapping[str, Any], measures: Mapping[str, np.ndarray]
+    named: Mapping[str, Any], measures: Mapping[str, np.ndarray], networks: int = 1
 ) -> list[dict[str, Any]]:
     """Average the maps of one cosmology: rows of ``relevance.csv``.
 
@@ -82,16 +82,19 @@ def relevance_rows(
     ----------
     named : data_set, method, cosmology, omega_matter, sigma_8.
     measures : from :func:`sorted_by_convergence`, networks one after another along the maps.
+    networks : how many; their errors are those over maps and over networks.
 
     """
     rows = []
     for k in range(len(EDGES) - 1):
         row: dict[str, Any] = {**named, "bin_low": EDGES[k], "bin_high": EDGES[k + 1]}
         for name in ("share", "per_pixel"):
-            values = measures[name][:, k]
-            values = values[np.isfinite(values)]
-            row[name] = float(values.mean()) if len(values) else None
-            row[f"{name}_error"] = error_of_mean(values)
+            values = measures[name][:, k].reshape(networks, -1)
+            sound = np.isfinite(values)
+            errors = [error_of_mean(_finite_means(values, axis)) for axis in (1, 0)]
+            known = [error for error in errors if error is not None]
+            row[name] = float(values[sound].mean()) if sound.any() else None
+            row[f"{name}_error"] = combined(*known) if known else None
         rows.append(row)
     return rows
 
