@@ -106,13 +106,15 @@ def contour_panels(pictures: Pictures) -> Figure:
                 draw_contour(axes, pictures, *line)
             _set_limits(axes, box)
             title = axes.text(0.05, 0.05, LABELS[panel], transform=axes.transAxes, fontsize=11)
-            title.set_bbox({"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5})
+            plain = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
+            title.set_bbox(plain)
             if pictures[f"{panel}/hull_touched"].any():
                 axes.text(
                     *(0.05, 0.15, "cut by the edge of the simulations"),
                     transform=axes.transAxes,
                     fontsize=7,
                     color="0.35",
+                    bbox=plain,
                 )
             small = _limits([extent(pictures, line[0]) for line in lines[1:]], 0.15)
             share = (small[1] - small[0]) / (box[1] - box[0])
