@@ -55,3 +55,19 @@ def test_rounding_is_no_scatter() -> None:
 
 def test_a_proportion_of_one_has_an_error() -> None:
     assert math.isfinite(errorbars.proportion_error(0.5, 1))
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error() -> None:
+    values = np.random.default_rng(1).normal(size=12)
+    without = (values.sum() - values) / 11
+    found = errorbars.jackknife_errors(without[:, None])
+    assert found == pytest.approx(values.std(ddof=1) / np.sqrt(12))
+    assert np.isnan(errorbars.jackknife_errors(without[:1, None])).all()
+
+
+def test_arrays_of_errors_add_as_far_as_they_are_known() -> None:
+    nan = np.nan
+    found = errorbars.combined_errors(
+        np.array([3.0, nan, 3.0, nan]), np.array([4.0, 4.0, nan, nan])
+    )
+    np.testing.assert_allclose(found, [5.0, 4.0, 3.0, nan])

@@ -576,7 +576,6 @@ rule known_answers:
         benchmark_of("known_answers_{control}")
     wildcard_constraints:
         control="|".join(CONTROLS),
-    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -609,7 +608,6 @@ rule judge_methods:
         log_of("judge_methods"),
     benchmark:
         benchmark_of("judge_methods")
-    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -225,7 +225,6 @@ rule topics:
         log_of("topics"),
     benchmark:
         benchmark_of("topics")
-    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:
@@ -364,7 +363,6 @@ rule learn_dictionaries:
         log_of("learn_dictionaries"),
     benchmark:
         benchmark_of("learn_dictionaries")
-    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

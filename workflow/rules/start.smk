@@ -33,7 +33,6 @@ def prepare_run():
 
 prepare_run()
 
-
 STARTED = time.time()
 
 

@@ -55,7 +55,7 @@ rule simulate_lenses:
         log_of("simulate_lenses"),
     benchmark:
         benchmark_of("simulate_lenses")
-    priority: PRIORITY + 9
+    priority: 9
     conda:
         "../../envs/environment.yaml"
     resources:

@@ -47,7 +47,6 @@ rule theorem:
         log_of("theorem"),
     benchmark:
         benchmark_of("theorem")
-    priority: PRIORITY
     conda:
         "../../envs/environment.yaml"
     resources:

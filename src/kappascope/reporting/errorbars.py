@@ -68,7 +68,7 @@ def errors_of_means(values: np.ndarray) -> np.ndarray:
 
 
 def jackknife_errors(values: np.ndarray) -> np.ndarray:
-    """Return standard errors from measurements that leave out one part each.
+    """Return standard errors from measurements that leave out one part each; NaN of fewer than two.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ def jackknife_errors(values: np.ndarray) -> np.ndarray:
 
     """
     number = len(values)
+    if number < 2:
+        return np.full(values.shape[1:], np.nan)
     return np.asarray(np.sqrt((number - 1) * values.var(0)))
 
 

@@ -16,9 +16,12 @@ NULL_RUNS = "null"
 """Folder of a run's null runs, whose networks learned nothing."""
 
 
+NULL_KINDS = ("untrained", "permuted_labels")
+
+
 def null_runs(config: Mapping[str, Any]) -> list[str]:
     """Return the names of a run's null runs."""
-    return [name for name, chapters in config["nulls"].items() if name != "overrides" and chapters]
+    return [kind for kind in NULL_KINDS if config["nulls"][kind]]
 
 
 PUBLISHED, READING, IDENTITY, SET_UP = "published", "our reading", "identity", "set-up"

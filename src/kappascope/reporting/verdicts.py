@@ -116,9 +116,9 @@ def _of_limit(claim: Claim, ours: Measured, status: str, reason: str) -> tuple[s
     """Judge a number that is a bound on the true one: it excludes what lies beyond it alone."""
     beyond = float(claim.published) - float(ours.value)
     if (beyond > 0) == (ours.limit == "upper") and status == DIFFERS:
-        return status, f"{reason}; ours is an {ours.limit} limit"
-    told = f"ours {with_error(ours)} is an {ours.limit} limit, published {shown(claim)}"
-    return UNINFORMATIVE, told.replace("an lower", "a lower")
+        return status, f"{reason}; ours is the {ours.limit} limit"
+    told = f"ours {with_error(ours)} is the {ours.limit} limit alone, published {shown(claim)}"
+    return UNINFORMATIVE, told
 
 
 def _margin(near: Any, published: float) -> float:

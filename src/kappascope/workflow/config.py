@@ -13,7 +13,8 @@ from kappascope.cosmology.config import Universes
 from kappascope.errors import nearest, shown
 from kappascope.maps.config import Maps, Noise
 from kappascope.networks.config import Digits, Regressor
-from kappascope.networks.learning import Learns
+from kappascope.networks.learning import NOTHING, PERMUTED, Learns
+from kappascope.reporting.published import NULL_KINDS, null_runs
 from kappascope.sections import Distinct, Problem, Section, Spec, key
 from kappascope.simulation.config import Simulation
 from kappascope.statistics.config import Statistics
@@ -59,7 +60,7 @@ class Nulls(Section):
     @property
     def kinds(self) -> list[str]:
         """The null runs to make."""
-        return [kind for kind in LEARNS if getattr(self, kind)]
+        return null_runs({"nulls": self.model_dump()})
 
     def problems(self, config: Any) -> Iterator[Problem]:
         """Yield chapters that do not exist."""
@@ -71,7 +72,7 @@ class Nulls(Section):
                     yield f"nulls.{kind}", text
 
 
-LEARNS: dict[str, Learns] = {"untrained": "nothing", "permuted_labels": "permuted_labels"}
+LEARNS: dict[str, Learns] = dict(zip(NULL_KINDS, (NOTHING, PERMUTED), strict=True))
 """What the networks of a null run learn."""
 
 

@@ -14,13 +14,13 @@ import numpy as np
 from kappascope import randomness
 from kappascope.chapters.matilla2020.table1 import (
     COMBINED,
-    JACKKNIFE_PARTS,
     NETWORK,
     DataVectors,
     Moments,
     Settings,
     bootstrap_weights,
     combined_error,
+    jackknife_weights,
     moments,
 )
 from kappascope.cosmology.parameters import PARAMETERS
@@ -92,15 +92,16 @@ def leave_one_out_rows(vectors: DataVectors) -> list[dict[str, Any]]:
     measurements = vectors.measurements
     parameters, outputs = measurements.parameters, measurements.network_testing
     means = [measurements.averaging() @ each for each in outputs]
-    predicted = [leave_one_out(parameters, mean) for mean in means]
-    without = []
-    for part in range(JACKKNIFE_PARTS):
-        kept = np.where(measurements.testing_units % JACKKNIFE_PARTS == part, 0.0, 1.0)
-        mean = measurements.averaging(kept) @ outputs.mean(0)
-        without.append(leave_one_out(parameters, mean))
-    spread = combined_errors(
-        jackknife_errors(np.array(without)), errors_of_means(np.array(predicted))
-    )
+    jackknifed = [
+        measurements.averaging(kept) @ outputs.mean(0)
+        for kept, _ in jackknife_weights(vectors)[0]
+        if kept is not None
+    ]
+    # All of them at once: each cosmology's emulator is made only once.
+    every = leave_one_out(parameters, np.concatenate([*means, *jackknifed], axis=1))
+    parts = np.stack(np.split(every, len(means) + len(jackknifed), axis=1))
+    predicted, without = parts[: len(means)], parts[len(means) :]
+    spread = combined_errors(jackknife_errors(without), errors_of_means(predicted))
     ratios = zip(predicted, means, strict=True)
     from_network = 100.0 * np.mean([each / mean - 1.0 for each, mean in ratios], axis=0)
     from_truth = 100.0 * (np.mean(predicted, axis=0) / parameters - 1.0)
