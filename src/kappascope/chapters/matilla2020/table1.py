@@ -455,7 +455,7 @@ def change_rows(
 
     Data can only shrink an expected contour, so ``sign`` is ``negative`` or says whether a
     positive change stays within its error (``positive_within_error``: noise) or not
-    (``positive_beyond_error``: a bug).
+    (``positive_beyond_error``: noise in the emulator's means, or a bug).
     """
     rows = []
     for index, credibility in enumerate(CREDIBILITIES):
@@ -492,7 +492,8 @@ def change_rows(
                 logger.warning(
                     "%s: the network widens the %d %% contour of %s by %.1f ± %.1f %%: %s",
                     data_set, credibility, name, change, error,
-                    "noise" if change <= error else "more than its error, so a bug",
+                    "within its error" if change <= error
+                    else "more than its error: noise in the emulator's means, or a bug",
                 )  # fmt: skip
     return rows
 
