@@ -221,7 +221,7 @@ def test_a_null_run_borrows_what_no_network_makes(tmp_path):
         pearson=0.5,
     )
     counts = invented(summary.MEANS, data_set="noisy", statistic="PC", bin_centre=0.01)
-    config = {**CONFIG, "nulls": {"untrained": ["matilla2020"]}}
+    config = {**CONFIG, "nulls": {"untrained": ["matilla2020"], "permuted_labels": []}}
     write(tmp_path, summary.MEANS, "statistics.csv", counts)
     null = tmp_path / "null/untrained"
     findings.write_all(tmp_path, config)
