@@ -114,7 +114,7 @@ def test_bootstrap_error_is_the_scatter_between_universes():
     for seed in range(24):
         measured = world(100 + seed, testing=30, covariance=300)
         vectors = table1.DataVectors(measured, ["PS"])
-        found = table1.constrain(vectors, Emulator(measured.parameters), settings)
+        found = table1.constrain(vectors, Emulator(measured.parameters), settings, ["PS+DNN"])
         areas.append(found["PS+DNN"].area[0])
         errors.append(found["PS+DNN"].error[0])
     # 24 universes fix their scatter to 15 percent.
@@ -128,13 +128,15 @@ def test_errors_are_those_of_boxes_where_boxes_differ():
     for seed in range(20):
         measured = world_of_boxes(500 + seed)
         emulator = Emulator(measured.parameters)
-        found = table1.constrain(table1.DataVectors(measured, ["PS"]), emulator, settings)["PS"]
+        vectors = table1.DataVectors(measured, ["PS"])
+        found = table1.constrain(vectors, emulator, settings, ["PS"])["PS"]
         areas.append(found.area[0])
         by_box.append(found.error[0])
         parts = [jackknife_errors(part[:, :, 0].mean(1)) for part in found.jackknifed]
         jackknifed.append(np.hypot(*parts))
         alone = dataclasses.replace(measured, covariance_box=None)
-        found = table1.constrain(table1.DataVectors(alone, ["PS"]), emulator, settings)["PS"]
+        vectors = table1.DataVectors(alone, ["PS"])
+        found = table1.constrain(vectors, emulator, settings, ["PS"])["PS"]
         by_map.append(found.error[0])
     scatter = np.std(areas, ddof=1)
     assert np.mean(by_box) / scatter == pytest.approx(1.0, abs=0.4)
@@ -142,27 +144,33 @@ def test_errors_are_those_of_boxes_where_boxes_differ():
     assert np.mean(by_map) / scatter < 0.65
 
 
-def test_noise_in_the_emulators_means_is_measured():
-    """Means of few maps look like information; resampling them once more doubles what they add."""
-    settings = table1.Settings(grid=60, bootstrap=20, mcmc_steps=0)
-    biases, told = [], []
-    for seed in range(10):
-        measured = world(700 + seed, testing=6, covariance=4000)
-        # Cosmologies whose maps share nothing, so that noise does not cancel between them.
+def test_noise_in_the_emulators_means_is_taken_off():
+    """Forty bins that know nothing, each cosmology's maps by themselves, add no information."""
+    areas: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(30):
+        measured = world(700 + seed, testing=30, covariance=2000)
         draws = np.random.default_rng(seed)
-        maps = measured.testing["PS"] + 1.5 * NOISE * draws.normal(
-            size=measured.testing["PS"].shape
+        empty = {
+            split: draws.normal(size=(len(getattr(measured, split)["PS"]), 40))
+            for split in ("testing", "covariance")
+        }
+        measured = dataclasses.replace(
+            measured,
+            testing={**measured.testing, "PC": empty["testing"]},
+            covariance={**measured.covariance, "PC": empty["covariance"]},
+            bin_centres={**measured.bin_centres, "PC": np.arange(40.0)},
         )
-        noisy = dataclasses.replace(measured, testing={"PS": maps})
-        vectors = table1.DataVectors(noisy, ["PS"])
-        found = table1.constrain(vectors, Emulator(noisy.parameters), settings)
-        rows = table1.area_rows("noiseless", found, settings)
-        row = next(r for r in rows if r["data_vector"] == "PS" and r["credibility"] == 68)
-        biases.append(row["area"] / exact(COLUMNS["PS"])[0])
-        told.append(row["emulator_noise"])
-    assert np.mean(biases) < 0.97
-    assert np.mean(told) < 1.0
-    assert 1 - np.mean(told) == pytest.approx(1 - np.mean(biases), rel=0.6)
+        vectors = table1.DataVectors(measured, ["PS", "PC"])
+        emulator = Emulator(measured.parameters)
+        means = table1.moments(vectors, table1.Settings())
+        for corrected, found in areas.items():
+            log_posterior = table1.posterior(vectors, means, "All", 0, corrected=corrected)
+            cells = credible.refine(emulator, log_posterior, grid=60)
+            found.append(credible.areas(cells, log_posterior)[0] / exact(COLUMNS["PS"])[0])
+    assert np.mean(areas[False]) < 0.75
+    spread = np.std(areas[True]) / np.sqrt(len(areas[True]))
+    assert spread < 0.08
+    assert np.mean(areas[True]) == pytest.approx(1.0, abs=3.0 * spread)
 
 
 def test_regions_hold_the_truth_as_often_as_they_say():

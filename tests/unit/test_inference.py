@@ -18,6 +18,7 @@ from kappascope.inference.likelihood import (
     weighted_covariance,
     whitening,
 )
+from kappascope.inference.measurements import Measurements
 
 FIDUCIAL = np.array([0.26, 0.8])
 
@@ -190,6 +191,31 @@ def test_sellentin_heavens_is_gaussian_for_many_maps_and_wider_for_few():
         for kind in ("gaussian", "sellentin_heavens")
     ]
     assert few[1][1] > few[0][1]  # far from the peak the t-distribution falls more slowly
+
+
+def test_noise_in_means_does_not_lengthen_chi_squared():
+    """On average over universes, where units weigh differently and share nothing or much."""
+    draws = np.random.default_rng(11)
+    truth = 0.4 * draws.normal(size=(5, 8))
+    weights = draws.dirichlet(np.ones(5), size=3)
+    exact = np.sum((weights @ (truth - truth[0])) ** 2, axis=1)
+    corrected, plain = [], []
+    for _ in range(1500):
+        shared, own = draws.normal(size=(6, 1, 8)), draws.normal(size=(6, 5, 8))
+        maps = (truth + shared + own).swapaxes(0, 1).reshape(30, 8)
+        measured = Measurements(
+            "noiseless", np.zeros((5, 2)), np.arange(5), 0, {}, np.repeat(np.arange(5), 6),
+            np.tile(np.arange(6), 5), {}, np.zeros((1, 30, 2)), np.zeros((1, 30, 2)), {},
+        )  # fmt: skip
+        each = draws.gamma(4.0, size=6)
+        means, scatter = measured.averaging(each) @ maps, measured.scatter(maps, each)
+        pair = means, means[0], np.eye(8)
+        moved = scatter - scatter[:, :1]
+        corrected.append(likelihood(*pair, maps=1000, scatter=moved).chi_squared(weights))
+        plain.append(likelihood(*pair, maps=1000).chi_squared(weights))
+    error = np.std(corrected, axis=0) / np.sqrt(len(corrected))
+    assert np.all(np.abs(np.mean(corrected, axis=0) - exact) < 4 * error)
+    assert np.all(np.mean(plain, axis=0) > exact + 10 * error)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True)

@@ -5,6 +5,7 @@ Schneider 2007), or the multivariate t of Sellentin and Heavens (2016). Bins are
 standard deviation before anything is inverted: the noiseless power spectrum spans nine decades.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -135,6 +136,8 @@ class Likelihood:
     maps : N, covariance maps.
     length : d, modes of the data vector.
     kind : one of :data:`LIKELIHOODS`.
+    scatter : (unit, cosmology, mode) by how much each simulation moves the residuals; ``None``
+        where they are exact.
 
     """
 
@@ -142,9 +145,14 @@ class Likelihood:
     maps: int
     length: int
     kind: str = "gaussian"
+    scatter: np.ndarray | None = None
 
     def chi_squared(self, weights: np.ndarray) -> np.ndarray:
         """Return rᵀ S⁻¹ r with the estimated covariance S, not debiased.
+
+        Noise in the means makes r longer: on average by the variance of its mean, which is taken
+        off. That is the same as rᵀ S⁻¹ r' averaged over all pairs of simulations, r of one and r'
+        of the other, so that the result may lie below zero.
 
         Parameters
         ----------
@@ -156,9 +164,18 @@ class Likelihood:
 
         """
         nodes, modes = self.residuals.shape
-        if modes <= nodes:
+        if self.scatter is None and modes <= nodes:
             return np.sum((weights @ self.residuals) ** 2, axis=1)
-        return np.sum((weights @ (self.residuals @ self.residuals.T)) * weights, axis=1)
+        return np.sum((weights @ self._products) * weights, axis=1)
+
+    @functools.cached_property
+    def _products(self) -> np.ndarray:
+        """Scalar products of the residuals, without their noise: (cosmology, cosmology)."""
+        products = self.residuals @ self.residuals.T
+        if self.scatter is not None:
+            each = self.scatter.swapaxes(0, 1).reshape(len(products), -1)
+            products -= each @ each.T
+        return products
 
     def __call__(self, weights: np.ndarray) -> np.ndarray:
         """Return the log-likelihood (point,) up to a constant; -inf outside the hull."""
@@ -179,6 +196,7 @@ def likelihood(
     *,
     maps: int,
     kind: str = "gaussian",
+    scatter: np.ndarray | None = None,
 ) -> Likelihood:
     """Build the likelihood of ``observed``.
 
@@ -189,6 +207,8 @@ def likelihood(
     covariance : (bin, bin) estimated from ``maps`` maps of the fiducial cosmology.
     maps : N.
     kind : ``gaussian`` (matilla2020 Eq. 4) or ``sellentin_heavens``.
+    scatter : (unit, cosmology, bin) by how much each simulation moves ``means - observed``, scaled
+        so that the sum of squares is the variance; ``None`` leaves noise in the means uncorrected.
 
     """
     if kind not in LIKELIHOODS:
@@ -197,4 +217,5 @@ def likelihood(
         )
     precision_factor(maps, len(observed))
     root = whitening(covariance)
-    return Likelihood((means - observed) @ root, maps, root.shape[1], kind)
+    moved = None if scatter is None else scatter @ root
+    return Likelihood((means - observed) @ root, maps, root.shape[1], kind, moved)

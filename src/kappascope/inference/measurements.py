@@ -107,6 +107,37 @@ class Measurements:
             (values, (self.testing_cosmology, np.arange(len(values)))), shape=shape
         )
 
+    def scatter(self, values: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return by how much each simulation moves the mean of each cosmology.
+
+        Parameters
+        ----------
+        values : (map, value) of testing maps.
+        weights : (realization,) as in :meth:`averaging`.
+
+        Returns
+        -------
+        (unit, cosmology, value), units as in ``testing_units``; the sum of squares over units is
+        an unbiased estimate of the variance of a mean of independent units, whatever the weights.
+
+        """
+        averaging = self.averaging(weights).tocoo()
+        centred = values - (averaging @ values)[self.testing_cosmology]
+        share = np.zeros(len(values))
+        share[averaging.col] = averaging.data
+        units = self.testing_units[self.testing_realization]
+        number, nodes = int(units.max()) + 1, len(self.parameters)
+        place = units * nodes + self.testing_cosmology
+        shape = (number * nodes, len(values))
+        adding = scipy.sparse.csr_array((share, (place, np.arange(len(values)))), shape=shape)
+        moved = np.asarray(adding @ centred).reshape(number, nodes, -1)
+        each = np.ones(self.realizations) if weights is None else weights
+        of_unit = np.bincount(self.testing_units, each) / each.sum()
+        second, third = np.sum(of_unit**2), np.sum(of_unit**3)
+        # The mean that is taken off follows its own members: of n equal ones, by n / (n - 1).
+        kept = 1.0 - 2.0 * third / second + second
+        return moved / np.sqrt(kept) if kept > 0 else np.zeros_like(moved)
+
     def select(self, names: Sequence[str]) -> "Measurements":
         """Keep only the named statistics."""
         return replace(

@@ -207,6 +207,7 @@ def _check(
                 sample_moments.covariance[np.ix_(columns, columns)],
                 maps=len(vectors.covariance),
                 kind=settings.likelihood,
+                scatter=sample_moments.scatter[:, kept][..., columns],
             )
 
         log_posterior = of(nominal)
@@ -293,6 +294,7 @@ def covariance_convergence(
                 weighted_covariance(maps[:, varies]) / settings.maps_of_sky,
                 maps=len(maps),
                 kind=settings.likelihood,
+                scatter=nominal.scatter[..., columns[varies]],
             )
             cells = credible.refine(emulator, log_posterior, grid=settings.grid)
             areas = credible.areas(cells, log_posterior)
