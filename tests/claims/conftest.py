@@ -1,5 +1,6 @@
 """A finished run, made up: every table that the ledger and the paper read, small figures."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -246,8 +247,15 @@ def saliency() -> Iterator[Made]:
         coefficient=("pearson", "spearman", "kendall", "ssim"),
         mean=similarity,
         scatter=0.02,
+        error=0.02 / math.sqrt(10),
+        low=-0.02,
+        high=0.02,
+        p_mean=p_value(0.3, 0.0),
         p_paper=p_value(0.3, 0.0),
         p_shift=p_value(0.4, 0.001),
+        p_null=p_value(0.4, 0.02),
+        rejected_paper=p_value(0.1, 1.0),
+        rejected_paper_error=0.08,
         comparisons=98,
         empty=2,
     )
@@ -256,6 +264,11 @@ def saliency() -> Iterator[Made]:
         **named,
         passes_paper=lambda row: int(gradient(row)),
         passes_shift=lambda row: int(gradient(row)),
+        passes_null=lambda row: int(gradient(row)),
+        kept_paper=lambda row: 0.9 if gradient(row) else 0.0,
+        kept_error=0.08,
+        verdict=lambda row: "passes" if gradient(row) else "fails",
+        largest=0.01,
     )
     yield made(
         table2.AGREEMENT,

@@ -42,6 +42,7 @@ SECTION: dict[str, Any] = {
     "curve_maps": 2,
     "curve_repeats": 1,
     "batch_norm_statistics": "initial",
+    "border_pixels": 1,
     "kendall_shifts": 19,
     "patch_pixels": 8,
     "betas": [0.0, 1.0],
@@ -485,7 +486,37 @@ def test_every_comparison_is_there_once(rows: Any) -> None:
             for name, cell in row.items():
                 assert not isinstance(cell, float) or np.isfinite(cell), (name, row)
             if not row["empty"]:
-                assert None not in row.values(), row
+                # The first of two draws has none before it.
+                pairs = set(randomization.NULLS.values()) if not row["repeat"] else set()
+                assert None not in [cell for name, cell in row.items() if name not in pairs], row
+
+
+def test_draws_are_compared_with_each_other_without_their_borders() -> None:
+    """Each draw with the one before, the first with the last; edges count nowhere."""
+    draws, border = 4, 2
+    maps = np.random.default_rng(2).normal(size=(draws, 12, 12))
+    kappa = np.random.default_rng(3).normal(size=(1, 12, 12, 1))
+
+    def rows(edge: float) -> list[dict[str, Any]]:
+        seen, shown = kappa.copy(), maps.copy()
+        for field in (seen[0, ..., 0], *shown):
+            field[:border] = field[-border:] = edge
+            field[:, :border] = field[:, -border:] = edge
+        pairs = [
+            comparison(seen[0, ..., 0], each, realization=0, repeat=repeat)
+            for repeat, each in enumerate(shown)
+        ]
+        section = saliency(**{**SECTION, "repeats": draws, "border_pixels": border})
+        return experiments._full_rows(pairs, seen, section, SEED)
+
+    found = rows(9.0)
+    assert rows(-5.0) == found
+    inner = maps[:, border:-border, border:-border]
+    for repeat, row in enumerate(found):
+        assert row["null_pearson"] == pytest.approx(
+            similarity.pearson(inner[repeat - 1], inner[repeat])
+        )
+        assert row["pearson_input"] == pytest.approx(1.0)
 
 
 def test_the_same_again(rows: Any) -> None:
@@ -580,7 +611,8 @@ def test_sensitivity_rows() -> None:
     pairs = randomization.compare(
         chain(), inputs(2), [method], stages, 2, 2, "estimated", "test", 2, inputs(3)
     )
-    values = [similarity.pearson(each.trained, each.randomized) for each in pairs]
+    inner = [each.without_border(SECTION["border_pixels"]) for each in pairs]
+    values = [similarity.pearson(each.trained, each.randomized) for each in inner]
     values = [value for value in values if np.isfinite(value)]
     assert found[1]["randomized"] == pytest.approx(np.mean(values), abs=1e-4)
     assert found[1]["randomized_scatter"] == pytest.approx(np.std(values, ddof=1), abs=1e-4)

@@ -193,6 +193,18 @@ class Comparison:
         """Whether one of the maps is zero everywhere."""
         return not (self.randomized.any() and self.trained.any())
 
+    def without_border(self, pixels: int) -> "Comparison":
+        """Leave out the edges, which maps of a network that pads have in common."""
+        return dataclasses.replace(
+            self, trained=cropped(self.trained, pixels), randomized=cropped(self.randomized, pixels)
+        )
+
+
+def cropped(map_: np.ndarray, pixels: int) -> np.ndarray:
+    """Leave out ``pixels`` along each edge of a map (y, x), as long as something is left."""
+    kept = min(map_.shape) - 2 * pixels
+    return map_[pixels : pixels + kept, pixels : pixels + kept] if kept > 0 and pixels else map_
+
 
 def explained(
     method: Method,
@@ -334,6 +346,20 @@ def table2_row(
     row["ssim"] = _cell(similarity.structural_similarity(one, other))
     row["pearson_input"] = _cell(similarity.pearson(one, kappa))
     return row
+
+
+def null_row(one: np.ndarray, other: np.ndarray) -> dict[str, float | None]:
+    """Return how alike maps (y, x) of two networks drawn anew are, the null of :func:`table2_row`.
+
+    What the two have in common is not what either learned.
+    """
+    coefficients = similarity.correlations(one, other)._asdict()
+    coefficients["ssim"] = similarity.structural_similarity(one, other)
+    return {name: _cell(coefficients[column]) for column, name in NULLS.items()}
+
+
+NULLS = {name: f"null_{name}" for name in (*similarity.CORRELATIONS, "ssim")}
+"""Coefficient → its column for two networks drawn anew."""
 
 
 def _cell(value: float) -> float | None:

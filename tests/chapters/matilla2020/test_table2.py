@@ -9,7 +9,7 @@ import pytest
 from registered import METHODS
 
 from kappascope.chapters.matilla2020 import latex, table2
-from kappascope.faithfulness import similarity
+from kappascope.faithfulness import randomization, similarity
 from kappascope.files import read_rows
 from kappascope.reporting import errorbars
 
@@ -21,7 +21,7 @@ def made_up(**changes: Any) -> dict[str, Any]:
         "pearson": 0.0, "pearson_p": 0.5, "pearson_shift_p": 0.5,
         "spearman": 0.0, "spearman_p": 0.5, "spearman_shift_p": 0.5,
         "kendall": 0.0, "kendall_p": 0.5, "kendall_shift_p": 0.5,
-        "ssim": 0.1, "pearson_input": 0.2,
+        "ssim": 0.1, "pearson_input": 0.2, **dict.fromkeys(randomization.NULLS.values()),
     }  # fmt: skip
     return {**row, **changes}
 
@@ -70,6 +70,12 @@ def test_table2_by_hand(tmp_path: Path) -> None:
         assert row["p_shift"] == pytest.approx(0.20)
         assert row["rejected_paper"] == pytest.approx(2 / 3)
         assert row["rejected_shift"] == pytest.approx(1 / 3)
+        # of draws: (0.2 - 0)/0.2 on one degree of freedom, and 12.706 standard errors
+        assert row["p_mean"] == pytest.approx(1.0)
+        assert row["high"] == pytest.approx(12.7062 * 0.2, rel=1e-5)
+        assert row["low"] == -row["high"]
+        # shares of 1 and 0 in two draws scatter by more than two draws can tell
+        assert row["rejected_paper_error"] == pytest.approx(0.5)
         assert (row["comparisons"], row["empty"]) == (3, 1)
         assert row["input_correlation"] == pytest.approx(0.2)
         similar = found[3]
@@ -118,6 +124,67 @@ def test_table2_of_empty_maps_only_has_a_row_and_no_numbers() -> None:
     assert all(row[name] is None for name in numbers)
 
 
+def test_a_comparison_stands_beside_pairs_of_networks_drawn_anew() -> None:
+    """Of forty pairs two are as much alike as the third map; the others lie beyond or below all."""
+    pairs = np.linspace(0.01, 0.40, 40)
+    given = [made_up(repeat=k, pearson=0.0, null_pearson=pair) for k, pair in enumerate(pairs)]
+    given[0]["pearson"], given[1]["pearson"] = -0.385, 0.9
+    row = table2.table2(given)[0]
+    assert row["null_mean"] == pytest.approx(0.205)
+    assert row["null_scatter"] == pytest.approx(np.std(pairs, ddof=1))
+    assert row["p_null"] == pytest.approx(1.0)
+    # (1 + 2)/41 is more than 5 %, 1/41 less
+    assert row["rejected_null"] == pytest.approx(1 / 40)
+    few = table2.table2([{**each, "null_pearson": None} for each in given[:18]] + given[18:30])
+    assert few[0]["p_null"] is None and few[0]["null_mean"] is not None
+
+
+@pytest.mark.parametrize(
+    ("means", "verdict"),
+    [
+        ((-0.02, 0.03, 0.0, 0.01, -0.01), "passes"),
+        ((0.5, 0.6, 0.4, 0.55, 0.45), "fails"),
+        ((-0.5, -0.6, -0.4, -0.55, -0.45), "fails"),
+        ((-0.3, 0.4, 0.1, 0.2, -0.2), "cannot tell"),
+        ((0.0,), "cannot tell"),
+    ],
+)
+def test_the_verdict_is_that_of_an_interval(means: tuple[float, ...], verdict: str) -> None:
+    given = [
+        made_up(repeat=draw, pearson=mean, spearman=mean / 2, kendall=mean / 3 + 1e-4 * draw)
+        for draw, mean in enumerate(means)
+    ]
+    (judged,) = table2.null_test(table2.table2(given))
+    assert judged["verdict"] == verdict
+    assert abs(judged["largest"]) == pytest.approx(abs(np.mean(means)), abs=2e-4)
+    assert (judged["kept_paper"], judged["kept_error"]) == (
+        1.0,
+        errorbars.proportion_error(0.0, len(means)),
+    )
+
+
+def test_unlike_maps_are_rejected_as_often_as_asked() -> None:
+    """Both carry one envelope: the paper's p-value rejects most, pairs drawn anew do not."""
+    draws = np.random.default_rng(5)
+    envelope = 3.0 * np.exp(-np.hypot(*np.mgrid[-16:16, -16:16]) / 4.0)
+    given = []
+    for repeat in range(40):
+        trained, one, other = envelope * draws.normal(size=(3, 32, 32))
+        measured = similarity.correlations(trained, one)
+        given.append(
+            made_up(
+                repeat=repeat,
+                pearson=measured.pearson,
+                pearson_p=measured.pearson_p,
+                null_pearson=similarity.pearson(one, other),
+            )
+        )
+    row = table2.table2(given)[0]
+    assert row["rejected_paper"] > 0.3
+    assert row["rejected_null"] < 0.15
+    assert row["p_mean"] > 0.01
+
+
 @pytest.mark.parametrize(
     ("paper", "shift", "verdict"),
     [
@@ -133,7 +200,7 @@ def test_null_test(paper: Any, shift: Any, verdict: tuple[Any, Any]) -> None:
     given = [
         {
             "data_set": "noisy", "method": "lrp_0", "label": "lrp_0", "coefficient": name,
-            "p_paper": one, "p_shift": other,
+            "p_paper": one, "p_shift": other, "rejected_paper": None,
         }
         for name, one, other in zip(similarity.CORRELATIONS, paper, shift, strict=True)
     ]  # fmt: skip

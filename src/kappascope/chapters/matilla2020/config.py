@@ -39,6 +39,10 @@ class Constraints(Section):
     mcmc_walkers: int = key("Walkers of the cross-check; even.", "count", ge=4, multiple_of=2)
 
 
+FEWEST_PIXELS = 7
+"""A side of the window of structural similarity."""
+
+
 class Saliency(Section):
     """Which pixels count: saliency maps, the randomization test, relevance by convergence."""
 
@@ -71,6 +75,12 @@ class Saliency(Section):
         "from the maps, or initial (0 and 1), with which relevance fades by many orders of "
         "magnitude.",
     )
+    border_pixels: int = key(
+        "Pixels along each edge that are left out before maps are compared: where a network pads, "
+        "what its maps have in common there is the padding.",
+        "pixel",
+        ge=0,
+    )
     kendall_shifts: int = key(
         "Circular shifts behind the permutation p-value of Kendall's tau; Pearson and "
         "Spearman use all shifts.",
@@ -96,6 +106,13 @@ class Saliency(Section):
     def problems(self, config: Any) -> Iterator[Problem]:
         """Yield values that do not go together."""
         yield from labels.check("matilla2020.saliency.methods", self.methods)
+        most = (config.maps.pixels - FEWEST_PIXELS) // 2
+        if self.border_pixels > most:
+            yield (
+                "matilla2020.saliency.border_pixels",
+                f"{self.border_pixels} leaves less than {FEWEST_PIXELS} of maps of "
+                f"{config.maps.pixels} pixels to compare; take at most {max(most, 0)}",
+            )
 
 
 class Chapter(Section):

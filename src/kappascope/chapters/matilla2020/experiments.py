@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,9 @@ def randomization_test(
             section.curve_maps,
             maps,
         ):
-            curves.append({**named, **randomization.curve_row(comparison)})
-        for comparison in randomization.compare(
+            inner = comparison.without_border(section.border_pixels)
+            curves.append({**named, **randomization.curve_row(inner)})
+        drawn = randomization.compare(
             model,
             maps,
             methods,
@@ -70,11 +71,36 @@ def randomization_test(
             statistics,
             f"all layers {data_set} {number}",
             section.curve_maps,
-        ):
-            kappa = maps[comparison.realization, ..., 0]
-            row = randomization.table2_row(comparison, kappa, seed, section.kendall_shifts)
-            full.append({**named, **row})
+        )
+        full += [{**named, **row} for row in _full_rows(drawn, maps, section, seed)]
     return curves, full
+
+
+def _full_rows(
+    drawn: Iterable[randomization.Comparison], maps: np.ndarray, section: Saliency, seed: int
+) -> list[dict[str, Any]]:
+    """Rows of ``table2_maps.csv`` of one network; each draw is compared with the one before, too.
+
+    The first draw with the last: of n draws there are n pairs, or one of two.
+    """
+    rows: dict[tuple[str, int, int], dict[str, Any]] = {}
+    first: dict[tuple[str, int], np.ndarray] = {}
+    previous: dict[tuple[str, int], np.ndarray] = {}
+    nothing = dict.fromkeys(randomization.NULLS.values())
+    for comparison in drawn:
+        inner = comparison.without_border(section.border_pixels)
+        map_of = (inner.method, inner.realization)
+        kappa = randomization.cropped(maps[inner.realization, ..., 0], section.border_pixels)
+        row = randomization.table2_row(inner, kappa, seed, section.kendall_shifts)
+        before = previous.get(map_of)
+        null = nothing if before is None else randomization.null_row(before, inner.randomized)
+        rows[(*map_of, inner.repeat)] = {**row, **null}
+        first.setdefault(map_of, inner.randomized)
+        previous[map_of] = inner.randomized
+    if section.repeats > 2:
+        for map_of, latest in previous.items():
+            rows[(*map_of, 0)] |= randomization.null_row(latest, first[map_of])
+    return list(rows.values())
 
 
 def agreement_rows(
@@ -227,8 +253,8 @@ def sensitivity_rows(
                 if comparison.repeat == 0:
                     other = usual[comparison.realization]
                     like.append(similarity.pearson(comparison.trained, other))
-                pair = comparison.trained, comparison.randomized
-                survives.append(similarity.pearson(*pair))
+                inner = comparison.without_border(section.border_pixels)
+                survives.append(similarity.pearson(inner.trained, inner.randomized))
             row = {"data_set": data_set, "rule": rule, "value": value}
             row["similarity"], row["similarity_scatter"] = mean_and_scatter(like)
             row["randomized"], row["randomized_scatter"] = mean_and_scatter(survives)
