@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kappascope.attribution import labels
+from kappascope.networks.learning import NOTHING
 
 Config = Any
 """The typed config."""
@@ -135,9 +136,14 @@ def held(config: Config, *splits: str) -> float:
     return sum(min(of_each(config, split) * map_megabytes(config), largest) for split in splits)
 
 
+def epochs(config: Config, section: Any) -> int:
+    """Epochs of a training: none where networks are to learn nothing."""
+    return 0 if config.learns == NOTHING else int(section.epochs)
+
+
 def training(config: Config, section: Any, usual: int) -> dict[str, float]:
     """Count passes of maps through a regressor, and what is held meanwhile."""
-    passes = section.epochs * of_each(config, "training")
+    passes = epochs(config, section) * of_each(config, "training")
     batch = config.network.batch / 32 * pixels(config) * section.width / usual
     return {
         "pass": passes * pixels(config) * width(section.width, usual),

@@ -26,7 +26,7 @@ from kappascope.attribution.methods import (
 from kappascope.errors import InputError
 from kappascope.faithfulness import similarity
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.module import apply_node, forward
+from kappascope.networks.module import estimated_statistics, forward
 
 Array = Any
 EXPLAINED = 0
@@ -117,25 +117,8 @@ def with_estimated_statistics(
         for node in network.nodes
         if node["kind"] == "batch_norm"
     }
-    estimated = _estimated(network, parameters, x, flags)
+    estimated = estimated_statistics(network, parameters, x, flags)
     return {**parameters, **{name: np.asarray(value) for name, value in estimated.items()}}
-
-
-@functools.partial(jax.jit, static_argnames="network")
-def _estimated(
-    network: Network, parameters: Any, x: Array, flags: dict[str, bool]
-) -> dict[str, Array]:
-    values, out = {"x": x}, {}
-    for node in network.nodes:
-        inputs = [values[name] for name in node["inputs"]]
-        if node["kind"] == "batch_norm":
-            axes = tuple(range(inputs[0].ndim - 1))
-            for field, moment in (("mean", jnp.mean), ("var", jnp.var)):
-                name = node["params"][field]
-                here = moment(inputs[0], axes)
-                out[name] = jnp.where(flags[node["name"]], here, parameters[name])
-        values[node["name"]] = apply_node(node, {**parameters, **out}, *inputs)
-    return out
 
 
 def positive(

@@ -167,6 +167,32 @@ def forward(network: Network, parameters: Mapping[str, Array], x: Array) -> Arra
 
 
 @functools.partial(jax.jit, static_argnames="network")
+def estimated_statistics(
+    network: Network, parameters: Mapping[str, Array], x: Array, chosen: Mapping[str, Any]
+) -> dict[str, Array]:
+    """Return means and variances of what normalizations read, one after the other.
+
+    Parameters
+    ----------
+    x : (batch, *input_shape) what to average over.
+    chosen : name of each batch normalization → whether it is to be estimated; the others keep
+        their averages, which are returned as they are.
+
+    """
+    values, out = {"x": x}, {}
+    for node in network.nodes:
+        inputs = [values[name] for name in node["inputs"]]
+        if node["kind"] == "batch_norm":
+            axes = tuple(range(inputs[0].ndim - 1))
+            for field, moment in (("mean", jnp.mean), ("var", jnp.var)):
+                name = node["params"][field]
+                here = moment(inputs[0], axes)
+                out[name] = jnp.where(chosen[node["name"]], here, parameters[name])
+        values[node["name"]] = apply_node(node, {**parameters, **out}, *inputs)
+    return out
+
+
+@functools.partial(jax.jit, static_argnames="network")
 def outputs_of(network: Network, parameters: Mapping[str, Array], x: Array) -> Array:
     """Return :func:`forward` in full precision, compiled once for a network and a shape."""
     # On a GPU the default would round factors to ten bits.

@@ -24,7 +24,7 @@ from kappascope.networks.config import Regressor
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.fit import fit
 from kappascope.networks.learning import Learns
-from kappascope.networks.module import GraphNetwork, flatten
+from kappascope.networks.module import GraphNetwork, estimated_statistics, flatten
 
 Array = Any
 
@@ -169,8 +169,8 @@ def train(
     seed, index : the config's seed and the number of this network among its like.
     scratch : folder of the checkpoint, removed at the end.
     held_out : maps as the network sees them (map, y, x) and their targets; looked at only.
-    learns : labels of the maps, the same in another order, or nothing: the initial weights, with a
-        normalization that has seen the maps once.
+    learns : labels of the maps, the same in another order, or nothing: the initial weights, with
+        normalizations that have seen :data:`SEEN` maps.
 
     Raises
     ------
@@ -184,8 +184,6 @@ def train(
             "lower it or simulate more maps"
         )
     targets = learning.given(learns, targets, seed, "maps", index)
-    if learns == learning.NOTHING:
-        settings = dataclasses.replace(settings, epochs=1, peak_learning_rate=0.0)
     module = GraphNetwork(network, settings.batch_norm_momentum)
     variables = initial_variables(module, randomness.generator(seed, "initial weights", index))
     scale = targets.std(0).astype(np.float32)
@@ -193,6 +191,11 @@ def train(
         # Saves the steps that would only lift the outputs there.
         bias = jnp.asarray(targets.mean(0) / scale, jnp.float32)
         variables["params"][network.nodes[-1]["name"]]["bias"] = bias
+    if learns == learning.NOTHING:
+        some = randomness.generator(seed, "order of maps", index, 0).permutation(len(source))
+        maps = jnp.asarray(source.read(np.sort(some[:SEEN])))
+        seen = observe(maps, randomness.key(seed, "training noise", index, 0))
+        return Trained(_normalized(network, variables, seen), scale, np.zeros((0, 2)))
     steps = len(source) // settings.batch
     optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
     step_of = compiled_step(module, optimiser, observe, settings.kernel_l2)
@@ -234,6 +237,18 @@ def train(
         close_epoch=close_epoch,
     )
     return Trained(flatten(network, state["variables"]), scale, np.array(state["history"]))
+
+
+SEEN = 64
+"""Maps behind the normalization of a network that learns nothing."""
+
+
+def _normalized(network: Network, variables: Any, maps: Array) -> Parameters:
+    """Return initial parameters whose normalizations have the moments of maps (map, y, x)."""
+    initial = flatten(network, variables)
+    every = {node["name"]: True for node in network.nodes if node["kind"] == "batch_norm"}
+    estimated = estimated_statistics(network, initial, maps[..., None], every)
+    return {**initial, **{name: np.asarray(value) for name, value in estimated.items()}}
 
 
 _State = dict[str, Any]

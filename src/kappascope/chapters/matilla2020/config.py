@@ -9,6 +9,7 @@ from kappascope import costs
 from kappascope.attribution import labels
 from kappascope.costs import Work
 from kappascope.faithfulness.config import KnownAnswers
+from kappascope.networks.learning import LABELS
 from kappascope.sections import Distinct, Problem, Section, key
 
 
@@ -69,7 +70,11 @@ class Saliency(Section):
         "map",
         ge=1,
     )
-    curve_repeats: int = key("Draws of new weights behind the curves.", "count", ge=1)
+    curve_repeats: int = key(
+        "Draws of new weights behind the curves; 0 where none are drawn, as in null runs.",
+        "count",
+        ge=0,
+    )
     batch_norm_statistics: Literal["initial", "estimated"] = key(
         "Running mean and variance of batch normalization in layers drawn anew: estimated "
         "from the maps, or initial (0 and 1), with which relevance fades by many orders of "
@@ -106,6 +111,11 @@ class Saliency(Section):
     def problems(self, config: Any) -> Iterator[Problem]:
         """Yield values that do not go together."""
         yield from labels.check("matilla2020.saliency.methods", self.methods)
+        if not self.curve_repeats and config.learns == LABELS:
+            yield (
+                "matilla2020.saliency.curve_repeats",
+                "0 leaves nothing for the figure of the randomization test; take at least 1",
+            )
         most = (config.maps.pixels - FEWEST_PIXELS) // 2
         if self.border_pixels > most:
             yield (

@@ -45,6 +45,8 @@ def randomization_test(
         methods = [randomization.configured(name, section, model[0]) for name in section.methods]
         last = len(randomization.layers(model[0]))
         stages = [(mode, k) for mode in randomization.MODES for k in range(1, last + 1)]
+        if not section.curve_repeats:
+            stages = []
         named = {"data_set": data_set, "network": number}
         statistics = section.batch_norm_statistics
         for comparison in randomization.compare(
@@ -243,7 +245,7 @@ def sensitivity_rows(
                 few,
                 [method],
                 [("cascading", last)],
-                section.curve_repeats,
+                section.repeats,
                 seed,
                 section.batch_norm_statistics,
                 f"{rule} {value:g} {data_set}",

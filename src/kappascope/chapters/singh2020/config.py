@@ -228,7 +228,8 @@ def _band_curves(config: Any) -> Work:
 def _planted_frequency(config: Any) -> Work:
     section = config.singh2020.planted_frequency
     variants = (section.as_released, section.as_told)
-    return Work(1, {"pass": sum(v.data_sets * v.samples * v.epochs for v in variants)})
+    passes = (v.data_sets * v.samples * costs.epochs(config, v) for v in variants)
+    return Work(1, {"pass": sum(passes)})
 
 
 @costs.of("topics", common=True)
@@ -241,7 +242,7 @@ def _topics(config: Any) -> Work:
 def _digits(config: Any) -> Work:
     section = config.digits
     units = {
-        "epoch": section.networks * section.epochs * section.training_percent / 100,
+        "epoch": section.networks * costs.epochs(config, section) * section.training_percent / 100,
         "digit": config.singh2020.basis_images.attributed * (section.networks + 1),
     }
     return Work(1, units)
@@ -250,7 +251,7 @@ def _digits(config: Any) -> Work:
 @costs.of("sounds")
 def _sounds(config: Any) -> Work:
     section = config.singh2020.sounds
-    return Work(1, {"second": section.training * section.epochs * section.seconds})
+    return Work(1, {"second": section.training * costs.epochs(config, section) * section.seconds})
 
 
 @costs.of("learn_dictionaries", common=True)

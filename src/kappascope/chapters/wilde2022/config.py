@@ -98,7 +98,7 @@ def _train_lens_network(config: Any) -> Work:
     images, section = config.wilde2022.images, config.wilde2022.networks
     number = images.training + images.compound_training / 4
     units = {
-        "pass": number * section.epochs * costs.lens_step(config),
+        "pass": number * costs.epochs(config, section) * costs.lens_step(config),
         "held": number * costs.lens_pixels(config),
     }
     return Work(section.networks + 2, units)

@@ -165,7 +165,7 @@ def _theorem(config: Any) -> Work:
 @costs.of("train_group_network")
 def _train_group_network(config: Any) -> Work:
     section = config.you2023.network
-    passes = section.epochs * costs.of_each(config, "training")
+    passes = costs.epochs(config, section) * costs.of_each(config, "training")
     held = costs.held(config, "training", "testing")
     return Work(section.networks, {"pass": passes * _group_cost(config), "held": held})
 
@@ -179,7 +179,7 @@ def _train_sum_of_parts(config: Any) -> Work:
     units = {
         "segmented_map": maps * _group_pixels(config),
         "segment": cost * groups.segments.most,
-        "trained_group": cost * section.epochs * section.sampled_groups,
+        "trained_group": cost * costs.epochs(config, section) * section.sampled_groups,
         "held": costs.held(config, "training"),
         "pixels_held": _group_pixels(config),
     }
