@@ -1,17 +1,12 @@
 """Apply the trained networks of one data set to every testing and covariance map."""
 
-from pathlib import Path
-
 from kappascope.networks import description, prediction
 from kappascope.statistics.storage import write_statistics
 from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    networks = []
-    for path in inputs.networks:
-        network, parameters, extra = description.load(Path(path).parent)
-        networks.append((network, parameters, extra["target_scale"]))
+    networks = description.load_scaled(inputs.networks)
     dataset = prediction.predict_dataset(inputs.maps, networks, spec.data_set, spec)
     write_statistics(dataset, outputs[0])
 

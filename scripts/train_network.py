@@ -51,6 +51,7 @@ def main(inputs, outputs, spec):
             {"epoch": epoch + 1, "training_error": inside, "held_out_error": outside}
             for epoch, (inside, outside) in enumerate(trained.history)
         ],
+        ("epoch", "training_error", "held_out_error"),
     )
     shutil.rmtree(scratch, ignore_errors=True)
 

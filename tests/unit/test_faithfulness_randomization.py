@@ -621,7 +621,8 @@ def test_sensitivity_rows() -> None:
 def test_agreement_has_a_row_for_each_pair() -> None:
     chosen = saliency(**{**SECTION, "methods": ["gradient", "input_x_gradient", "lrp_0"]})
     model, maps = chain(), inputs(3)
-    found = experiments.agreement_rows([model, model], maps, "noisy", chosen, 2)
+    explained = experiments.explanations([model, model], maps, chosen, 2)
+    found = experiments.agreement_rows(explained, "noisy")
     pairs = [(row["method"], row["other"]) for row in found]
     assert pairs == list(itertools.combinations(chosen.methods, 2))
     for row in found:

@@ -18,7 +18,7 @@ from kappascope import randomness
 from kappascope.errors import InputError
 from kappascope.networks import fit, learning, prediction, training
 from kappascope.networks.description import Network
-from kappascope.networks.module import GraphNetwork, flatten, forward
+from kappascope.networks.module import GraphNetwork, activations, flatten, forward
 
 SETTINGS = training.Settings(
     epochs=6,
@@ -150,6 +150,36 @@ def test_training_starts_from_the_mean_of_the_targets_which_keep_their_sign(
         result.parameters["dense.bias"], targets.mean(0) / targets.std(0), rtol=1e-5
     )
     assert (result.parameters["dense.bias"] > 1).all()  # scaled and not centred
+
+
+def test_a_network_that_learns_nothing_is_as_it_was_drawn(tmp_path: Path) -> None:
+    """Its normalizations alone have seen maps: what they hand on has mean 0 and variance 1."""
+    maps = Maps()
+    result = trained(tmp_path, maps=maps, learns=learning.NOTHING)
+    assert [len(rows) for rows in maps.rows_read] == [training.SEEN]
+    assert result.history.shape == (0, 2) and not list(tmp_path.iterdir())
+    network = tiny_network()
+    generator = randomness.generator(1, "initial weights", 0)
+    drawn = flatten(network, training.initial_variables(GraphNetwork(network, 0.9), generator))
+    moments = {
+        name
+        for node in network.nodes
+        if node["kind"] == "batch_norm"
+        for field, name in node["params"].items()
+        if field in ("mean", "var")
+    }
+    assert moments
+    for name, value in result.parameters.items():
+        if name in moments or name == "dense.bias":
+            assert not np.array_equal(value, drawn[name]), name
+        else:
+            np.testing.assert_array_equal(value, drawn[name], err_msg=name)
+    seen = np.asarray(as_seen(maps.maps[np.sort(maps.rows_read[0])], jax.random.key(0)))
+    values = activations(network, result.parameters, seen[..., None])
+    for node in network.nodes:
+        if node["kind"] == "batch_norm":
+            assert np.mean(values[node["name"]]) == pytest.approx(0.0, abs=0.05)
+            assert np.var(values[node["name"]]) == pytest.approx(1.0, abs=0.05)
 
 
 def test_an_epoch_reads_every_map_once_in_an_order_of_its_own(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ localrules:
     gather_table2,
     plot_saliency_examples,
     plot_randomization,
+    information,
+    gather_information,
+    plot_information,
     plot_relevance,
     plot_sensitivity,
     plot_known_answers,
@@ -355,6 +358,7 @@ TABLES["matilla2020"] = [
     *("emulator_check", "covariance_convergence", "network_accuracy", "map_properties"),
     *("table2", "table2_maps", "null_test", "method_agreement", "randomization"),
     *("sensitivity", "relevance", "relevance_shares", "known_answers"),
+    *("information", "method_shares", "information_ranking"),
     *(
         ("published_network_accuracy", "published_network_leave_one_out")
         if PUBLISHED_NETWORK.exists()
@@ -372,6 +376,7 @@ rule randomize:
         full=f"{SALIENCY}/table2_maps.csv",
         agreement=f"{SALIENCY}/method_agreement.csv",
         sensitivity=f"{SALIENCY}/sensitivity.csv",
+        shares=f"{SALIENCY}/method_shares.csv",
         examples=f"{SALIENCY}/examples.npz",
     log:
         log_of("randomize_{data_set}"),
@@ -418,6 +423,59 @@ rule relevance:
         ),
     script:
         "../../scripts/relevance.py"
+
+
+rule information:
+    input:
+        maps=MAPS,
+        networks=expand(NETWORK, number=NETWORK_NUMBERS, allow_missing=True),
+    output:
+        f"{SALIENCY}/information.csv",
+    log:
+        log_of("information_{data_set}"),
+    benchmark:
+        benchmark_of("information_{data_set}")
+    priority: PRIORITY
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("information"),
+    params:
+        spec=lambda wildcards: spec(
+            "information",
+            [
+                *("seed", "cosmology", "maps", "noise", "statistics"),
+                *("matilla2020.constraints", "matilla2020.information"),
+            ],
+            data_set=wildcards.data_set,
+            jax=True,
+        ),
+    script:
+        "../../scripts/information.py"
+
+
+rule gather_information:
+    input:
+        information=expand(f"{SALIENCY}/information.csv", data_set=DATA_SETS),
+        shares=expand(f"{SALIENCY}/method_shares.csv", data_set=DATA_SETS),
+    output:
+        information=matilla("information.csv"),
+        shares=matilla("method_shares.csv"),
+        ranking=report(
+            matilla("information_ranking.csv"),
+            caption="../report/information.rst",
+            category="Saliency",
+        ),
+    log:
+        log_of("gather_information"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("gather_information"),
+    params:
+        spec=spec("gather_information", ["seed"]),
+    script:
+        "../../scripts/gather_information.py"
 
 
 rule gather_table2:
@@ -507,6 +565,30 @@ rule plot_randomization:
         spec=lambda wildcards: figure_spec(
             "plot_randomization", [], data_set=wildcards.data_set
         ),
+    script:
+        "../../scripts/plot.py"
+
+
+rule plot_information:
+    input:
+        information=matilla("information.csv"),
+        shares=matilla("method_shares.csv"),
+        ranking=matilla("information_ranking.csv"),
+    output:
+        pdf=matilla("information.pdf"),
+        png=report(
+            matilla("information.png"),
+            caption="../report/information.rst",
+            category="Saliency",
+        ),
+    log:
+        log_of("plot_information"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_information"),
+    params:
+        spec=figure_spec("plot_information", [], data_sets=DATA_SETS),
     script:
         "../../scripts/plot.py"
 

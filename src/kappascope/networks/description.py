@@ -176,6 +176,14 @@ def load_all(paths: Sequence[str | Path]) -> list[tuple[Network, Parameters]]:
     return [load(Path(path).parent)[:2] for path in paths]
 
 
+def load_scaled(
+    paths: Sequence[str | Path],
+) -> list[tuple[Network, Parameters, np.ndarray]]:
+    """Read networks with the scale of their targets (output,), in which they give outputs."""
+    loaded = [load(Path(path).parent) for path in paths]
+    return [(network, weights, extra["target_scale"]) for network, weights, extra in loaded]
+
+
 def _with_sizes(node: Mapping[str, Any], parameters: Parameters) -> Mapping[str, Any]:
     """Add what a file may leave out, features and window, from the node's kernel."""
     if "kernel" not in node.get("params", {}):

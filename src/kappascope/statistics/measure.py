@@ -154,18 +154,9 @@ def measure_dataset(
     columns = read_maps([Path(path) for path in paths], columns_only=True)
     chosen = spec.statistics
     names = (*chosen.names, *chosen.beyond)
-    check_names(names)
-    settings = Settings.from_ranges(
-        columns.pixel_arcmin,
-        chosen.bins,
-        chosen.ell_range,
-        _kappa_range(chosen, data_set),
-        chosen.estimator,
-        chosen.periodic_peaks,
-    )
+    settings, doubled = _conventions(columns, data_set, spec, names)
     sigma_pixels = remaining_smoothing(columns, spec.maps.smoothing_arcmin)
     mask = None if columns.mask is None else jnp.asarray(columns.mask)
-    doubled = chosen.doubling and mask is None and is_coarse(columns.pixel_arcmin, spec)
     # Filled in place: small arrays kept from every batch would pin the memory between them.
     arrays: dict[str, np.ndarray] = {}
     done = pixels = 0
@@ -185,6 +176,54 @@ def measure_dataset(
         if statistic(name).of_neighbours:
             dataset[name].attrs["pixel_arcmin"] = settings.pixel_arcmin / 2
     return dataset
+
+
+def measure_seen(
+    seen: np.ndarray, columns: MapSet, data_set: str, spec: Spec, batch: int = 32
+) -> dict[str, Measured]:
+    """Measure the paper's statistics of maps that are smoothed, as :func:`measure_dataset` does.
+
+    Parameters
+    ----------
+    seen : (map, y, x) as a network sees them, perhaps altered.
+    columns : what is known of the maps: pixel scale, mask, smoothing before.
+    spec : the slice of the configuration with ``maps`` and ``statistics``.
+
+    Returns
+    -------
+    Name to (values (map, bins), centres (bins), units).
+
+    """
+    names = tuple(spec.statistics.names)
+    settings, doubled = _conventions(columns, data_set, spec, names)
+    mask = None if columns.mask is None else jnp.asarray(columns.mask)
+    sigma_pixels = remaining_smoothing(columns, spec.maps.smoothing_arcmin)
+    if mask is not None and sigma_pixels:
+        mask = smoothed_mask(mask, sigma_pixels)[1]
+    pieces = [
+        _measured(_filled(seen[start : start + batch], batch), mask, names, settings, 0.0, doubled)
+        for start in range(0, len(seen), batch)
+    ]
+    joined = {name: np.concatenate([np.asarray(piece[name]) for piece in pieces]) for name in names}
+    return {name: _labelled(name, joined[name][: len(seen)], settings) for name in names}
+
+
+def _conventions(
+    columns: MapSet, data_set: str, spec: Spec, names: Sequence[str]
+) -> tuple[Settings, bool]:
+    """Return the settings of a run's statistics, and whether its maps are doubled."""
+    check_names(names)
+    chosen = spec.statistics
+    settings = Settings.from_ranges(
+        columns.pixel_arcmin,
+        chosen.bins,
+        chosen.ell_range,
+        _kappa_range(chosen, data_set),
+        chosen.estimator,
+        chosen.periodic_peaks,
+    )
+    coarse = is_coarse(columns.pixel_arcmin, spec)
+    return settings, chosen.doubling and columns.mask is None and coarse
 
 
 COARSE_SHARE = 1 / 3
@@ -225,6 +264,10 @@ def _prepared(piece: MapSet, data_set: str, spec: Spec, batch: int) -> jax.Array
                 "be added; leave `noisy` out of data_sets"
             )
         maps = add_shape_noise(piece, spec.seed, noise.galaxies_per_arcmin2, noise.ellipticity_rms)
+    return _filled(maps, batch)
+
+
+def _filled(maps: np.ndarray, batch: int) -> jax.Array:
     # A last piece of another size would compile everything again.
     missing = batch - len(maps)
     return jnp.asarray(np.pad(maps, ((0, missing), (0, 0), (0, 0))) if missing else maps)

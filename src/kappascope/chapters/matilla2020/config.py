@@ -40,6 +40,19 @@ class Constraints(Section):
     mcmc_walkers: int = key("Walkers of the cross-check; even.", "count", ge=4, multiple_of=2)
 
 
+class Information(Section):
+    """What networks and statistics lose without parts of the maps."""
+
+    maps: int = key("Testing maps of each cosmology whose parts are replaced.", "map", ge=4)
+    covariance: int = key("Maps of the fiducial cosmology behind the covariance.", "map", ge=4)
+    grid: int = key(
+        "Points along each parameter of the grid on which the posterior is evaluated.",
+        "count",
+        ge=20,
+    )
+    bootstrap: int = key("Resamplings of the simulations behind each error bar.", "count", ge=2)
+
+
 FEWEST_PIXELS = 7
 """A side of the window of structural similarity."""
 
@@ -130,6 +143,7 @@ class Chapter(Section):
 
     constraints: Constraints
     saliency: Saliency
+    information: Information
     known_answers: KnownAnswers
 
 
@@ -178,6 +192,19 @@ def _relevance(config: Any) -> Work:
     section = config.matilla2020.saliency
     maps = config.cosmology.number * section.relevance_maps
     units = {"gradient": maps * costs.explaining(config), "pixels_held": costs.pixels(config)}
+    return Work(len(config.data_sets), units)
+
+
+@costs.of("information")
+def _information(config: Any) -> Work:
+    section = config.matilla2020.information
+    maps = config.cosmology.number * section.maps + section.covariance
+    readers = len(config.statistics.names) + config.network.networks
+    units = {
+        "map": 16 * maps * costs.pixels(config),
+        "posterior": 16 * readers * section.grid**2,
+        "pixels_held": maps * costs.pixels(config),
+    }
     return Work(len(config.data_sets), units)
 
 

@@ -105,19 +105,12 @@ def _full_rows(
     return list(rows.values())
 
 
-def agreement_rows(
-    models: Sequence[Model], maps: np.ndarray, data_set: str, section: Saliency, seed: int
-) -> list[dict[str, Any]]:
-    """Correlate the methods with each other on the trained networks: rows of the agreement table.
-
-    Parameters
-    ----------
-    maps : (map, y, x, 1) as the networks see them.
-
-    """
-    coefficients: dict[tuple[str, str], list[float]] = {}
-    for model in models:
-        explained = {
+def explanations(
+    models: Sequence[Model], maps: np.ndarray, section: Saliency, seed: int
+) -> list[dict[str, np.ndarray]]:
+    """Explain maps (map, y, x, 1) with each network: of each, method → (map, y, x)."""
+    return [
+        {
             name: randomization.explained(
                 randomization.configured(name, section, model[0]),
                 model,
@@ -127,8 +120,24 @@ def agreement_rows(
             )
             for name in section.methods
         }
-        for pair in itertools.combinations(explained, 2):
-            for one, other in zip(*(explained[name] for name in pair), strict=True):
+        for model in models
+    ]
+
+
+def agreement_rows(
+    explained: Sequence[Mapping[str, np.ndarray]], data_set: str
+) -> list[dict[str, Any]]:
+    """Correlate the methods with each other on the trained networks: rows of the agreement table.
+
+    Parameters
+    ----------
+    explained : of :func:`explanations`.
+
+    """
+    coefficients: dict[tuple[str, str], list[float]] = {}
+    for each in explained:
+        for pair in itertools.combinations(each, 2):
+            for one, other in zip(*(each[name] for name in pair), strict=True):
                 coefficients.setdefault(pair, []).append(similarity.pearson(one, other))
     rows = []
     for (method, other), values in coefficients.items():

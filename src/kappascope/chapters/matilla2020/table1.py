@@ -64,7 +64,8 @@ DROPPED_BINS = Table(
     "data_set, statistic, bin (from 0), bin_centre",
 )
 
-_BOOTSTRAP_DEPTH = 20.0  # a resampled posterior is wider or lies beside the nominal one
+BOOTSTRAP_DEPTH = 20.0
+"""Log-posterior below the peak that is kept: a resampled one is wider or lies beside it."""
 
 
 @dataclass(frozen=True)
@@ -349,7 +350,7 @@ def constrain(
         log_posterior = posterior(vectors, nominal, name, seed, settings.likelihood)
         cells = credible.refine(emulator, log_posterior, grid=settings.grid)
         coarse[name, seed] = credible.refine(
-            emulator, log_posterior, grid=max(settings.grid // 2, 16), depth=_BOOTSTRAP_DEPTH
+            emulator, log_posterior, grid=max(settings.grid // 2, 16), depth=BOOTSTRAP_DEPTH
         )
         alone = posterior(vectors, of_map, name, seed, settings.likelihood)
         wide = credible.refine(emulator, alone, grid=settings.grid)

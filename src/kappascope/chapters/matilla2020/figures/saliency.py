@@ -83,7 +83,7 @@ _LOOKS: Mapping[str, _Look] = {
 """Colour, marker and dashes of the methods of the paper; the same in every figure."""
 
 
-def _looks(methods: Iterable[str]) -> dict[str, _Look]:
+def looks(methods: Iterable[str]) -> dict[str, _Look]:
     """Give each method its look; one that the paper lacks takes a look that no other one has."""
     named = list(dict.fromkeys(methods))
     free = [look for name, look in _LOOKS.items() if name not in named]
@@ -233,7 +233,7 @@ def randomization_curves(rows: Rows, data_set: str) -> Figure:
 
     """
     data_set_rows = [row for row in rows if row["data_set"] == data_set]
-    looks = _looks(row["method"] for row in data_set_rows)
+    seen = looks(row["method"] for row in data_set_rows)
     values = _by_stage(data_set_rows)
     layers = {int(row["stage"]): row["layer"] for row in data_set_rows}
     with figure_style():
@@ -242,7 +242,7 @@ def randomization_curves(rows: Rows, data_set: str) -> Figure:
         for row, mode in zip(grid, _MODES, strict=True):
             for axes, coefficient in zip(row, COEFFICIENTS, strict=True):
                 axes.axhline(0.0, color="0.4", linewidth=0.7, zorder=0)
-                for number, (method, look) in enumerate(looks.items()):
+                for number, (method, look) in enumerate(seen.items()):
                     _similarity(axes, values[mode, coefficient, method], look, number)
                 _layer_axis(axes, layers)
                 axes.set_xlabel(_MODES[mode], fontsize=8)
@@ -250,7 +250,7 @@ def randomization_curves(rows: Rows, data_set: str) -> Figure:
             row[0].set_ylabel(f"similarity, {mode}", fontsize=9.5)
         for axes, name in zip(grid[0], COEFFICIENTS.values(), strict=True):
             axes.set_title(name, fontsize=10)
-        keys = [_key(look, label(method)) for method, look in looks.items()]
+        keys = [_key(look, label(method)) for method, look in seen.items()]
         figure.legend(handles=keys, loc="outside upper center", ncols=min(len(keys), 4) or 1)
     return figure
 

@@ -1,0 +1,136 @@
+"""What is lost without parts of the maps, beside where explanations see relevance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kappascope.attribution.labels import label
+from kappascope.chapters.matilla2020.figures.saliency import looks
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.style import COLOURS, DOUBLE_COLUMN_INCHES, GREY, LABELS, figure_style
+
+Rows = Sequence[Mapping[str, str]]
+
+REGIONS: Mapping[str, str] = {
+    "troughs": r"$\kappa<-\sigma$",
+    "negative": r"$\kappa<0$",
+    "slopes": r"$\sigma\leq\kappa<3\sigma$",
+    "above_3_sigma": r"$\kappa>3\sigma$",
+    "peaks": "peaks",
+}
+"""Region → what stands under it."""
+
+_MARKERS = {"DNN": "*", "PS": "o", "PC": "s", "V0": "^", "V1": "v", "V2": "D"}
+
+
+def information(lost: Rows, shares: Rows, ranking: Rows, data_sets: Sequence[str]) -> Figure:
+    """Draw losses of areas by region above, relevance per pixel of each method below.
+
+    Parameters
+    ----------
+    lost, shares, ranking : rows of ``information.csv``, ``method_shares.csv`` and
+        ``information_ranking.csv``.
+    data_sets : one a column.
+
+    """
+    with figure_style():
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 6.2), layout="constrained")
+        panels = figure.subplots(2, len(data_sets), sharex=True, sharey="row", squeeze=False)
+        for column, data_set in enumerate(data_sets):
+            _losses(panels[0, column], [r for r in lost if r["data_set"] == data_set])
+            _relevance(panels[1, column], [r for r in shares if r["data_set"] == data_set], ranking)
+            panels[0, column].set_title(LABELS[data_set])
+            panels[1, column].set_xticks(range(len(REGIONS)), list(REGIONS.values()))
+            panels[1, column].set_xlabel("replaced pixels")
+        panels[0, 0].set_ylabel("68 % area lost [%]")
+        panels[1, 0].set_ylabel("squared saliency per pixel\nover the map's mean")
+        for row, columns in ((0, 3), (1, 3)):
+            handles, names = panels[row, 0].get_legend_handles_labels()
+            last = panels[row, -1]
+            figure.legend(
+                handles,
+                names,
+                loc="outside upper center" if row == 0 else "outside lower center",
+                ncols=columns,
+                fontsize=8,
+            )
+            last.label_outer()
+    return figure
+
+
+def _losses(axes: Axes, rows: Rows) -> None:
+    readers = list(dict.fromkeys(row["reader"] for row in rows))
+    for number, reader in enumerate(readers):
+        for place, filled in (("own", True), ("shifted", False)):
+            chosen = {
+                row["region"]: row
+                for row in rows
+                if (row["reader"], row["place"], row["filler"]) == (reader, place, "gaussian")
+            }
+            at = [k for k, name in enumerate(REGIONS) if name in chosen]
+            values, errors = (
+                [float(chosen[name][column]) for name in REGIONS if name in chosen]
+                for column in ("area_change_percent", "area_change_error")
+            )
+            aside = 0.12 * (number - (len(readers) - 1) / 2)
+            colour = COLOURS.get(reader, GREY)
+            axes.errorbar(
+                np.array(at) + aside,
+                values,
+                errors,
+                fmt=_MARKERS.get(reader, "P"),
+                color=colour,
+                markerfacecolor=colour if filled else "white",
+                markersize=8 if reader == "DNN" else 4.5,
+                linewidth=0.8,
+                label=LABELS.get(reader, reader) if filled else None,
+            )
+    axes.axhline(0.0, color=GREY, linewidth=0.6)
+    axes.set_yscale("symlog", linthresh=30.0)
+    axes.errorbar([], [], fmt="o", color=GREY, markerfacecolor="white", label="moved elsewhere")
+
+
+def _relevance(axes: Axes, rows: Rows, ranking: Rows) -> None:
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    for method, look in looks(methods).items():
+        chosen = {row["region"]: row for row in rows if row["method"] == method}
+        known = [
+            name
+            for name in REGIONS
+            if chosen[name]["share_percent"] and float(chosen[name]["pixel_percent"])
+        ]
+        pixels = np.array([float(chosen[name]["pixel_percent"]) for name in known])
+        values = np.array([float(chosen[name]["share_percent"]) for name in known]) / pixels
+        axes.plot(
+            [list(REGIONS).index(name) for name in known],
+            values,
+            color=look.colour,
+            marker=look.marker,
+            linestyle=look.dashes,
+            markersize=4.5,
+            label=label(method),
+        )
+        pair = (method, rows[0]["data_set"])
+        order = [row for row in ranking if (row["method"], row["data_set"]) == pair]
+        if order and order[0]["spearman"]:
+            axes.annotate(
+                rf"{float(order[0]['spearman']):+.1f}",
+                (len(REGIONS) - 1 + 0.15, values[-1]),
+                color=look.colour,
+                fontsize=7,
+                va="center",
+                annotation_clip=False,
+            )
+    axes.axhline(1.0, color=GREY, linewidth=0.6)
+    axes.set_yscale("log")
+    axes.set_xlim(-0.6, len(REGIONS) - 0.4)
+
+
+@FIGURES.add("plot_information", makes=("information",))
+def _plot_information(inputs: Any, spec: Any) -> dict[str, Figure]:
+    tables = [read_rows(path) for path in (inputs.information, inputs.shares, inputs.ranking)]
+    return {"information": information(tables[0], tables[1], tables[2], spec.data_sets)}
