@@ -15,6 +15,7 @@ from kappascope.chapters.matilla2020 import (
     accuracy,
     checks,
     correlations,
+    information,
     relevance,
     table1,
     table2,
@@ -269,6 +270,31 @@ def saliency() -> Iterator[Made]:
         kept_error=0.08,
         verdict=lambda row: "passes" if gradient(row) else "fails",
         largest=0.01,
+    )
+    yield made(
+        information.INFORMATION,
+        data_set=DATA_SETS,
+        region=tuple(information.REGIONS),
+        filler="gaussian",
+        place=information.PLACES,
+        reader=("DNN", "PC"),
+        pixel_percent=10.0,
+        area_change_percent=lambda row: 80.0 if row["region"] == "peaks" else 5.0,
+        area_change_error=2.0,
+        r2_omega_matter=0.5,
+        r2_omega_matter_error=0.1,
+        r2_sigma_8=0.9,
+        r2_sigma_8_error=0.05,
+    )
+    yield made(
+        information.RANKING,
+        data_set=DATA_SETS,
+        method=methods,
+        label=lambda row: row["method"],
+        spearman=0.3,
+        error=0.2,
+        p=0.3,
+        regions=5,
     )
     yield made(
         table2.AGREEMENT,
