@@ -352,7 +352,7 @@ def saliency() -> Iterator[Made]:
         margin_error=planted(0.1),
         found=planted("yes"),
         pearson_trained=permuted(0.1),
-        pearson_trained_scatter=permuted(0.1),
+        pearson_trained_error=permuted(0.1),
         maps=100,
         networks=5,
     )

@@ -103,6 +103,20 @@ def test_rules_of_positive_weights_show_the_input_and_gradients_show_the_weights
         assert mean_correlation(models, name) > 0.15 + abs(gradient), name
 
 
+def test_a_deconvnet_without_maxima_shows_the_same_map_for_every_input(models: list[Model]) -> None:
+    """Its way back asks no activation; one that starts from the output has the output's size.
+
+    So a correlation of two networks' deconvnet maps has no scatter over inputs, whatever they are.
+    """
+    maps = smoothed_noise(0)
+    for model in models[:2]:
+        found = randomization.explained(METHODS["deconvnet"], model, maps, 0, MAPS)
+        for other in found[1:]:
+            assert similarity.pearson(found[0], other) == pytest.approx(1.0, abs=1e-9)
+        gradient = randomization.explained(METHODS["gradient"], model, maps, 0, MAPS)
+        assert abs(similarity.pearson(gradient[0], gradient[1])) < 0.5
+
+
 def rejected(found: list[np.ndarray]) -> tuple[float, float]:
     """Fractions of pairs "correlated" at the 5 % level: as in the paper, against shifted maps."""
     shifts = np.random.default_rng(0)

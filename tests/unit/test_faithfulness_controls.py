@@ -383,9 +383,14 @@ def test_shuffled_labels_are_compared_with_the_true_ones() -> None:
     assert [row["method"] for row in rows] == list(found), "nothing is planted: no true gradient"
     one, same, empty = rows
     assert one["pearson_trained"] == pytest.approx(0, abs=1e-12)
-    assert one["pearson_trained_scatter"] == pytest.approx(1)
+    assert one["pearson_trained_error"] == pytest.approx(1)
     assert same["pearson_trained"] == pytest.approx(1)
-    assert empty["pearson_trained"] is None and empty["pearson_trained_scatter"] is None
+    assert empty["pearson_trained"] is None and empty["pearson_trained_error"] is None
+    # Of several networks the error is theirs, however alike their maps are over inputs.
+    other = [{**row, "pearson_trained": 0.5} for row in rows]
+    row = judging.over_networks([rows, other])[1]
+    assert row["pearson_trained"] == pytest.approx(0.75)
+    assert row["pearson_trained_error"] == pytest.approx(0.25)
     for row in rows:
         assert row["enrichment"] is None and row["margin"] is None
     assert all(row["found"] is None for row in judging.over_networks([rows]))

@@ -152,36 +152,6 @@ def test_training_starts_from_the_mean_of_the_targets_which_keep_their_sign(
     assert (result.parameters["dense.bias"] > 1).all()  # scaled and not centred
 
 
-def test_a_network_that_learns_nothing_is_as_it_was_drawn(tmp_path: Path) -> None:
-    """Its normalizations alone have seen maps: what they hand on has mean 0 and variance 1."""
-    maps = Maps()
-    result = trained(tmp_path, maps=maps, learns=learning.NOTHING)
-    assert [len(rows) for rows in maps.rows_read] == [training.SEEN]
-    assert result.history.shape == (0, 2) and not list(tmp_path.iterdir())
-    network = tiny_network()
-    generator = randomness.generator(1, "initial weights", 0)
-    drawn = flatten(network, training.initial_variables(GraphNetwork(network, 0.9), generator))
-    moments = {
-        name
-        for node in network.nodes
-        if node["kind"] == "batch_norm"
-        for field, name in node["params"].items()
-        if field in ("mean", "var")
-    }
-    assert moments
-    for name, value in result.parameters.items():
-        if name in moments or name == "dense.bias":
-            assert not np.array_equal(value, drawn[name]), name
-        else:
-            np.testing.assert_array_equal(value, drawn[name], err_msg=name)
-    seen = np.asarray(as_seen(maps.maps[np.sort(maps.rows_read[0])], jax.random.key(0)))
-    values = activations(network, result.parameters, seen[..., None])
-    for node in network.nodes:
-        if node["kind"] == "batch_norm":
-            assert np.mean(values[node["name"]]) == pytest.approx(0.0, abs=0.05)
-            assert np.var(values[node["name"]]) == pytest.approx(1.0, abs=0.05)
-
-
 def test_an_epoch_reads_every_map_once_in_an_order_of_its_own(tmp_path: Path) -> None:
     maps = Maps()
     trained(tmp_path, dataclasses.replace(SETTINGS, epochs=3), maps)
@@ -501,20 +471,36 @@ def test_permuted_labels_teach_nothing(tmp_path: Path) -> None:
     assert_same(permuted, trained(tmp_path / "c", learns=learning.PERMUTED))
 
 
-def test_an_untrained_network_has_its_initial_weights_and_has_seen_the_maps(tmp_path: Path) -> None:
+def test_a_network_that_learns_nothing_is_as_it_was_drawn(tmp_path: Path) -> None:
+    """Its normalizations alone have seen maps: what they hand on has mean 0 and variance 1."""
     maps = Maps()
-    found = trained(tmp_path, maps=maps, learns=learning.NOTHING)
-    module = GraphNetwork(tiny_network(), SETTINGS.batch_norm_momentum)
-    start = training.initial_variables(module, randomness.generator(1, "initial weights", 0))
-    initial = flatten(tiny_network(), start)
-    for name, value in found.parameters.items():
-        if name in ("bn1.mean", "bn1.var"):
-            assert np.all(value != initial[name]), name
-        elif name != "dense.bias":
-            np.testing.assert_array_equal(value, initial[name], name)
-    bias = maps.targets.mean(0) / found.target_scale
-    np.testing.assert_allclose(found.parameters["dense.bias"], bias, rtol=1e-6)
-    assert len(found.history) == 1 and len(maps.rows_read) == len(maps) // SETTINGS.batch
+    result = trained(tmp_path, maps=maps, learns=learning.NOTHING)
+    assert [len(rows) for rows in maps.rows_read] == [training.SEEN]
+    assert result.history.shape == (0, 2) and not list(tmp_path.iterdir())
+    network = tiny_network()
+    generator = randomness.generator(1, "initial weights", 0)
+    drawn = flatten(network, training.initial_variables(GraphNetwork(network, 0.9), generator))
+    moments = {
+        name
+        for node in network.nodes
+        if node["kind"] == "batch_norm"
+        for field, name in node["params"].items()
+        if field in ("mean", "var")
+    }
+    assert moments
+    bias = maps.targets.mean(0) / result.target_scale
+    np.testing.assert_allclose(result.parameters["dense.bias"], bias, rtol=1e-6)
+    for name, value in result.parameters.items():
+        if name in moments or name == "dense.bias":
+            assert not np.array_equal(value, drawn[name]), name
+        else:
+            np.testing.assert_array_equal(value, drawn[name], err_msg=name)
+    seen = np.asarray(as_seen(maps.maps[np.sort(maps.rows_read[0])], jax.random.key(0)))
+    values = activations(network, result.parameters, seen[..., None])
+    for node in network.nodes:
+        if node["kind"] == "batch_norm":
+            assert np.mean(values[node["name"]]) == pytest.approx(0.0, abs=0.05)
+            assert np.var(values[node["name"]]) == pytest.approx(1.0, abs=0.05)
 
 
 def test_each_network_has_a_permutation_of_its_own() -> None:

@@ -21,14 +21,20 @@ KNOWN_ANSWERS = Table(
     """control, method, label, r_squared, range_low, range_high, relevance_percent, error,
     pixel_percent, enrichment, enrichment_error, margin (logarithm of the planted range's
     enrichment over the largest other), margin_error, found (yes, no, undecided),
-    pearson_trained, pearson_trained_scatter, maps, networks (averaged over; errors are theirs)""",
+    pearson_trained, pearson_trained_error, maps, networks (averaged over; errors are theirs)""",
 )
 MEANS = (
     *("r_squared", "relevance_percent", "pixel_percent", "enrichment", "margin"),
-    *("pearson_trained", "pearson_trained_scatter"),
+    "pearson_trained",
 )
 """Columns that are averaged over networks."""
-ERRORS = {"relevance_percent": "error", "enrichment": "enrichment_error", "margin": "margin_error"}
+ERRORS = {
+    "relevance_percent": "error",
+    "enrichment": "enrichment_error",
+    "margin": "margin_error",
+    # Between networks: over maps a deconvnet's has none, since its map is one for all inputs.
+    "pearson_trained": "pearson_trained_error",
+}
 CONFIDENCE = 0.95
 """Of the interval of the margin that must leave out zero for a verdict."""
 
@@ -81,7 +87,8 @@ def rows(
             values = np.array([similarity.pearson(*pair) for pair in pairs])
             values = values[np.isfinite(values)]
             if len(values):
-                row.update(pearson_trained=values.mean(), pearson_trained_scatter=values.std())
+                row["pearson_trained"] = values.mean()
+                row["pearson_trained_error"] = error_of_mean(values)
         out.append(row)
     return out
 
