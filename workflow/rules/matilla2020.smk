@@ -573,7 +573,6 @@ rule plot_information:
     input:
         information=matilla("information.csv"),
         shares=matilla("method_shares.csv"),
-        ranking=matilla("information_ranking.csv"),
     output:
         pdf=matilla("information.pdf"),
         png=report(

@@ -292,11 +292,9 @@ def test_the_figure_draws_every_method_and_reader(tmp_path: Path) -> None:
         {**filled, **row}
         for row in rows_of_losses(dict(zip(names, (1.0, 2.0, 3.0, 40.0, -5.0), strict=True)))
     ]
-    ranked = information.ranking(lost, shares, 1)
     drawn = figure(
         text(information.INFORMATION, lost),
         text(information.METHOD_SHARES, shares),
-        text(information.RANKING, ranked),
         ["noiseless"],
     )
     upper, lower = drawn.axes[:2]

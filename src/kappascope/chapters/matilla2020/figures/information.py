@@ -27,13 +27,12 @@ REGIONS: Mapping[str, str] = {
 _MARKERS = {"DNN": "*", "PS": "o", "PC": "s", "V0": "^", "V1": "v", "V2": "D"}
 
 
-def information(lost: Rows, shares: Rows, ranking: Rows, data_sets: Sequence[str]) -> Figure:
+def information(lost: Rows, shares: Rows, data_sets: Sequence[str]) -> Figure:
     """Draw losses of areas by region above, relevance per pixel of each method below.
 
     Parameters
     ----------
-    lost, shares, ranking : rows of ``information.csv``, ``method_shares.csv`` and
-        ``information_ranking.csv``.
+    lost, shares : rows of ``information.csv`` and ``method_shares.csv``.
     data_sets : one a column.
 
     """
@@ -42,11 +41,11 @@ def information(lost: Rows, shares: Rows, ranking: Rows, data_sets: Sequence[str
         panels = figure.subplots(2, len(data_sets), sharex=True, sharey="row", squeeze=False)
         for column, data_set in enumerate(data_sets):
             _losses(panels[0, column], [r for r in lost if r["data_set"] == data_set])
-            _relevance(panels[1, column], [r for r in shares if r["data_set"] == data_set], ranking)
+            _relevance(panels[1, column], [r for r in shares if r["data_set"] == data_set])
             panels[0, column].set_title(LABELS[data_set])
             panels[1, column].set_xticks(range(len(REGIONS)), list(REGIONS.values()))
             panels[1, column].set_xlabel("replaced pixels")
-        panels[0, 0].set_ylabel("68 % area lost [%]")
+        panels[0, 0].set_ylabel("change of the 68 % area [%]")
         panels[1, 0].set_ylabel("squared saliency per pixel\nover the map's mean")
         for row, columns in ((0, 3), (1, 3)):
             handles, names = panels[row, 0].get_legend_handles_labels()
@@ -94,7 +93,7 @@ def _losses(axes: Axes, rows: Rows) -> None:
     axes.errorbar([], [], fmt="o", color=GREY, markerfacecolor="white", label="moved elsewhere")
 
 
-def _relevance(axes: Axes, rows: Rows, ranking: Rows) -> None:
+def _relevance(axes: Axes, rows: Rows) -> None:
     methods = list(dict.fromkeys(row["method"] for row in rows))
     for method, look in looks(methods).items():
         chosen = {row["region"]: row for row in rows if row["method"] == method}
@@ -114,17 +113,6 @@ def _relevance(axes: Axes, rows: Rows, ranking: Rows) -> None:
             markersize=4.5,
             label=label(method),
         )
-        pair = (method, rows[0]["data_set"])
-        order = [row for row in ranking if (row["method"], row["data_set"]) == pair]
-        if order and order[0]["spearman"]:
-            axes.annotate(
-                rf"{float(order[0]['spearman']):+.1f}",
-                (len(REGIONS) - 1 + 0.15, values[-1]),
-                color=look.colour,
-                fontsize=7,
-                va="center",
-                annotation_clip=False,
-            )
     axes.axhline(1.0, color=GREY, linewidth=0.6)
     axes.set_yscale("log")
     axes.set_xlim(-0.6, len(REGIONS) - 0.4)
@@ -132,5 +120,5 @@ def _relevance(axes: Axes, rows: Rows, ranking: Rows) -> None:
 
 @FIGURES.add("plot_information", makes=("information",))
 def _plot_information(inputs: Any, spec: Any) -> dict[str, Figure]:
-    tables = [read_rows(path) for path in (inputs.information, inputs.shares, inputs.ranking)]
-    return {"information": information(tables[0], tables[1], tables[2], spec.data_sets)}
+    lost, shares = read_rows(inputs.information), read_rows(inputs.shares)
+    return {"information": information(lost, shares, spec.data_sets)}
