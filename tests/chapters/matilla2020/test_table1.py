@@ -405,10 +405,27 @@ def test_pearson_is_numpys_and_nan_without_variance():
 
 def test_average_ignores_undefined_cosmologies_but_not_most_of_them():
     values = np.array([[1.0, 1.0], [3.0, np.nan], [np.nan, np.nan], [2.0, np.nan]])
-    mean, error = correlations.average(values)
+    mean = correlations.average(values)
     assert mean[0] == pytest.approx(2.0)
-    assert error[0] == pytest.approx(1.0 / np.sqrt(3.0))
-    assert np.isnan(mean[1]) and np.isnan(error[1])
+    assert np.isnan(mean[1])
+
+
+def test_errors_of_correlations_are_those_of_universes_whose_cosmologies_share_light_cones():
+    """The scatter over cosmologies over the root of their number would be a fifth of it."""
+    found, told = [], []
+    for seed in range(40):
+        draws = np.random.default_rng(seed)
+        shared = draws.normal(size=(64, 2))
+        maps = shared[None] + 0.05 * draws.normal(size=(30, 64, 2))
+        world = measurements.Measurements(
+            "noisy", np.zeros((30, 2)), np.arange(30), 0, {"PS": maps.reshape(-1, 2)[:, :1]},
+            np.repeat(np.arange(30), 64), np.tile(np.arange(64), 30), {},
+            maps.reshape(1, -1, 2), np.zeros((1, 2, 2)), {"PS": np.zeros(1)},
+        )  # fmt: skip
+        row = correlations.correlation_rows(world)[1]
+        found.append(row["pearson"])
+        told.append(row["standard_error"])
+    assert np.mean(told) / np.std(found, ddof=1) == pytest.approx(1.0, abs=0.3)
 
 
 def test_correlation_rows_cover_every_bin(measured):

@@ -36,8 +36,8 @@ def _largest(finding: str, rows: Frame, column: str, error: str | None = None) -
 
 
 def _error_of_mean(rows: Frame) -> float | None:
-    """Return the standard error of the mean correlation of rows."""
-    return math.sqrt((rows.standard_error**2).sum()) / len(rows) or None
+    """Return the error of the mean correlation of rows: theirs, since they share their maps."""
+    return float(rows.standard_error.mean()) or None
 
 
 @FINDINGS.add("matilla2020.areas", network=False, tables=["areas"])
@@ -86,10 +86,7 @@ def correlations(config: Config, table: Frame) -> Iterator[Row]:
     tails = {}
     for data_set, rows in published.groupby("data_set"):
         yield _largest(f"largest_{data_set}", rows, "pearson", "standard_error")
-        pairs = rows.groupby(["statistic", "bin_centre"]).pearson
-        products = pairs.prod()[pairs.count() == len(PARAMETERS)]
-        share = (products < 0).mean()
-        yield row(f"opposite_{data_set}", share, proportion_error(share, len(products)))
+        yield from _opposite(f"opposite_{data_set}", rows)
         high = rows[(rows.statistic == "PC") & (rows.bin_centre > TAIL[data_set])]
         if len(high):
             best = high.loc[high.pearson.abs().idxmax()]
@@ -103,6 +100,27 @@ def correlations(config: Config, table: Frame) -> Iterator[Row]:
                 yield row(finding, part.pearson.mean(), _error_of_mean(part))
     if len(tails) == len(TAIL):
         yield ratio("high_peaks_rise", tails["noisy"], tails["noiseless"])
+
+
+def _opposite(finding: str, rows: Frame) -> Iterator[Row]:
+    """Share of bins that correlate with the two parameters in opposite ways.
+
+    Each is as unsure as its sign; and so many bins tell no more than a draw of so many.
+    """
+    cells = rows.pivot_table(
+        index=["statistic", "bin_centre"],
+        columns="parameter",
+        values=["pearson", "standard_error"],
+        dropna=False,
+    ).dropna()
+    if len(cells) == 0 or len(cells["pearson"].columns) != len(PARAMETERS):
+        return
+    positive = scipy.stats.norm.cdf(cells["pearson"] / cells["standard_error"].clip(lower=1e-12))
+    first, second = positive[:, 0], positive[:, 1]
+    unlike = first * (1 - second) + second * (1 - first)
+    share = float((cells["pearson"].prod(axis=1) < 0).mean())
+    sure = math.sqrt(np.sum(unlike * (1 - unlike))) / len(cells)
+    yield row(finding, share, combined(sure, proportion_error(share, len(cells))))
 
 
 @FINDINGS.add("matilla2020.linear_model", tables=["linear_model"])
