@@ -283,6 +283,16 @@ def test_the_null_that_is_hardest_to_beat_counts():
     assert found.null == "permuted_labels" and found.beats_null == pytest.approx(3 / 2**0.5)
 
 
+def test_a_single_network_has_the_scatter_of_the_null_s():
+    """It beats the null by 3 sigma, were networks alike; they are not."""
+    ours, null = measured(0.5, 0.05), {"untrained": measured(-0.1, 0.2)}
+    sign = claim(1, {"kind": "sign"})
+    assert judge(sign, ours, null).beats_null == pytest.approx(0.6 / 0.0425**0.5)
+    lone = judge(sign, ours, null, 2**0.5)
+    assert lone.beats_null == pytest.approx(0.6 / (0.05**2 + 3 * 0.2**2) ** 0.5)
+    assert (judge(sign, ours, null).status, lone.status) == ("match", "uninformative")
+
+
 def test_without_its_null_nothing_matches():
     found = judge(claim(-93, DIGITS), measured(-93, 1), {})
     assert found.status == "uninformative" and "no null was made" in found.reason
@@ -392,6 +402,16 @@ def test_claims_are_judged_by_the_null_runs_of_a_run(run, ledger, tmp_path):
     assert row["status"] == "match" and row["null"] == "permuted_labels"
     assert (row["null_value"], row["null_error"]) == (1.0, 0.5)
     assert row["beats_null"] == pytest.approx(4 / 0.5**0.5)
+    # With a single network, and four in the null runs, theirs stands in for its scatter.
+    ledger.write_text(
+        ledger.read_text().replace("    groups:", "    networks: net.number\n    groups:")
+    )
+    listed = load_claims(ledger)
+    for number, noise in ((1, 0.5**2 * (1 + 1 + 4)), (3, 0.5**2 * 2)):
+        config = {**CONFIG, "net": {"number": number}}
+        config["nulls"] = {**config["nulls"], "overrides": {"net": {"number": 4}}}
+        row = {row["id"]: row for row in claims.check(listed, tmp_path, config)}[two]
+        assert row["beats_null"] == pytest.approx(4 / noise**0.5)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ and in its null runs, whose networks learned nothing:
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,9 @@ def check(
     nulls = {name: Tables(folder / NULL_RUNS / name) for name in null_runs(config)}
     measured = {claim.id: _measured(claim, tables, config) for claim in claims}
     judged = {
-        claim.id: judge(claim, measured[claim.id], _of_nulls(claim, nulls, config))
+        claim.id: judge(
+            claim, measured[claim.id], _of_nulls(claim, nulls, config), _lone(claim, config)
+        )
         for claim in claims
     }
     by_id = {claim.id: claim for claim in claims}
@@ -171,6 +174,26 @@ def _of_nulls(
         return None
     found = {name: _measured(claim, tables, config) for name, tables in nulls.items()}
     return {name: null for name, null in found.items() if isinstance(null, Measured)}
+
+
+def _lone(claim: Claim, config: Mapping[str, Any]) -> float:
+    """Return the root of the number of a null run's networks, where the run has a single one.
+
+    The error of a null holds the scatter between its networks, over that root; the error of a
+    single network lacks it.
+    """
+    if claim.networks is None:
+        return 0.0
+    ours = _at(config, claim.networks)
+    of_null = _at(config["nulls"]["overrides"], claim.networks) or ours
+    return math.sqrt(of_null) if ours == 1 and of_null > 1 else 0.0
+
+
+def _at(config: Mapping[str, Any], path: str) -> Any:
+    value: Any = config
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
 
 
 def _measured(claim: Claim, tables: Tables, config: Mapping[str, Any]) -> Measured | str:

@@ -47,6 +47,7 @@ class Claim:
     note: str | None = None
     section: str = PUBLISHED
     network: bool = True
+    networks: str | None = None
 
 
 def load_claims(path: str | Path) -> list[Claim]:
@@ -56,7 +57,9 @@ def load_claims(path: str | Path) -> list[Claim]:
     for paper, description in read_yaml(file).get("papers", {}).items():
         for group, content in description["groups"].items():
             for entry in content["claims"]:
-                claims.append(_claim(file, paper, group, merge(content.get("defaults", {}), entry)))
+                of_paper = {"networks": description.get("networks")}
+                entry = merge(of_paper | content.get("defaults", {}), entry)
+                claims.append(_claim(file, paper, group, entry))
     ids = [claim.id for claim in claims]
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:

@@ -46,7 +46,10 @@ class Verdict:
 
 
 def judge(
-    claim: Claim, ours: Measured | str, nulls: Mapping[str, Measured] | None = None
+    claim: Claim,
+    ours: Measured | str,
+    nulls: Mapping[str, Measured] | None = None,
+    lone: float = 0.0,
 ) -> Verdict:
     """Judge one claim.
 
@@ -55,6 +58,8 @@ def judge(
     ours : our number, or the reason why there is none.
     nulls : the same of networks that learned nothing, by name of the null run; None where the
         claim depends on no network, empty where it does and no null was made.
+    lone : the scatter between networks over a null's error, where ours is of a single network and
+        its error lacks it; 0 where it does not.
 
     """
     if isinstance(ours, str):
@@ -66,9 +71,9 @@ def judge(
     status, reason = _agreement(claim, ours)
     if ours.limit and claim.tolerance["kind"] in ("digits", "sigma"):
         status, reason = _of_limit(claim, ours, status, reason)
-    against = _against_nulls(claim, ours, nulls or {})
+    against = _against_nulls(claim, ours, nulls or {}, lone)
     if nulls is not None and status in (MATCH, NEAR):
-        doubt = _doubt(claim, ours, against)
+        doubt = _doubt(claim, ours, against, lone)
         if doubt:
             return dataclasses.replace(
                 against, status=UNINFORMATIVE, reason="; ".join(filter(None, [reason, doubt]))
@@ -211,7 +216,9 @@ def _margin_of_first(claim: Claim, ours: Measured) -> tuple[float, float]:
     return margin, combined(series.errors[place], series.errors[rival])
 
 
-def _against_nulls(claim: Claim, ours: Measured, nulls: Mapping[str, Measured]) -> Verdict:
+def _against_nulls(
+    claim: Claim, ours: Measured, nulls: Mapping[str, Measured], lone: float
+) -> Verdict:
     """Return the null that is hardest to beat, and by how much ours does."""
     score, error = _score(claim, ours)
     hardest = Verdict("")
@@ -220,14 +227,14 @@ def _against_nulls(claim: Claim, ours: Measured, nulls: Mapping[str, Measured]) 
         other, other_error = _score(claim, dataclasses.replace(null, scatter=None))
         if not math.isfinite(other):
             continue
-        gap, noise = score - other, combined(error, other_error)
+        gap, noise = score - other, combined(error, other_error, lone * other_error)
         beats = gap / noise if noise else math.copysign(math.inf, gap) if gap else 0.0
         if hardest.beats_null is None or beats < hardest.beats_null:
             hardest = Verdict("", "", name, null, beats)
     return hardest
 
 
-def _doubt(claim: Claim, ours: Measured, against: Verdict) -> str:
+def _doubt(claim: Claim, ours: Measured, against: Verdict, lone: float) -> str:
     """Say why agreement shows nothing, or nothing."""
     if against.null_is is None or against.beats_null is None:
         return "no null was made, which it would have to beat"
@@ -239,7 +246,7 @@ def _doubt(claim: Claim, ours: Measured, against: Verdict) -> str:
     if claim.tolerance["kind"] in ("digits", "sigma"):
         effect = abs(float(claim.published) - float(against.null_is.value))
         alone = dataclasses.replace(against.null_is, scatter=None)
-        noise = combined(known_error(ours), known_error(alone))
+        noise = combined(known_error(ours), known_error(alone), lone * known_error(alone))
         if SIGNIFICANT * noise > effect:
             return f"{null}: this run cannot tell {shown(claim)} from that"
     return ""
