@@ -8,6 +8,7 @@ import numpy as np
 import scipy.stats
 
 from kappascope.cosmology.parameters import PARAMETERS
+from kappascope.networks.architectures import convergence_cnn
 from kappascope.reporting.errorbars import combined, error_of_mean, proportion_error
 from kappascope.reporting.findings import FINDINGS, Frame, Row, ratio, row
 from kappascope.statistics.registry import PAPER, STATISTICS
@@ -312,3 +313,9 @@ def setup(config: Config) -> Iterator[Row]:
     yield row("data_vector", length)
     # Sec. III: (N - d - 2) / (N - 1).
     yield row("debiasing", (maps["covariance"] - length - 2) / (maps["covariance"] - 1))
+    section = config["network"]
+    if section["architecture"] == "convergence_cnn":
+        network = convergence_cnn(maps["pixels"], section["width"], section["padding"])
+        kinds = [node["kind"] for node in network.nodes]
+        yield row("convolutions", kinds.count("conv"))
+        yield row("poolings", kinds.count("avg_pool") + kinds.count("global_avg_pool"))
