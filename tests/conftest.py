@@ -71,8 +71,8 @@ def root() -> Path:
 def compilation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What one test compiled the next ones take from disk: runs of the workflow, and this process.
 
-    Each worker has a folder of its own: JAX may read what another process is still writing. In
-    this process XLA skips most optimizations: small networks take longer to compile than to run.
+    Each worker has a folder of its own: JAX may read what another process is still writing. XLA
+    skips most optimizations, here and in runs: small networks take longer to compile than to run.
     """
     import jax
 
@@ -82,6 +82,7 @@ def compilation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(folder / "compiled"))
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         yield
 
 

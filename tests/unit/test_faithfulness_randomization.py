@@ -519,6 +519,20 @@ def test_draws_are_compared_with_each_other_without_their_borders() -> None:
         assert row["pearson_input"] == pytest.approx(1.0)
 
 
+def test_each_network_has_draws_of_its_own() -> None:
+    chosen = saliency(**{**SECTION, "methods": ["gradient"], "repeats": 3})
+    curves, full = experiments.randomization_test(
+        [chain(), chain()], inputs(3), "noisy", chosen, SEED
+    )
+    assert {(row["network"], row["repeat"]) for row in full} == {
+        *((0, k) for k in range(3)), *((1, k) for k in range(3, 6)),
+    }  # fmt: skip
+    assert {(row["network"], row["repeat"]) for row in curves} == {(0, 0), (1, 1)}
+    # The networks are the same, so that other draws alone make other numbers.
+    assert len({row["pearson"] for row in full}) == len(full)
+    assert all(row["null_pearson"] is not None for row in full)
+
+
 def test_the_same_again(rows: Any) -> None:
     again = experiments.randomization_test([chain()], inputs(3), "noiseless", CHOSEN, SEED)
     assert again[0] == rows[0]
@@ -609,7 +623,8 @@ def test_sensitivity_rows() -> None:
     method = experiments.sensitivity_settings(chosen)["alpha_beta"][1.0]
     stages = [("cascading", 3)]
     pairs = randomization.compare(
-        chain(), inputs(2), [method], stages, 2, 2, "estimated", "test", 2, inputs(3)
+        *(chain(), inputs(2), [method], stages, SECTION["repeats"], 2),
+        *("estimated", "test", 2, inputs(3)),
     )
     inner = [each.without_border(SECTION["border_pixels"]) for each in pairs]
     values = [similarity.pearson(each.trained, each.randomized) for each in inner]

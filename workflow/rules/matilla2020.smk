@@ -21,7 +21,6 @@ localrules:
     gather_table2,
     plot_saliency_examples,
     plot_randomization,
-    information,
     gather_information,
     plot_information,
     plot_relevance,

@@ -230,6 +230,7 @@ def compare(
     batch: int,
     seen: np.ndarray | None = None,
     output: int = EXPLAINED,
+    first: int = 0,
 ) -> Iterator[Comparison]:
     """Attribute maps with the trained and with re-initialised networks.
 
@@ -243,6 +244,7 @@ def compare(
     label : of the progress bar.
     batch : maps at a time; the same everywhere saves compilation.
     output : which one to explain.
+    first : number of the first draw, so that other networks may have draws of their own.
 
     """
     network, parameters = model
@@ -254,7 +256,7 @@ def compare(
     before = _outputs(network, dict(parameters), maps, output)
     total = repeats * len(stages) * len(methods)
     with progress.bar(total, label, unit="map set") as shown:
-        for repeat in range(repeats):
+        for repeat in range(first, first + repeats):
             for mode, stage in stages:
                 chosen = chosen_layers(mode, stage)
                 weights = reinitialized(network, dict(parameters), chosen, seed, repeat)

@@ -77,7 +77,9 @@ class Saliency(Section):
         ge=1,
     )
     maps: int = key("Maps of the fiducial cosmology behind Table II.", "map", ge=1)
-    repeats: int = key("Draws of new weights for all layers behind Table II.", "count", ge=1)
+    repeats: int = key(
+        "Draws of new weights for all layers behind Table II, for each network.", "count", ge=1
+    )
     curve_maps: int = key(
         "Maps behind the curves that follow the layers, and behind the sensitivity figure.",
         "map",
@@ -198,6 +200,8 @@ def _relevance(config: Any) -> Work:
 @costs.of("information")
 def _information(config: Any) -> Work:
     section = config.matilla2020.information
+    if config.learns != LABELS:
+        return Work(0, {})  # no claim asks for it, so that null runs do not make it
     maps = config.cosmology.number * section.maps + section.covariance
     readers = len(config.statistics.names) + config.network.networks
     units = {

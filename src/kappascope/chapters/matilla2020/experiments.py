@@ -29,7 +29,7 @@ BATCH = 16
 def randomization_test(
     models: Sequence[Model], maps: np.ndarray, data_set: str, section: Saliency, seed: int
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Run the randomization test with every network.
+    """Run the randomization test with every network; each has draws of its own.
 
     Parameters
     ----------
@@ -60,6 +60,7 @@ def randomization_test(
             f"layers {data_set} {number}",
             section.curve_maps,
             maps,
+            first=number * section.curve_repeats,
         ):
             inner = comparison.without_border(section.border_pixels)
             curves.append({**named, **randomization.curve_row(inner)})
@@ -73,6 +74,7 @@ def randomization_test(
             statistics,
             f"all layers {data_set} {number}",
             section.curve_maps,
+            first=number * section.repeats,
         )
         full += [{**named, **row} for row in _full_rows(drawn, maps, section, seed)]
     return curves, full
@@ -100,8 +102,9 @@ def _full_rows(
         first.setdefault(map_of, inner.randomized)
         previous[map_of] = inner.randomized
     if section.repeats > 2:
+        start = min(repeat for *_, repeat in rows)
         for map_of, latest in previous.items():
-            rows[(*map_of, 0)] |= randomization.null_row(latest, first[map_of])
+            rows[(*map_of, start)] |= randomization.null_row(latest, first[map_of])
     return list(rows.values())
 
 
