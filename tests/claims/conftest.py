@@ -281,6 +281,8 @@ def saliency() -> Iterator[Made]:
         pixel_percent=10.0,
         area_change_percent=lambda row: 80.0 if row["region"] == "peaks" else 5.0,
         area_change_error=2.0,
+        r2_lost=lambda row: 0.3 if row["region"] == "peaks" else 0.02,
+        r2_lost_error=0.01,
         r2_omega_matter=0.5,
         r2_omega_matter_error=0.1,
         r2_sigma_8=0.9,

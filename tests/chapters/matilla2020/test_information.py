@@ -129,8 +129,7 @@ def rows_of_losses(losses: dict[str, float], error: float = 1e-6) -> list[dict[s
     return [
         {
             "data_set": "noiseless", "region": region, "filler": "gaussian", "place": place,
-            "reader": "DNN", "area_change_percent": loss if place == "own" else 1.0,
-            "area_change_error": error,
+            "reader": "DNN", "r2_lost": loss if place == "own" else 1.0, "r2_lost_error": error,
         }
         for region, loss in losses.items()
         for place in information.PLACES
@@ -265,6 +264,9 @@ def test_a_network_that_reads_peaks_loses_them_alone(tmp_path: Path) -> None:
         moved = cells[region, "gaussian", "shifted", "DNN"]["area_change_percent"]
         assert moved < 0.5 * lost[region]
     gone = cells["above_3_sigma", "mean", "own", "DNN"]
+    both = ("r2_omega_matter", "r2_sigma_8")
+    assert gone["r2_lost"] == pytest.approx(np.mean([whole[key] - gone[key] for key in both]))
+    assert gone["r2_lost"] > 5 * gone["r2_lost_error"] > 0
     assert gone["r2_omega_matter"] < 0.5 * whole["r2_omega_matter"]
     # The statistic knows of spikes what the network knows, and of the rest besides.
     statistic = cells["above_3_sigma", "gaussian", "own", "V0"]

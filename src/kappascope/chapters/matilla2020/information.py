@@ -2,9 +2,9 @@
 
 Squared saliency says how much an output would change with a pixel, not what the pixel tells. Here
 the pixels above 3σ, below zero, around peaks, ... give way to a Gaussian field of the same power
-spectrum (or to the map's mean), and networks and statistics read what is left: by how much do
-credible areas grow, and how much variance of the parameters is still explained? Edges of the
-replaced parts and their mere area are answered for by a control: the same parts, moved elsewhere.
+spectrum (or to the map's mean), and networks and statistics read what is left: how much variance of
+the parameters is still explained, and by how much do credible areas grow? Edges of the replaced
+parts and their mere area are answered for by a control: the same parts, moved elsewhere.
 """
 
 import dataclasses
@@ -42,7 +42,7 @@ INFORMATION = Table(
     (DNN, PS, PC, V0, V1, V2), pixel_percent (replaced), area (68 %), area_change_percent (against
     maps as they are), area_change_error, r2_omega_matter, r2_sigma_8 (of a linear fit to the
     reader's numbers, fitted to and tested on altered maps), r2_omega_matter_error,
-    r2_sigma_8_error""",
+    r2_sigma_8_error, r2_lost (mean of both parameters, against maps as they are), r2_lost_error""",
 )
 METHOD_SHARES = Table(
     "matilla2020/method_shares.csv",
@@ -296,18 +296,17 @@ def losses(
 
     """
     rows: list[dict[str, Any]] = []
-    whole: dict[str, np.ndarray] = {}
+    whole: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for (region, filler, place), reading in readings(paths, models, data_set, spec):
         measured = reading.measured
         settings = _settings(spec, measured.map_deg2)
         vectors = table1.DataVectors(measured, list(measured.testing))
-        areas = _areas(vectors, settings)
+        found = _with_variance(vectors, _areas(vectors, settings), settings)
         if region == NONE:
-            whole = areas
-        for reader, (area, variance) in _with_variance(vectors, areas, settings).items():
-            change = 100.0 * (area / whole[reader] - 1.0)  # (network, weighting)
-            nominal, drawn = change[:, 0], change[:, 1:]
-            errors = [float(drawn.mean(0).std(ddof=1)), error_of_mean(nominal)]
+            whole = found
+        for reader, (area, variance) in found.items():
+            change = 100.0 * (area / whole[reader][0] - 1.0)  # (network, weighting)
+            lost = (whole[reader][1] - variance).mean(-1)
             row = {
                 "data_set": measured.data_set,
                 "region": region,
@@ -316,16 +315,21 @@ def losses(
                 "reader": reader,
                 "pixel_percent": 100.0 * reading.pixel_share,
                 "area": float(area[:, 0].mean()),
-                "area_change_percent": float(nominal.mean()),
-                "area_change_error": None if region == NONE else combined(*errors),
+                "area_change_percent": float(change[:, 0].mean()),
+                "area_change_error": None if region == NONE else _error(change),
+                "r2_lost": float(lost[:, 0].mean()),
+                "r2_lost_error": None if region == NONE else _error(lost),
             }
             for axis, name in enumerate(PARAMETERS):
-                values = variance[..., axis]
-                spread = [float(values[:, 1:].mean(0).std(ddof=1)), error_of_mean(values[:, 0])]
-                row[f"r2_{name}"] = float(values[:, 0].mean())
-                row[f"r2_{name}_error"] = combined(*spread)
+                row[f"r2_{name}"] = float(variance[:, 0, axis].mean())
+                row[f"r2_{name}_error"] = _error(variance[..., axis])
             rows.append(row)
     return rows
+
+
+def _error(values: np.ndarray) -> float:
+    """Error of a mean over networks (network, weighting), the first weighting of equal weights."""
+    return combined(float(values[:, 1:].mean(0).std(ddof=1)), error_of_mean(values[:, 0]))
 
 
 def _settings(spec: Spec, map_deg2: float) -> table1.Settings:
@@ -460,8 +464,8 @@ def ranking(
 
     Returns
     -------
-    Rows of ``information_ranking.csv``. Losses are those by a Gaussian filler, less those by the
-    same regions moved elsewhere.
+    Rows of ``information_ranking.csv``. Losses are those of R² by a Gaussian filler, less those by
+    the same regions moved elsewhere.
 
     """
     rows = []
@@ -474,12 +478,12 @@ def ranking(
         }
         regions = [name for name in REGIONS if (name, "own") in lost and (name, "shifted") in lost]
         pairs = [(lost[name, "own"], lost[name, "shifted"]) for name in regions]
-        loss = _column([own["area_change_percent"] for own, _ in pairs]) - _column(
-            [moved["area_change_percent"] for _, moved in pairs]
+        loss = _column([own["r2_lost"] for own, _ in pairs]) - _column(
+            [moved["r2_lost"] for _, moved in pairs]
         )
         error = np.hypot(
-            _column([own["area_change_error"] for own, _ in pairs]),
-            _column([moved["area_change_error"] for _, moved in pairs]),
+            _column([own["r2_lost_error"] for own, _ in pairs]),
+            _column([moved["r2_lost_error"] for _, moved in pairs]),
         )
         methods = dict.fromkeys(row["method"] for row in shares if row["data_set"] == data_set)
         for method in methods:

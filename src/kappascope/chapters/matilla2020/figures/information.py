@@ -28,7 +28,7 @@ _MARKERS = {"DNN": "*", "PS": "o", "PC": "s", "V0": "^", "V1": "v", "V2": "D"}
 
 
 def information(lost: Rows, shares: Rows, data_sets: Sequence[str]) -> Figure:
-    """Draw losses of areas by region above, relevance per pixel of each method below.
+    """Draw losses of R² by region above, relevance per pixel of each method below.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def information(lost: Rows, shares: Rows, data_sets: Sequence[str]) -> Figure:
             panels[0, column].set_title(LABELS[data_set])
             panels[1, column].set_xticks(range(len(REGIONS)), list(REGIONS.values()))
             panels[1, column].set_xlabel("replaced pixels")
-        panels[0, 0].set_ylabel("change of the 68 % area [%]")
+        panels[0, 0].set_ylabel("$R^2$ lost (mean of both parameters)")
         panels[1, 0].set_ylabel("squared saliency per pixel\nover the map's mean")
         for row, columns in ((0, 3), (1, 3)):
             handles, names = panels[row, 0].get_legend_handles_labels()
@@ -73,7 +73,7 @@ def _losses(axes: Axes, rows: Rows) -> None:
             at = [k for k, name in enumerate(REGIONS) if name in chosen]
             values, errors = (
                 [float(chosen[name][column]) for name in REGIONS if name in chosen]
-                for column in ("area_change_percent", "area_change_error")
+                for column in ("r2_lost", "r2_lost_error")
             )
             aside = 0.12 * (number - (len(readers) - 1) / 2)
             colour = COLOURS.get(reader, GREY)
@@ -89,7 +89,6 @@ def _losses(axes: Axes, rows: Rows) -> None:
                 label=LABELS.get(reader, reader) if filled else None,
             )
     axes.axhline(0.0, color=GREY, linewidth=0.6)
-    axes.set_yscale("symlog", linthresh=30.0)
     axes.errorbar([], [], fmt="o", color=GREY, markerfacecolor="white", label="moved elsewhere")
 
 
