@@ -1,6 +1,6 @@
 """Explain maps with the trained networks of one data set and with networks drawn anew."""
 
-from kappascope.chapters.matilla2020 import experiments, information, table2
+from kappascope.chapters.matilla2020 import experiments, regions, table2
 from kappascope.files import write_arrays
 from kappascope.networks import description, prediction
 from kappascope.workflow.script import run
@@ -14,12 +14,12 @@ def main(inputs, outputs, spec):
     sensitivity = experiments.sensitivity_rows(models[0], maps, data_set, section, seed)
     explained = experiments.explanations(models, maps, section, seed)
     agreement = experiments.agreement_rows(explained, data_set)
-    shares = information.share_rows(data_set, maps[..., 0], explained)
+    shares = regions.share_rows(data_set, maps[..., 0], explained)
     examples = experiments.example_maps(models[0], maps, pixel_arcmin, section, seed)
     table2.CURVES.write(outputs.curves, curves)
     table2.TABLE2_MAPS.write(outputs.full, full)
     table2.AGREEMENT.write(outputs.agreement, agreement)
-    information.METHOD_SHARES.write(outputs.shares, shares)
+    regions.METHOD_SHARES.write(outputs.shares, shares)
     table2.SENSITIVITY.write(outputs.sensitivity, sensitivity)
     write_arrays(outputs.examples, examples)
 

@@ -16,6 +16,8 @@ from kappascope.chapters.matilla2020 import (
     checks,
     correlations,
     information,
+    ranking,
+    regions,
     relevance,
     table1,
     table2,
@@ -274,7 +276,7 @@ def saliency() -> Iterator[Made]:
     yield made(
         information.INFORMATION,
         data_set=DATA_SETS,
-        region=tuple(information.REGIONS),
+        region=tuple(regions.REGIONS),
         filler="gaussian",
         place=information.PLACES,
         reader=("DNN", "PC"),
@@ -289,7 +291,7 @@ def saliency() -> Iterator[Made]:
         r2_sigma_8_error=0.05,
     )
     yield made(
-        information.RANKING,
+        ranking.RANKING,
         data_set=DATA_SETS,
         method=methods,
         label=lambda row: row["method"],

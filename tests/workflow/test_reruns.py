@@ -45,6 +45,11 @@ SALIENCY = {
 }
 
 
+SHOWN_INFORMATION = {"gather_information", "plot_information"}
+INFORMATION = {"information", *SHOWN_INFORMATION}
+"""What replaces parts of maps and measures again."""
+
+
 BANDS = {"band_curves", "plot_bands", "learn_dictionaries", "plot_dictionary"}
 """What transforms maps."""
 TRANSFORMATIONS = {
@@ -108,8 +113,11 @@ def test_a_moved_and_touched_checkout_does_nothing(rerun: Checkout) -> None:
     ("file", "measuring"),
     [
         # The maps' power against theory is measured with the same kernels.
-        ("statistics/kernels.py", {"measure_statistics", "validate_maps", "plot_maps"}),
-        ("statistics/minima.py", {"measure_statistics"}),
+        (
+            "statistics/kernels.py",
+            {"measure_statistics", "validate_maps", "plot_maps", *INFORMATION},
+        ),
+        ("statistics/minima.py", {"measure_statistics", *INFORMATION}),
     ],
 )
 def test_a_kernel_reruns_what_measures_with_it(
@@ -123,6 +131,7 @@ def test_a_kernel_reruns_what_measures_with_it(
 def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/rules.py", CODE)
     expected = SALIENCY | TRANSFORMATIONS | COMPARED | SEEN_LENSES | NONLINEAR | LAST
+    expected |= SHOWN_INFORMATION
     assert set(rerun.planned(*SMOKE)) == expected
 
 
@@ -175,7 +184,7 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
     networks = {"train_network", "predict", "plot_networks"}
     maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
     expected = maps | networks | SALIENCY | AFTER_STATISTICS | BANDS | {"train_band_network"}
-    expected |= GROUPS | NONLINEAR
+    expected |= GROUPS | NONLINEAR | INFORMATION
     assert planned == without_real_data(expected, has_real_data)
 
 

@@ -444,7 +444,8 @@ rule information:
             "information",
             [
                 *("seed", "cosmology", "maps", "noise", "statistics"),
-                *("matilla2020.constraints", "matilla2020.information"),
+                "matilla2020.constraints[likelihood, sky_deg2]",
+                "matilla2020.information",
             ],
             data_set=wildcards.data_set,
             jax=True,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from typed import typed
 
-from kappascope.chapters.matilla2020 import information
+from kappascope.chapters.matilla2020 import information, ranking, regions
 from kappascope.chapters.matilla2020.figures.information import REGIONS as DRAWN
 from kappascope.chapters.matilla2020.figures.information import information as figure
 from kappascope.errors import InputError
@@ -47,16 +47,14 @@ def test_a_filler_has_the_power_and_the_mean_of_its_map_and_is_gaussian() -> Non
 
 def test_regions_are_where_their_names_say() -> None:
     u = np.array([[[-1.5, -0.5, 0.5, 0.2], [1.0, 2.0, 3.5, 0.1], [0.0, 0.0, 0.1, 0.2]]])
-    found = {
-        name: region(u)[0].astype(int).tolist() for name, region in information.REGIONS.items()
-    }
+    found = {name: region(u)[0].astype(int).tolist() for name, region in regions.REGIONS.items()}
     assert found["troughs"] == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert found["negative"] == [[1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert found["slopes"] == [[0, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
     assert found["above_3_sigma"] == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     # The highest pixel of its neighbours, and these.
     assert found["peaks"] == [[0, 1, 1, 1], [0, 1, 1, 1], [0, 1, 1, 1]]
-    assert set(DRAWN) == set(information.REGIONS)
+    assert set(DRAWN) == set(regions.REGIONS)
 
 
 def part(maps: np.ndarray, mask: np.ndarray | None = None) -> information.Part:
@@ -77,7 +75,7 @@ def part(maps: np.ndarray, mask: np.ndarray | None = None) -> information.Part:
 
 def test_a_region_is_replaced_and_nothing_else() -> None:
     maps = np.stack([skewed(1), skewed(2)])
-    where = information.REGIONS["above_3_sigma"](information.over_rms(maps))
+    where = regions.REGIONS["above_3_sigma"](regions.over_rms(maps))
     assert where.any()
     whole = part(maps)
     altered, share = whole.altered("above_3_sigma", "gaussian", "own")
@@ -112,16 +110,16 @@ def test_explained_variance_of_a_noisy_number() -> None:
 def test_even_relevance_has_the_shares_of_pixels() -> None:
     kappa = np.stack([skewed(1), skewed(2)])
     even = {"gradient": np.ones_like(kappa), "input_x_gradient": kappa}
-    rows = information.share_rows("noiseless", kappa, [even, even])
-    assert len(rows) == 2 * len(information.REGIONS)
+    rows = regions.share_rows("noiseless", kappa, [even, even])
+    assert len(rows) == 2 * len(regions.REGIONS)
     for row in rows:
-        assert set(row) == set(information.METHOD_SHARES.columns)
+        assert set(row) == set(regions.METHOD_SHARES.columns)
         if row["method"] == "gradient":
             assert row["share_percent"] == pytest.approx(row["pixel_percent"])
         elif row["region"] == "above_3_sigma":
             assert row["share_percent"] > 5 * row["pixel_percent"]
     empty = {"gradient": np.zeros_like(kappa)}
-    row = information.share_rows("noiseless", kappa, [empty])[0]
+    row = regions.share_rows("noiseless", kappa, [empty])[0]
     assert row["share_percent"] is None and row["error"] is None
 
 
@@ -137,7 +135,7 @@ def rows_of_losses(losses: dict[str, float], error: float = 1e-6) -> list[dict[s
 
 
 def test_ranking_by_hand() -> None:
-    names = list(information.REGIONS)
+    names = list(regions.REGIONS)
     lost = rows_of_losses(dict(zip(names, (1.0, 2.0, 3.0, 4.0, 5.0), strict=True)))
     shares = [
         {
@@ -151,14 +149,14 @@ def test_ranking_by_hand() -> None:
         }.items()
         for region, share in zip(names, values, strict=True)
     ]  # fmt: skip
-    found = {row["method"]: row for row in information.ranking(lost, shares, 1)}
+    found = {row["method"]: row for row in ranking.ranking(lost, shares, 1)}
     assert found["gradient"]["spearman"] == pytest.approx(1.0)
     assert found["gradient"]["p"] == pytest.approx(1 / 120)
     assert found["gradient"]["error"] == pytest.approx(0.0, abs=1e-9)
     assert found["input_x_gradient"]["spearman"] == pytest.approx(-1.0)
     assert found["input_x_gradient"]["p"] == pytest.approx(1.0)
     assert found["smoothgrad"]["spearman"] == 0.0
-    unsure = information.ranking(
+    unsure = ranking.ranking(
         rows_of_losses(dict(zip(names, (1.0, 2.0, 3.0, 4.0, 5.0), strict=True)), 10.0), shares, 1
     )
     assert unsure[0]["error"] > 0.2
@@ -253,7 +251,7 @@ def test_a_network_that_reads_peaks_loses_them_alone(tmp_path: Path) -> None:
     assert whole["area_change_percent"] == 0.0 and whole["r2_omega_matter"] > 0.3
     lost = {
         region: cells[region, "gaussian", "own", "DNN"]["area_change_percent"]
-        for region in information.REGIONS
+        for region in regions.REGIONS
     }
     # Spikes are pixels above 3 sigma, and each is a peak; nothing else is read.
     assert min(lost["above_3_sigma"], lost["peaks"]) > 100.0
@@ -287,16 +285,16 @@ def test_the_figure_draws_every_method_and_reader(tmp_path: Path) -> None:
         return read_rows(tmp_path / "rows.csv")
 
     kappa = np.stack([skewed(1), skewed(2)])
-    shares = information.share_rows("noiseless", kappa, [{"gradient": kappa}])
+    shares = regions.share_rows("noiseless", kappa, [{"gradient": kappa}])
     filled = dict.fromkeys(information.INFORMATION.columns, 1.0)
-    names = list(information.REGIONS)
+    names = list(regions.REGIONS)
     lost = [
         {**filled, **row}
         for row in rows_of_losses(dict(zip(names, (1.0, 2.0, 3.0, 40.0, -5.0), strict=True)))
     ]
     drawn = figure(
         text(information.INFORMATION, lost),
-        text(information.METHOD_SHARES, shares),
+        text(regions.METHOD_SHARES, shares),
         ["noiseless"],
     )
     upper, lower = drawn.axes[:2]

@@ -211,11 +211,11 @@ def test_undefined_comparisons_are_left_out_of_the_mean_and_leave_a_gap():
 
 def test_no_two_methods_look_alike_and_each_keeps_its_look():
     for methods in ([*LABELLED], [f"method_{number}" for number in range(14)]):
-        looks = saliency._looks(methods)
+        looks = saliency.looks(methods)
         assert len({(look.colour, look.marker) for look in looks.values()}) == len(methods)
         assert len({str(look) for look in looks.values()}) == len(methods)
-    alone = saliency._looks(["smoothgrad", "mine"])
-    assert alone["smoothgrad"] == saliency._looks(["smoothgrad"])["smoothgrad"]
+    alone = saliency.looks(["smoothgrad", "mine"])
+    assert alone["smoothgrad"] == saliency.looks(["smoothgrad"])["smoothgrad"]
 
 
 def test_a_deep_network_names_some_of_its_layers():

@@ -9,17 +9,15 @@ parts and their mere area are answered for by a control: the same parts, moved e
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
-import scipy.stats
 
 from kappascope import progress, randomness
-from kappascope.attribution.labels import label
 from kappascope.chapters.matilla2020 import table1
 from kappascope.chapters.matilla2020.config import Information
+from kappascope.chapters.matilla2020.regions import REGIONS, over_rms
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.inference import credible
@@ -44,39 +42,6 @@ INFORMATION = Table(
     reader's numbers, fitted to and tested on altered maps), r2_omega_matter_error,
     r2_sigma_8_error, r2_lost (mean of both parameters, against maps as they are), r2_lost_error""",
 )
-METHOD_SHARES = Table(
-    "matilla2020/method_shares.csv",
-    "data set × method × region",
-    """data_set, method, region, share_percent (of squared saliency), error (over maps and
-    networks), pixel_percent""",
-)
-RANKING = Table(
-    "matilla2020/information_ranking.csv",
-    "data set × method",
-    """data_set, method, label, spearman (between relevance per pixel of a region and what the
-    network loses by it beyond the control), error (of losses and shares), p (of as large a
-    correlation by chance), regions""",
-)
-
-TROUGH, SLOPE, HIGH = -1.0, 1.0, 3.0
-"""κ over the r.m.s. of the map: edges of regions."""
-
-
-def _peaks(u: np.ndarray) -> np.ndarray:
-    """Tell which pixels are peaks above the r.m.s. or touch one: (map, y, x) bool."""
-    highest = scipy.ndimage.maximum_filter(u, (0, 3, 3)) == u
-    return np.asarray(scipy.ndimage.maximum_filter(highest & (u > SLOPE), (0, 3, 3)))
-
-
-REGIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
-    "troughs": lambda u: u < TROUGH,
-    "negative": lambda u: u < 0,
-    "slopes": lambda u: (u >= SLOPE) & (u < HIGH),
-    "above_3_sigma": lambda u: u > HIGH,
-    "peaks": _peaks,
-}
-"""Region → where it is, of κ over the r.m.s. of its map (map, y, x)."""
-
 NONE = "none"
 FILLERS = ("gaussian", "mean")
 PLACES = ("own", "shifted")
@@ -84,12 +49,6 @@ VARIANTS = [
     *itertools.product(REGIONS, ("gaussian",), PLACES),
     *itertools.product(REGIONS, ("mean",), ("own",)),
 ]
-
-
-def over_rms(kappa: np.ndarray) -> np.ndarray:
-    """Return maps (map, y, x) in units of the r.m.s. of each."""
-    rms = np.sqrt(np.mean(np.square(kappa, dtype=np.float64), axis=(1, 2), keepdims=True))
-    return np.asarray(kappa / np.where(rms > 0, rms, 1.0))
 
 
 # ---- altered maps --------------------------------------------------------------------------------
@@ -334,9 +293,16 @@ def _error(values: np.ndarray) -> float:
 
 def _settings(spec: Spec, map_deg2: float) -> table1.Settings:
     """As of Table I, on a coarser grid and without the cross-check."""
-    usual = table1.Settings.of(spec.constraints, spec.seed, map_deg2)
     section: Information = spec.information
-    return dataclasses.replace(usual, grid=section.grid, bootstrap=section.bootstrap, mcmc_steps=0)
+    return table1.Settings(
+        likelihood=spec.constraints.likelihood,
+        grid=section.grid,
+        bootstrap=section.bootstrap,
+        mcmc_steps=0,
+        seed=spec.seed,
+        maps_of_sky=table1.maps_of_sky(spec.constraints.sky_deg2, map_deg2),
+        map_deg2=map_deg2,
+    )
 
 
 def _readers(vectors: table1.DataVectors) -> list[str]:
@@ -405,134 +371,3 @@ def _with_variance(
         )
         for reader in _readers(vectors)
     }
-
-
-# ---- what explanations say -----------------------------------------------------------------------
-
-
-def share_rows(
-    data_set: str, kappa: np.ndarray, explained: Sequence[Mapping[str, np.ndarray]]
-) -> list[dict[str, Any]]:
-    """Add up squared saliency by region: rows of ``method_shares.csv``.
-
-    Parameters
-    ----------
-    kappa : (map, y, x) as networks see them.
-    explained : of each network, method → (map, y, x).
-
-    """
-    where = {name: region(over_rms(kappa)) for name, region in REGIONS.items()}
-    rows = []
-    for method in explained[0]:
-        squared = np.square(np.stack([each[method] for each in explained]).astype(np.float64))
-        total = squared.sum((2, 3))
-        # A map without relevance has no shares: left out.
-        weight = squared / np.where(total > 0, total, np.nan)[..., None, None]
-        for name, inside in where.items():
-            shares = 100.0 * (weight * inside).sum((2, 3))
-            shares[total == 0] = np.nan
-            known = np.isfinite(shares)
-            means = [
-                [float(one[np.isfinite(one)].mean()) for one in each if np.isfinite(one).any()]
-                for each in (shares, shares.T)
-            ]
-            rows.append(
-                {
-                    "data_set": data_set,
-                    "method": method,
-                    "region": name,
-                    "share_percent": float(shares[known].mean()) if known.any() else None,
-                    "error": combined(*map(error_of_mean, means)) if known.any() else None,
-                    "pixel_percent": float(100.0 * inside.mean()),
-                }
-            )
-    return rows
-
-
-_DRAWS = 400
-
-
-def ranking(
-    information: Sequence[Mapping[str, Any]], shares: Sequence[Mapping[str, Any]], seed: int
-) -> list[dict[str, Any]]:
-    """Say how well relevance per pixel orders the regions by what the network loses with them.
-
-    Parameters
-    ----------
-    information, shares : rows of ``information.csv`` and of ``method_shares.csv``, numbers or text.
-    seed : ``seed`` of the config.
-
-    Returns
-    -------
-    Rows of ``information_ranking.csv``. Losses are those of R² by a Gaussian filler, less those by
-    the same regions moved elsewhere.
-
-    """
-    rows = []
-    for data_set in dict.fromkeys(row["data_set"] for row in shares):
-        lost = {
-            (row["region"], row["place"]): row
-            for row in information
-            if (row["data_set"], row["filler"], row["reader"])
-            == (data_set, "gaussian", table1.NETWORK)
-        }
-        regions = [name for name in REGIONS if (name, "own") in lost and (name, "shifted") in lost]
-        pairs = [(lost[name, "own"], lost[name, "shifted"]) for name in regions]
-        loss = _column([own["r2_lost"] for own, _ in pairs]) - _column(
-            [moved["r2_lost"] for _, moved in pairs]
-        )
-        error = np.hypot(
-            _column([own["r2_lost_error"] for own, _ in pairs]),
-            _column([moved["r2_lost_error"] for _, moved in pairs]),
-        )
-        methods = dict.fromkeys(row["method"] for row in shares if row["data_set"] == data_set)
-        for method in methods:
-            cells = {
-                row["region"]: row
-                for row in shares
-                if (row["data_set"], row["method"]) == (data_set, method)
-            }
-            share, share_error, pixels = (
-                _column([cells[name][column] for name in regions])
-                for column in ("share_percent", "error", "pixel_percent")
-            )
-            pixels = np.where(pixels > 0, pixels, np.nan)  # a region that no map has
-            draw = randomness.generator(seed, f"ranking {data_set} {method}")
-            drawn = [
-                _spearman(
-                    (share + share_error * draw.normal(size=len(share))) / pixels,
-                    loss + error * draw.normal(size=len(loss)),
-                )
-                for _ in range(_DRAWS)
-            ]
-            nominal = _spearman(share / pixels, loss)
-            chance = [
-                _spearman(share / pixels, loss[list(order)])
-                for order in itertools.permutations(range(len(loss)))
-            ]
-            rows.append(
-                {
-                    "data_set": data_set,
-                    "method": method,
-                    "label": label(method),
-                    "spearman": nominal if np.isfinite(nominal) else None,
-                    "error": float(np.std(drawn)) if np.isfinite(drawn).all() else None,
-                    "p": float(np.mean(np.array(chance) >= nominal - 1e-9)),
-                    "regions": len(regions),
-                }
-            )
-    return rows
-
-
-def _column(cells: Sequence[Any]) -> np.ndarray:
-    return np.array([np.nan if cell in (None, "") else float(cell) for cell in cells])
-
-
-def _spearman(one: np.ndarray, other: np.ndarray) -> float:
-    known = np.isfinite(one) & np.isfinite(other)
-    if known.sum() < 3:
-        return float("nan")
-    ranks = [scipy.stats.rankdata(each[known]) for each in (one, other)]
-    if min(np.ptp(each) for each in ranks) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])

@@ -88,9 +88,13 @@ class Settings:
     def of(cls, section: Constraints, seed: int, map_deg2: float = math.nan) -> "Settings":
         """Take the options from the config; without ``sky_deg2`` contours are those of one map."""
         options = section.model_dump()
-        sky = options.pop("sky_deg2")
-        maps = sky / map_deg2 if sky is not None and math.isfinite(map_deg2) else 1.0
+        maps = maps_of_sky(options.pop("sky_deg2"), map_deg2)
         return cls(**options, seed=seed, maps_of_sky=maps, map_deg2=map_deg2)
+
+
+def maps_of_sky(sky_deg2: float | None, map_deg2: float) -> float:
+    """Return how many maps make the sky area that contours are for; 1 where neither is known."""
+    return sky_deg2 / map_deg2 if sky_deg2 is not None and math.isfinite(map_deg2) else 1.0
 
 
 class DataVectors:
