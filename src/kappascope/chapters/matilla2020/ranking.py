@@ -16,8 +16,8 @@ from kappascope.tables import Table
 RANKING = Table(
     "matilla2020/information_ranking.csv",
     "data set × method",
-    """data_set, method, label, spearman (between relevance per pixel of a region and what the
-    network loses by it beyond the control), error (of losses and shares), p (of as large a
+    """data_set, method, label, spearman (between a region's share of squared saliency beyond its
+    share of pixels, and what the network loses by it beyond the control), error (of losses and shares), p (of as large a
     correlation by chance), regions""",
 )
 
@@ -27,7 +27,7 @@ _DRAWS = 400
 def ranking(
     information: Sequence[Mapping[str, Any]], shares: Sequence[Mapping[str, Any]], seed: int
 ) -> list[dict[str, Any]]:
-    """Say how well relevance per pixel orders the regions by what the network loses with them.
+    """Say how well shares of relevance order the regions by what the network loses with them.
 
     Parameters
     ----------
@@ -68,17 +68,18 @@ def ranking(
                 for column in ("share_percent", "error", "pixel_percent")
             )
             pixels = np.where(pixels > 0, pixels, np.nan)  # a region that no map has
+            beyond = share - pixels
             draw = randomness.generator(seed, f"ranking {data_set} {method}")
             drawn = [
                 _spearman(
-                    (share + share_error * draw.normal(size=len(share))) / pixels,
+                    beyond + share_error * draw.normal(size=len(share)),
                     loss + error * draw.normal(size=len(loss)),
                 )
                 for _ in range(_DRAWS)
             ]
-            nominal = _spearman(share / pixels, loss)
+            nominal = _spearman(beyond, loss)
             chance = [
-                _spearman(share / pixels, loss[list(order)])
+                _spearman(beyond, loss[list(order)])
                 for order in itertools.permutations(range(len(loss)))
             ]
             rows.append(
