@@ -17,8 +17,8 @@ RANKING = Table(
     "matilla2020/information_ranking.csv",
     "data set × method",
     """data_set, method, label, spearman (between a region's share of squared saliency beyond its
-    share of pixels, and what the network loses by it beyond the control), error (of losses and shares), p (of as large a
-    correlation by chance), regions""",
+    share of pixels, and what the network loses by it beyond the control), error (of losses and
+    shares), p (of as large a correlation by chance), regions""",
 )
 
 _DRAWS = 400
