@@ -105,6 +105,10 @@ def test_explained_variance_of_a_noisy_number() -> None:
     found = information.explained_variance(features, truth, fold, weights)
     np.testing.assert_allclose(found, [[0.8, 0.0], [0.8, 0.0]], atol=0.02)
     assert not np.array_equal(found[0], found[1])
+    # Of numbers that span decades the logarithm is fitted.
+    decades = np.exp(3.0 * features[:, :1])
+    found = information.explained_variance(decades, truth, fold, weights)
+    np.testing.assert_allclose(found[:, 0], 0.8, atol=0.02)
 
 
 def test_even_relevance_has_the_shares_of_pixels() -> None:

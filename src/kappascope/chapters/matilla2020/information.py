@@ -207,6 +207,10 @@ def readings(
             shown.update()
 
 
+DECADES = 100.0
+"""What spans more, as power does, is fitted in logarithms."""
+
+
 def explained_variance(
     features: np.ndarray, truth: np.ndarray, fold: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
@@ -224,6 +228,8 @@ def explained_variance(
     (weighting, parameter)
 
     """
+    if features.min() > 0 and features.max() > DECADES * features.min():
+        features = np.log(features)
     spread = features.std(0)
     scaled = (features - features.mean(0)) / np.where(spread > 0, spread, 1.0)
     design = np.concatenate([scaled, np.ones((len(scaled), 1))], axis=1)
