@@ -407,11 +407,12 @@ def test_claims_are_judged_by_the_null_runs_of_a_run(run, ledger, tmp_path):
         ledger.read_text().replace("    groups:", "    networks: net.number\n    groups:")
     )
     listed = load_claims(ledger)
-    for number, noise in ((1, 0.5**2 * (1 + 1 + 4)), (3, 0.5**2 * 2)):
+    # Four know their scatter badly: where a normal takes 2, t of three degrees takes 3.31.
+    for number, noise in ((1, 0.5**2 * (1 + 1 + 4 * (3.3068 / 2) ** 2)), (3, 0.5**2 * 2)):
         config = {**CONFIG, "net": {"number": number}}
         config["nulls"] = {**config["nulls"], "overrides": {"net": {"number": 4}}}
         row = {row["id"]: row for row in claims.check(listed, tmp_path, config)}[two]
-        assert row["beats_null"] == pytest.approx(4 / noise**0.5)
+        assert row["beats_null"] == pytest.approx(4 / noise**0.5, rel=1e-4)
 
 
 @pytest.mark.parametrize(

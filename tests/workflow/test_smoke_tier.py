@@ -226,7 +226,7 @@ def test_every_number_of_a_network_has_its_null(finished: Checkout) -> None:
             assert row["status"] not in ("match", "near") or row["id"] not in has_null, row
 
 
-def test_a_run_whose_networks_learned_nothing_matches_hardly_anything(rerun: Checkout) -> None:
+def test_a_run_whose_networks_learned_nothing_matches_nothing(rerun: Checkout) -> None:
     # Networks of the null run are others than those: the one is not measured by itself.
     ended = rerun.run("--cores", "2", *NULL_TABLES, *SMOKE, "learns=nothing")
     assert ended.status == 0, ended.text
@@ -236,9 +236,7 @@ def test_a_run_whose_networks_learned_nothing_matches_hardly_anything(rerun: Che
     rows = claims.check(published.load_claims(rerun.root / "paper/claims.yaml"), folder, config)
     told = [row for row in rows if row["null"]]
     assert len(told) > 100
-    # Two sigma let one in 44 through, and one network has no scatter between networks to tell.
-    matches = [row["id"] for row in told if row["status"] == "match"]
-    assert len(matches) <= len(told) / 30, matches
+    assert [row["id"] for row in told if row["status"] == "match"] == []
     ledger = published.load_claims(rerun.root / "paper/claims.yaml")
     tables = selecting.Tables(folder)
     without = [
@@ -247,7 +245,7 @@ def test_a_run_whose_networks_learned_nothing_matches_hardly_anything(rerun: Che
         if claim.id in {row["id"] for row in told}
         and verdicts.judge(claim, claims._measured(claim, tables, config)).status == "match"
     ]
-    assert len(without) > 5 * len(matches) + 5
+    assert len(without) > 5
 
 
 def test_nothing_in_the_paper_leaves_its_page(finished: Checkout) -> None:

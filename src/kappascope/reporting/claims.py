@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import scipy.stats
+
 from kappascope.reporting.published import NULL_RUNS, PUBLISHED, SET_UP, Claim, null_runs
 from kappascope.reporting.selecting import Measured, MissingError, Tables, measure
 from kappascope.reporting.verdicts import (
@@ -25,6 +27,7 @@ from kappascope.reporting.verdicts import (
     MATCH,
     NEAR,
     NOT_ATTEMPTED,
+    SIGNIFICANT,
     STATUSES,
     UNINFORMATIVE,
     Verdict,
@@ -177,16 +180,21 @@ def _of_nulls(
 
 
 def _lone(claim: Claim, config: Mapping[str, Any]) -> float:
-    """Return the root of the number of a null run's networks, where the run has a single one.
+    """Return the scatter of a network over a null's error, where the run has a single network.
 
-    The error of a null holds the scatter between its networks, over that root; the error of a
-    single network lacks it.
+    The error of a null holds the scatter between its networks, over the root of their number; the
+    error of a single network lacks it. So few networks know their scatter badly: Student's t says
+    by how much two standard errors have to be stretched.
     """
     if claim.networks is None:
         return 0.0
     ours = _at(config, claim.networks)
     of_null = _at(config["nulls"]["overrides"], claim.networks) or ours
-    return math.sqrt(of_null) if ours == 1 and of_null > 1 else 0.0
+    if ours != 1 or of_null < 2:
+        return 0.0
+    confidence = scipy.stats.norm.cdf(SIGNIFICANT)
+    stretched = scipy.stats.t.ppf(confidence, of_null - 1) / SIGNIFICANT
+    return float(math.sqrt(of_null) * stretched)
 
 
 def _at(config: Mapping[str, Any], path: str) -> Any:

@@ -9,7 +9,7 @@ import scipy.stats
 
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.networks.architectures import convergence_cnn
-from kappascope.reporting.errorbars import combined, error_of_mean, proportion_error
+from kappascope.reporting.errorbars import combined, error_of_mean
 from kappascope.reporting.findings import FINDINGS, Frame, Row, ratio, row
 from kappascope.statistics.registry import PAPER, STATISTICS
 
@@ -87,7 +87,7 @@ def correlations(config: Config, table: Frame) -> Iterator[Row]:
     tails = {}
     for data_set, rows in published.groupby("data_set"):
         yield _largest(f"largest_{data_set}", rows, "pearson", "standard_error")
-        yield from _opposite(f"opposite_{data_set}", rows)
+        yield from _opposite(f"opposite_{data_set}", rows, config["network"]["networks"])
         high = rows[(rows.statistic == "PC") & (rows.bin_centre > TAIL[data_set])]
         if len(high):
             best = high.loc[high.pearson.abs().idxmax()]
@@ -103,10 +103,11 @@ def correlations(config: Config, table: Frame) -> Iterator[Row]:
         yield ratio("high_peaks_rise", tails["noisy"], tails["noiseless"])
 
 
-def _opposite(finding: str, rows: Frame) -> Iterator[Row]:
+def _opposite(finding: str, rows: Frame, networks: int) -> Iterator[Row]:
     """Share of bins that correlate with the two parameters in opposite ways.
 
-    Each is as unsure as its sign; and so many bins tell no more than a draw of so many.
+    Each is as unsure as its sign. But bins of one network are opposite together or not at all, so
+    that the share is one of networks, with the error of so many coins.
     """
     cells = rows.pivot_table(
         index=["statistic", "bin_centre"],
@@ -121,7 +122,7 @@ def _opposite(finding: str, rows: Frame) -> Iterator[Row]:
     unlike = first * (1 - second) + second * (1 - first)
     share = float((cells["pearson"].prod(axis=1) < 0).mean())
     sure = math.sqrt(np.sum(unlike * (1 - unlike))) / len(cells)
-    yield row(finding, share, combined(sure, proportion_error(share, len(cells))))
+    yield row(finding, share, combined(sure, 0.5 / math.sqrt(networks)))
 
 
 @FINDINGS.add("matilla2020.linear_model", tables=["linear_model"])
