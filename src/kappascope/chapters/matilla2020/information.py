@@ -17,6 +17,7 @@ import numpy as np
 from kappascope import progress, randomness
 from kappascope.chapters.matilla2020 import table1
 from kappascope.chapters.matilla2020.config import Information
+from kappascope.chapters.matilla2020.correlations import ridge
 from kappascope.chapters.matilla2020.regions import REGIONS, over_rms
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
@@ -232,13 +233,11 @@ def explained_variance(
         features = np.log(features)
     spread = features.std(0)
     scaled = (features - features.mean(0)) / np.where(spread > 0, spread, 1.0)
-    design = np.concatenate([scaled, np.ones((len(scaled), 1))], axis=1)
     predicted = np.empty_like(truth)
     for half in (fold, ~fold):
-        # A little ridge: bins that never fill have nothing to be fitted to.
-        inside = design[half]
-        matrix = inside.T @ inside + 1e-3 * len(inside) * np.eye(design.shape[1])
-        predicted[~half] = design[~half] @ np.linalg.solve(matrix, inside.T @ truth[half])
+        centre, mean = scaled[half].mean(0), truth[half].mean(0)
+        coefficients = ridge(scaled[half] - centre, truth[half] - mean)
+        predicted[~half] = mean + (scaled[~half] - centre) @ coefficients
     share = weights / weights.sum(axis=1, keepdims=True)
     missed = share @ np.square(predicted - truth)
     mean = share @ truth
