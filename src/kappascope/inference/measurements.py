@@ -186,40 +186,83 @@ def load(
     if not np.isfinite(outputs[:, used]).all():
         raise InputError(f"{predictions}: the network's outputs hold NaN; train it again")
 
-    splits = measured["split"].values.astype(str)
+    variables = _statistics(measured, names, statistics)
+    box = (measured["box"] if "box" in measured.variables else measured["realization"]).values
+    return arrange(
+        {name: measured[name].values for name in ("split", "cosmology", "realization", *PARAMETERS)}
+        | {"box": box},
+        {label: measured[name].values.astype(np.float64) for label, name in variables.items()},
+        outputs,
+        {
+            label: measured[f"{name}_bin"].values.astype(np.float64)
+            for label, name in variables.items()
+        },
+        data_set=data_set,
+        fiducial=fiducial,
+        map_deg2=float(measured.attrs.get("map_deg2", math.nan)),
+        source=str(statistics),
+    )
+
+
+def arrange(
+    columns: Mapping[str, np.ndarray],
+    values: Mapping[str, np.ndarray],
+    outputs: np.ndarray,
+    bin_centres: Mapping[str, np.ndarray],
+    *,
+    data_set: str,
+    fiducial: Mapping[str, float],
+    map_deg2: float,
+    source: str,
+) -> Measurements:
+    """Split measured maps by what they are used for.
+
+    Parameters
+    ----------
+    columns : split, cosmology, realization, box, omega_matter and sigma_8 of each map (map,).
+    values : statistic -> (map, bin).
+    outputs : (seed, map, 2) of networks.
+    fiducial : ``omega_matter`` and ``sigma_8`` of the fiducial cosmology.
+    source : what errors name: where the maps are from.
+
+    Raises
+    ------
+    InputError
+        When the testing maps lack the fiducial cosmology, or there are no covariance maps of it.
+
+    """
+    splits = columns["split"].astype(str)
     point = np.array([fiducial[name] for name in PARAMETERS])
-    place = np.stack([measured[name].values for name in PARAMETERS], axis=1).astype(np.float64)
+    place = np.stack([columns[name] for name in PARAMETERS], axis=1).astype(np.float64)
     at_fiducial = np.all(np.abs(place - point) < FIDUCIAL_TOLERANCE, axis=1)
 
-    testing = _rows(measured, splits == "testing")
-    covariance = _rows(measured, (splits == "covariance") & at_fiducial)
+    testing = _rows(columns, splits == "testing")
+    covariance = _rows(columns, (splits == "covariance") & at_fiducial)
     ids, first, index = np.unique(
-        measured["cosmology"].values[testing], return_index=True, return_inverse=True
+        columns["cosmology"][testing], return_index=True, return_inverse=True
     )
-    _, realization = np.unique(measured["realization"].values[testing], return_inverse=True)
+    _, realization = np.unique(columns["realization"][testing], return_inverse=True)
     home = np.flatnonzero(at_fiducial[testing][first])
     text = f"(omega_matter, sigma_8) = ({point[0]:g}, {point[1]:g})"
     if home.size != 1:
         raise InputError(
-            f"{statistics}: {home.size} cosmologies of the testing split are the fiducial {text}, "
+            f"{source}: {home.size} cosmologies of the testing split are the fiducial {text}, "
             "one is needed; set cosmology.fiducial to a cosmology of the maps"
         )
     if covariance.size < 2:
         raise InputError(
-            f"{statistics}: {covariance.size} covariance maps at the fiducial {text}, many are "
+            f"{source}: {covariance.size} covariance maps at the fiducial {text}, many are "
             "needed; raise maps.covariance"
         )
 
-    variables = _statistics(measured, names, statistics)
-    values = {label: measured[name].values.astype(np.float64) for label, name in variables.items()}
-    box = (measured["box"] if "box" in measured.variables else measured["realization"]).values
+    box = columns["box"]
     testing_box = np.zeros(int(realization.max()) + 1, np.int64)
     testing_box[realization] = box[testing]
     return Measurements(
         data_set=data_set,
         covariance_box=box[covariance],
         testing_box=testing_box,
-        map_deg2=float(measured.attrs.get("map_deg2", math.nan)),
+        map_deg2=map_deg2,
         parameters=place[testing][first],
         cosmology=ids,
         fiducial=int(home[0]),
@@ -229,10 +272,7 @@ def load(
         covariance={label: value[covariance] for label, value in values.items()},
         network_testing=outputs[:, testing],
         network_covariance=outputs[:, covariance],
-        bin_centres={
-            label: measured[f"{name}_bin"].values.astype(np.float64)
-            for label, name in variables.items()
-        },
+        bin_centres=bin_centres,
     )
 
 
@@ -300,9 +340,9 @@ def _open(path: str | os.PathLike[str]) -> xarray.Dataset:
     return loaded
 
 
-def _rows(measured: xarray.Dataset, chosen: np.ndarray) -> np.ndarray:
+def _rows(columns: Mapping[str, np.ndarray], chosen: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(chosen)
-    order = np.lexsort((measured["realization"].values[rows], measured["cosmology"].values[rows]))
+    order = np.lexsort((columns["realization"][rows], columns["cosmology"][rows]))
     return rows[order]
 
 

@@ -336,7 +336,7 @@ def read_maps(
             if not columns_only:
                 maps = handle["convergence"][:] if keep.all() else _rows(handle, keep)
                 pieces[-1] = dataclasses.replace(pieces[-1], convergence=maps)
-    return _joined(pieces, columns_only)
+    return joined(pieces, columns_only)
 
 
 def _rows(handle: h5py.File, keep: np.ndarray) -> np.ndarray:
@@ -346,7 +346,8 @@ def _rows(handle: h5py.File, keep: np.ndarray) -> np.ndarray:
     return maps
 
 
-def _joined(pieces: Sequence[MapSet], columns_only: bool) -> MapSet:
+def joined(pieces: Sequence[MapSet], columns_only: bool = False) -> MapSet:
+    """Join sets of maps of one kind, with their maps or without."""
     columns: dict[str, Any] = {
         name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in COLUMNS
     }

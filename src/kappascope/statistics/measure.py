@@ -273,7 +273,7 @@ def _filled(maps: np.ndarray, batch: int) -> jax.Array:
     return jnp.asarray(np.pad(maps, ((0, missing), (0, 0), (0, 0))) if missing else maps)
 
 
-def _map_deg2(columns: MapSet, pixels: int) -> float:
+def map_deg2(columns: MapSet, pixels: int) -> float:
     """Return the observed sky area of one map."""
     seen = 1.0 if columns.mask is None else float(columns.mask.mean())
     return seen * (pixels * columns.pixel_arcmin / 60) ** 2
@@ -305,7 +305,7 @@ def _as_dataset(
         {
             "data_set": data_set,
             "pixel_arcmin": settings.pixel_arcmin,
-            "map_deg2": _map_deg2(columns, pixels),
+            "map_deg2": map_deg2(columns, pixels),
             "smoothing_arcmin": float(spec.maps.smoothing_arcmin),
             "estimator": settings.estimator,
             "periodic": int(settings.periodic),

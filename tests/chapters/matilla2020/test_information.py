@@ -15,6 +15,7 @@ from kappascope.files import read_rows
 from kappascope.maps.dataset import MapSet, write_maps
 from kappascope.networks.description import Network
 from kappascope.tables import Table
+from kappascope.workflow import configuration
 
 SIDE = 48
 COSMOLOGIES = np.array([[1.0, 1.0], [0.6, 0.6], [0.6, 1.4], [1.4, 0.6], [1.4, 1.4]])
@@ -57,7 +58,7 @@ def test_regions_are_where_their_names_say() -> None:
     assert set(DRAWN) == set(regions.REGIONS)
 
 
-def part(maps: np.ndarray, mask: np.ndarray | None = None) -> information.Part:
+def part(maps: np.ndarray, mask: np.ndarray | None = None) -> information.Seen:
     columns = MapSet(
         convergence=None,
         split=np.array(["testing"] * len(maps)),
@@ -70,7 +71,7 @@ def part(maps: np.ndarray, mask: np.ndarray | None = None) -> information.Part:
         mask=mask,
     )
     gaussian = np.full_like(maps, 99.0)
-    return information.Part(columns, maps, gaussian, np.full((len(maps), 2), 12))
+    return information.Seen(columns, maps, gaussian, np.full((len(maps), 2), 12))
 
 
 def test_a_region_is_replaced_and_nothing_else() -> None:
@@ -277,10 +278,26 @@ def test_a_network_that_reads_peaks_loses_them_alone(tmp_path: Path) -> None:
     assert again == rows
 
 
+def test_fewer_maps_than_asked_for_are_all_taken(tmp_path: Path) -> None:
+    paths = spikes(tmp_path, {"testing": 6, "covariance": 30})
+    few = information.losses(paths, [peak_reader()], "noiseless", spec(maps=6, covariance=30))
+    assert information.losses(paths, [peak_reader()], "noiseless", spec(maps=99)) == few
+
+
 def test_maps_without_the_fiducial_cosmology_are_refused(tmp_path: Path) -> None:
-    paths = spikes(tmp_path, {"testing": 4})
-    with pytest.raises(InputError, match=r"matilla2020\.information: needs testing and covariance"):
-        information.losses(paths, [peak_reader()], "noiseless", spec(maps=4))
+    paths = spikes(tmp_path, {"testing": 4, "covariance": 20})
+    elsewhere = spec(maps=4)
+    place = elsewhere.cosmology.fiducial.model_copy(update={"sigma_8": 0.9})
+    elsewhere.cosmology = elsewhere.cosmology.model_copy(update={"fiducial": place})
+    with pytest.raises(InputError, match=r"matilla2020\.information: 0 cosmologies of the testing"):
+        information.losses(paths, [peak_reader()], "noiseless", elsewhere)
+
+
+def test_a_covariance_of_too_few_maps_is_refused() -> None:
+    few = {"matilla2020": {"information": {"covariance": 22}}}
+    with pytest.raises(InputError, match=r"matilla2020\.information\.covariance") as raised:
+        configuration.load("default", overrides=few)
+    assert "take more than 22" in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_the_figure_draws_every_method_and_reader(tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ class Information(Section):
     )
     bootstrap: int = key("Resamplings of the simulations behind each error bar.", "count", ge=2)
 
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield values that do not go together."""
+        if self.covariance <= config.statistics.bins + 2:
+            yield (
+                "matilla2020.information.covariance",
+                f"{self.covariance} maps cannot fix the covariance of statistics.bins: "
+                f"{config.statistics.bins} numbers; take more than {config.statistics.bins + 2}",
+            )
+
 
 FEWEST_PIXELS = 7
 """A side of the window of structural similarity."""

@@ -20,16 +20,15 @@ from kappascope.chapters.matilla2020.config import Information
 from kappascope.chapters.matilla2020.correlations import ridge
 from kappascope.chapters.matilla2020.regions import REGIONS, over_rms
 from kappascope.cosmology.parameters import PARAMETERS
-from kappascope.errors import InputError
 from kappascope.inference import credible
 from kappascope.inference.emulator import Emulator
-from kappascope.inference.measurements import FIDUCIAL_TOLERANCE, Measurements
-from kappascope.maps.dataset import MapSet, SplitMaps
+from kappascope.inference.measurements import Measurements, arrange
+from kappascope.maps.dataset import COLUMNS, MapSet, SplitMaps, first_of_each, joined
 from kappascope.networks import prediction
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 from kappascope.reporting.errorbars import combined, error_of_mean
 from kappascope.sections import Spec
-from kappascope.statistics.measure import measure_seen
+from kappascope.statistics.measure import map_deg2, measure_seen
 from kappascope.statistics.registry import STATISTICS
 from kappascope.tables import Table
 
@@ -44,7 +43,6 @@ INFORMATION = Table(
     r2_sigma_8_error, r2_lost (mean of both parameters, against maps as they are), r2_lost_error""",
 )
 NONE = "none"
-FILLERS = ("gaussian", "mean")
 PLACES = ("own", "shifted")
 VARIANTS = [
     *itertools.product(REGIONS, ("gaussian",), PLACES),
@@ -66,8 +64,8 @@ def same_power(map_: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
-    """Maps of one split as a network sees them, and what replaces parts of them.
+class Seen:
+    """Maps as a network sees them, and what replaces parts of them.
 
     Attributes
     ----------
@@ -84,19 +82,18 @@ class Part:
     shifts: np.ndarray
 
     @classmethod
-    def of(cls, maps: SplitMaps, rows: np.ndarray, data_set: str, spec: Spec) -> "Part":
-        """Read the maps of ``rows``."""
-        chosen = maps.select(rows)
-        seen = prediction.observed(chosen, data_set, spec)
-        split = str(chosen.split[0])
+    def of(cls, maps: MapSet, data_set: str, spec: Spec) -> "Seen":
+        """Smooth maps, with noise where the data set has it, and draw what replaces them."""
+        seen = prediction.observed(maps, data_set, spec)
         gaussian, shifts = np.empty_like(seen), np.empty((len(seen), 2), int)
-        for number, realization in enumerate(chosen.realization):
+        side = seen.shape[1]
+        each = zip(maps.split, maps.realization, strict=True)
+        for number, (split, realization) in enumerate(each):
             draw = randomness.generator(spec.seed, f"filler {split}", int(realization))
             gaussian[number] = same_power(seen[number], draw)
-            side = seen.shape[1]
             # At least a quarter away, so that what stands beside a region is not taken for it.
             shifts[number] = draw.integers(side // 4, side - side // 4 + 1, size=2)
-        return cls(dataclasses.replace(chosen, convergence=None), seen, gaussian, shifts)
+        return cls(dataclasses.replace(maps, convergence=None), seen, gaussian, shifts)
 
     def altered(self, region: str, filler: str, place: str) -> tuple[np.ndarray, float]:
         """Replace a region; also return the share of pixels that it is."""
@@ -115,24 +112,18 @@ class Part:
 # ---- what is lost --------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True)
-class Reading:
-    """What readers make of maps of one kind.
-
-    Attributes
-    ----------
-    measured : statistics and network outputs.
-    pixel_share : share of pixels replaced.
-
-    """
-
-    measured: Measurements
-    pixel_share: float
+def _chosen(paths: Sequence[str], section: Information) -> MapSet:
+    """Return some testing maps of each cosmology and some covariance maps of each box."""
+    testing, covariance = SplitMaps(paths, "testing"), SplitMaps(paths, "covariance")
+    rows = first_of_each(testing.columns.cosmology, section.maps)
+    many = min(section.covariance, len(covariance))
+    some = np.linspace(0, len(covariance) - 1, many).round().astype(int)
+    return joined([testing.select(rows), covariance.select(some)])
 
 
 def readings(
     paths: Sequence[str], models: Sequence[tuple[Any, Any, np.ndarray]], data_set: str, spec: Spec
-) -> Iterator[tuple[tuple[str, str, str], Reading]]:
+) -> Iterator[tuple[tuple[str, str, str], Measurements, float]]:
     """Alter maps and read them; the first reading is that of maps as they are.
 
     Parameters
@@ -144,67 +135,37 @@ def readings(
 
     Yields
     ------
-    (region, filler, place) and its reading.
+    (region, filler, place), what was measured, and the share of pixels replaced.
 
     """
-    section: Information = spec.information
-    testing, covariance = SplitMaps(paths, "testing"), SplitMaps(paths, "covariance")
-    places = np.stack([testing.columns.omega_matter, testing.columns.sigma_8], -1)
-    ids, first, index = np.unique(testing.columns.cosmology, return_index=True, return_inverse=True)
-    _, realization = np.unique(testing.columns.realization, return_inverse=True)
-    rows = np.flatnonzero(realization < section.maps)
-    point = np.array([getattr(spec.cosmology.fiducial, name) for name in PARAMETERS])
-    fiducial = np.flatnonzero(np.all(np.abs(places[first] - point) < FIDUCIAL_TOLERANCE, axis=1))
-    if len(fiducial) != 1 or not len(covariance):
-        raise InputError(
-            "matilla2020.information: needs testing and covariance maps of cosmology.fiducial; "
-            "simulate them or correct the key"
-        )
-    number = min(section.covariance, len(covariance))
-    some = np.linspace(0, len(covariance) - 1, number).round().astype(int)
-    parts = [Part.of(testing, rows, data_set, spec), Part.of(covariance, some, data_set, spec)]
-    columns = parts[0].columns
-    pixel_deg = columns.pixel_arcmin / 60.0
-    seen = 1.0 if columns.mask is None else float(columns.mask.mean())
-    box = np.zeros(section.maps, int)
-    box[realization[rows]] = columns.box
+    maps = Seen.of(_chosen(paths, spec.information), data_set, spec)
+    columns = maps.columns
     variants = [(NONE, NONE, "own"), *VARIANTS]
     with progress.bar(len(variants), f"information {data_set}", unit="kind of maps") as shown:
         for variant in variants:
-            altered, shares = zip(*(part.altered(*variant) for part in parts), strict=True)
-            values = [
-                {
-                    STATISTICS.label(name): each.values.astype(np.float64)
-                    for name, each in measure_seen(maps, part.columns, data_set, spec).items()
-                }
-                for maps, part in zip(altered, parts, strict=True)
-            ]
+            altered, share = maps.altered(*variant)
+            measured = measure_seen(altered, columns, data_set, spec)
             outputs = [
-                np.stack(
-                    [
-                        evaluate(network, weights, maps[..., None], MAPS_AT_ONCE) * scale
-                        for network, weights, scale in models
-                    ]
-                ).astype(np.float64)
-                for maps in altered
+                evaluate(network, weights, altered[..., None], MAPS_AT_ONCE) * scale
+                for network, weights, scale in models
             ]
-            measured = Measurements(
-                data_set=data_set,
-                parameters=places[first],
-                cosmology=ids,
-                fiducial=int(fiducial[0]),
-                testing=values[0],
-                testing_cosmology=index[rows],
-                testing_realization=realization[rows],
-                covariance=values[1],
-                network_testing=outputs[0],
-                network_covariance=outputs[1],
-                bin_centres={name: np.arange(each.shape[1]) for name, each in values[0].items()},
-                covariance_box=parts[1].columns.box,
-                testing_box=box,
-                map_deg2=seen * (altered[0].shape[1] * pixel_deg) ** 2,
+            yield (
+                variant,
+                arrange(
+                    {name: getattr(columns, name) for name in COLUMNS},
+                    {
+                        STATISTICS.label(name): each.values.astype(np.float64)
+                        for name, each in measured.items()
+                    },
+                    np.stack(outputs).astype(np.float64),
+                    {STATISTICS.label(name): each.centres for name, each in measured.items()},
+                    data_set=data_set,
+                    fiducial=spec.cosmology.fiducial.model_dump(),
+                    map_deg2=map_deg2(columns, altered.shape[1]),
+                    source="matilla2020.information",
+                ),
+                share,
             )
-            yield variant, Reading(measured, float(shares[0]))
             shown.update()
 
 
@@ -261,8 +222,7 @@ def losses(
     """
     rows: list[dict[str, Any]] = []
     whole: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for (region, filler, place), reading in readings(paths, models, data_set, spec):
-        measured = reading.measured
+    for (region, filler, place), measured, share in readings(paths, models, data_set, spec):
         settings = _settings(spec, measured.map_deg2)
         vectors = table1.DataVectors(measured, list(measured.testing))
         found = _with_variance(vectors, _areas(vectors, settings), settings)
@@ -277,7 +237,7 @@ def losses(
                 "filler": filler,
                 "place": place,
                 "reader": reader,
-                "pixel_percent": 100.0 * reading.pixel_share,
+                "pixel_percent": 100.0 * share,
                 "area": float(area[:, 0].mean()),
                 "area_change_percent": float(change[:, 0].mean()),
                 "area_change_error": None if region == NONE else _error(change),
@@ -314,14 +274,18 @@ def _readers(vectors: table1.DataVectors) -> list[str]:
     return [table1.NETWORK, *vectors.kept]
 
 
+def _weightings(vectors: table1.DataVectors, settings: table1.Settings) -> list[table1.Weights]:
+    """Equal weights, and those of the bootstrap."""
+    drawn = [table1.bootstrap_weights(vectors, settings, b) for b in range(settings.bootstrap)]
+    return [table1.EQUAL, *drawn]
+
+
 def _areas(vectors: table1.DataVectors, settings: table1.Settings) -> dict[str, np.ndarray]:
     """68 % areas of each reader: (network, weighting), the first of equal weights."""
     emulator = Emulator(vectors.measurements.parameters)
-    weightings = [
-        table1.EQUAL,
-        *(table1.bootstrap_weights(vectors, settings, b) for b in range(settings.bootstrap)),
+    moments = [
+        table1.moments(vectors, settings, weights) for weights in _weightings(vectors, settings)
     ]
-    moments = [table1.moments(vectors, settings, weights) for weights in weightings]
     out = {}
     for reader in _readers(vectors):
         each = []
@@ -352,14 +316,11 @@ def _with_variance(
     measured = vectors.measurements
     truth = measured.parameters[measured.testing_cosmology]
     fold = measured.testing_realization % 2 == 0
-    of_realizations = [
-        table1.bootstrap_weights(vectors, settings, number)[0]
-        for number in range(settings.bootstrap)
-    ]
+    equal = np.ones(measured.realizations)
     weights = np.stack(
         [
-            np.ones(len(truth)),
-            *(each[measured.testing_realization] for each in of_realizations if each is not None),
+            (equal if each is None else each)[measured.testing_realization]
+            for each, _ in _weightings(vectors, settings)
         ]
     )
     return {

@@ -21,8 +21,8 @@ TROUGH, SLOPE, HIGH = -1.0, 1.0, 3.0
 
 def _peaks(u: np.ndarray) -> np.ndarray:
     """Tell which pixels are peaks above the r.m.s. or touch one: (map, y, x) bool."""
-    highest = scipy.ndimage.maximum_filter(u, (0, 3, 3)) == u
-    return np.asarray(scipy.ndimage.maximum_filter(highest & (u > SLOPE), (0, 3, 3)))
+    highest = scipy.ndimage.maximum_filter(u, (1, 3, 3)) == u
+    return np.asarray(scipy.ndimage.maximum_filter(highest & (u > SLOPE), (1, 3, 3)))
 
 
 REGIONS: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {

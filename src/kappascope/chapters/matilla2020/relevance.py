@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from kappascope.chapters.matilla2020 import regions
+from kappascope.chapters.matilla2020.regions import over_rms
 from kappascope.reporting.errorbars import combined, error_of_mean, scatter
 from kappascope.tables import Table
 
 EDGES = np.linspace(-2.5, 5.0, 21)
 """Edges of the 20 bins in κ/σ (§IV B)."""
-HIGH = 3.0
 REGIONS = ("negative", "above_3_sigma")
 METHODS = ("gradient", "input_x_gradient")
 RELEVANCE = Table(
@@ -58,7 +59,8 @@ def sorted_by_convergence(kappa: np.ndarray, saliency: np.ndarray) -> dict[str, 
     total = weight.sum(1)
     # A map without relevance has no shares: NaN, left out and counted by who averages.
     weight = weight / np.where(total > 0, total, np.nan)[:, None]
-    u = flat / np.sqrt(np.mean(flat**2, 1, keepdims=True))
+    over = over_rms(kappa)
+    u = over.reshape(flat.shape)
     bins = len(EDGES) - 1
     share, count = np.zeros((2, len(kappa), bins))
     for number, (place, map_weights) in enumerate(zip(u, weight, strict=True)):
@@ -67,7 +69,8 @@ def sorted_by_convergence(kappa: np.ndarray, saliency: np.ndarray) -> dict[str, 
     share[total == 0] = np.nan  # a histogram of NaN is zero where no pixel lies
     per_pixel = np.where(count > 0, share / np.maximum(count, 1), np.nan) * flat.shape[1]
     out = {"share": share, "per_pixel": per_pixel}
-    for name, where in (("negative", u < 0), ("above_3_sigma", u > HIGH)):
+    for name in REGIONS:
+        where = regions.REGIONS[name](over).reshape(flat.shape)
         out[name] = (weight * where).sum(1)
         out[f"{name}_pixels"] = where.mean(1)
     return out

@@ -161,7 +161,7 @@ NULL_TEST = Table(
     from zero)""",
 )
 NEGLIGIBLE = 0.1
-"""A mean correlation below this is none: of maps the eye calls unlike."""
+"""A mean correlation below this counts as none; a threshold of ours."""
 
 
 def null_test(rows: Rows) -> list[dict[str, Any]]:
