@@ -26,7 +26,7 @@ from kappascope.attribution.methods import (
 from kappascope.errors import InputError
 from kappascope.faithfulness import similarity
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.module import estimated_statistics, forward
+from kappascope.networks.module import forward, with_statistics
 
 Array = Any
 EXPLAINED = 0
@@ -109,16 +109,12 @@ def with_estimated_statistics(
     chosen : indices of :func:`layers` to do this for; None for all.
 
     """
+    if chosen is None:
+        return with_statistics(network, parameters, x)
     layer_nodes = layers(network)
-    indices = range(len(layer_nodes)) if chosen is None else chosen
-    names = {node["name"] for index in indices for node in layer_nodes[index]}
-    flags = {
-        node["name"]: node["name"] in names
-        for node in network.nodes
-        if node["kind"] == "batch_norm"
-    }
-    estimated = estimated_statistics(network, parameters, x, flags)
-    return {**parameters, **{name: np.asarray(value) for name, value in estimated.items()}}
+    return with_statistics(
+        network, parameters, x, {node["name"] for index in chosen for node in layer_nodes[index]}
+    )
 
 
 def positive(

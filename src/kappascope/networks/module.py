@@ -1,7 +1,7 @@
 """A network description as a Flax module for training, and as plain functions afterwards."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -166,19 +166,27 @@ def forward(network: Network, parameters: Mapping[str, Array], x: Array) -> Arra
     return activations(network, parameters, x)[network.nodes[-1]["name"]]
 
 
-@functools.partial(jax.jit, static_argnames="network")
-def estimated_statistics(
-    network: Network, parameters: Mapping[str, Array], x: Array, chosen: Mapping[str, Any]
-) -> dict[str, Array]:
-    """Return means and variances of what normalizations read, one after the other.
+def with_statistics(
+    network: Network, parameters: Parameters, x: Array, chosen: Container[str] | None = None
+) -> Parameters:
+    """Return parameters whose batch normalizations have the means and variances of what they read.
 
     Parameters
     ----------
     x : (batch, *input_shape) what to average over.
-    chosen : name of each batch normalization → whether it is to be estimated; the others keep
-        their averages, which are returned as they are.
+    chosen : names of the normalizations to do this for; None for all.
 
     """
+    names = [node["name"] for node in network.nodes if node["kind"] == "batch_norm"]
+    flags = {name: chosen is None or name in chosen for name in names}
+    estimated = _estimated(network, parameters, x, flags)
+    return {**parameters, **{name: np.asarray(value) for name, value in estimated.items()}}
+
+
+@functools.partial(jax.jit, static_argnames="network")
+def _estimated(
+    network: Network, parameters: Mapping[str, Array], x: Array, chosen: Mapping[str, Any]
+) -> dict[str, Array]:
     values, out = {"x": x}, {}
     for node in network.nodes:
         inputs = [values[name] for name in node["inputs"]]

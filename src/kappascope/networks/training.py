@@ -24,7 +24,7 @@ from kappascope.networks.config import Regressor
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.fit import fit
 from kappascope.networks.learning import Learns
-from kappascope.networks.module import GraphNetwork, estimated_statistics, flatten
+from kappascope.networks.module import GraphNetwork, flatten, with_statistics
 
 Array = Any
 
@@ -195,7 +195,8 @@ def train(
         some = randomness.generator(seed, "order of maps", index, 0).permutation(len(source))
         maps = jnp.asarray(source.read(np.sort(some[:SEEN])))
         seen = observe(maps, randomness.key(seed, "training noise", index, 0))
-        return Trained(_normalized(network, variables, seen), scale, np.zeros((0, 2)))
+        normalized = with_statistics(network, flatten(network, variables), seen[..., None])
+        return Trained(normalized, scale, np.zeros((0, 2)))
     steps = len(source) // settings.batch
     optimiser = optax.sgd(learning_rate(settings, steps), settings.momentum, nesterov=True)
     step_of = compiled_step(module, optimiser, observe, settings.kernel_l2)
@@ -241,14 +242,6 @@ def train(
 
 SEEN = 64
 """Maps behind the normalization of a network that learns nothing."""
-
-
-def _normalized(network: Network, variables: Any, maps: Array) -> Parameters:
-    """Return initial parameters whose normalizations have the moments of maps (map, y, x)."""
-    initial = flatten(network, variables)
-    every = {node["name"]: True for node in network.nodes if node["kind"] == "batch_norm"}
-    estimated = estimated_statistics(network, initial, maps[..., None], every)
-    return {**initial, **{name: np.asarray(value) for name, value in estimated.items()}}
 
 
 _State = dict[str, Any]

@@ -20,8 +20,9 @@ from typing import Any
 
 import scipy.stats
 
+from kappascope.files import merge
 from kappascope.reporting.published import NULL_RUNS, PUBLISHED, SET_UP, Claim, null_runs
-from kappascope.reporting.selecting import Measured, MissingError, Tables, measure
+from kappascope.reporting.selecting import Measured, MissingError, Tables, config_value, measure
 from kappascope.reporting.verdicts import (
     DIFFERS,
     MATCH,
@@ -188,20 +189,13 @@ def _lone(claim: Claim, config: Mapping[str, Any]) -> float:
     """
     if claim.networks is None:
         return 0.0
-    ours = _at(config, claim.networks)
-    of_null = _at(config["nulls"]["overrides"], claim.networks) or ours
+    ours = config_value(config, claim.networks)
+    of_null = config_value(merge(config, config["nulls"]["overrides"]), claim.networks)
     if ours != 1 or of_null < 2:
         return 0.0
     confidence = scipy.stats.norm.cdf(SIGNIFICANT)
     stretched = scipy.stats.t.ppf(confidence, of_null - 1) / SIGNIFICANT
     return float(math.sqrt(of_null) * stretched)
-
-
-def _at(config: Mapping[str, Any], path: str) -> Any:
-    value: Any = config
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
 
 
 def _measured(claim: Claim, tables: Tables, config: Mapping[str, Any]) -> Measured | str:

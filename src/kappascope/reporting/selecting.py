@@ -70,7 +70,7 @@ def measure(select: Mapping[str, Any], tables: Tables, config: Mapping[str, Any]
     for, or else how many they are.
     """
     if "config" in select:
-        return Measured(_config_value(config, select["config"]))
+        return Measured(config_value(config, select["config"]))
     series = _selected(select, tables)
     for word, pick in (("smallest", min), ("largest", max)):
         if word in select:
@@ -82,7 +82,8 @@ def measure(select: Mapping[str, Any], tables: Tables, config: Mapping[str, Any]
     )
 
 
-def _config_value(config: Mapping[str, Any], key: str) -> float:
+def config_value(config: Mapping[str, Any], key: str) -> float:
+    """Return a number of the config by its dotted key; MissingError where there is none."""
     value: Any = config
     for part in key.split("."):
         try:

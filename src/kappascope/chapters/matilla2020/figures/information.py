@@ -47,17 +47,9 @@ def information(lost: Rows, shares: Rows, data_sets: Sequence[str]) -> Figure:
             panels[1, column].set_xlabel("replaced pixels")
         panels[0, 0].set_ylabel("$R^2$ lost (mean of both parameters)")
         panels[1, 0].set_ylabel("squared saliency per pixel\nover the map's mean")
-        for row, columns in ((0, 3), (1, 3)):
-            handles, names = panels[row, 0].get_legend_handles_labels()
-            last = panels[row, -1]
-            figure.legend(
-                handles,
-                names,
-                loc="outside upper center" if row == 0 else "outside lower center",
-                ncols=columns,
-                fontsize=8,
-            )
-            last.label_outer()
+        upper, lower = (panels[row, 0].get_legend_handles_labels() for row in (0, 1))
+        figure.legend(*upper, loc="outside upper center", ncols=3, fontsize=8)
+        figure.legend(*lower, loc="outside lower center", ncols=3, fontsize=8)
     return figure
 
 
