@@ -1,6 +1,9 @@
 """Shared fixtures: where real inputs and independent reference values lie."""
 
+import contextlib
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,32 +14,39 @@ from xdist.scheduler import LoadScopeScheduling
 ROOT = Path(__file__).resolve().parent.parent
 
 
-ALONE = ("test_own_maps.py", "test_bad_input.py", "test_installation.py")
-"""Of the folders whose tests share the one finished run, the files that do without."""
+ORDER = (
+    "tests/workflow/test_smoke_tier.py",  # it makes the one run; meanwhile what does without it
+    "tests/workflow/test_own_maps.py",
+    "tests/workflow/test_bad_input.py",
+    "tests/science",
+    "tests/chapters",
+    "tests/faults/test_kills.py",
+    "tests/cluster",
+    "tests/workflow",
+    "tests/faults",
+)
+"""What comes first: so that no worker waits, and the longest files are not the last."""
 
 
-def _shares_the_run(nodeid: str) -> bool:
-    folder, _, name = nodeid.split("::")[0].rpartition("/")
-    return folder in ("tests/workflow", "tests/faults", "tests/cluster") and name not in ALONE
+def _place(nodeid: str) -> int:
+    return next((n for n, start in enumerate(ORDER) if nodeid.startswith(start)), len(ORDER))
 
 
-class OneRun(LoadScopeScheduling):
-    """On several workers: what shares the one finished run stays together, other files go alone."""
+class ByFile(LoadScopeScheduling):
+    """On several workers, tests of a file stay together: they share what it makes."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "runs" if _shares_the_run(nodeid) else nodeid.split("::")[0]
+        return nodeid.split("::")[0]
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> OneRun:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByFile:
     config.option.loadscopereorder = False  # the order is that of the tests, below
-    return OneRun(config, log)
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with what takes longest: the one run and what shares it, then other runs."""
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflow"))
-    items.sort(key=lambda item: not _shares_the_run(item.nodeid))
+    items.sort(key=lambda item: _place(item.nodeid))
 
 
 def _folder(variable: str, default: str) -> Path:
@@ -82,6 +92,7 @@ def compilation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(folder / "compiled"))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
         patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
         yield
 
@@ -98,25 +109,55 @@ def fresh(tmp_path: Path) -> Checkout:
     return new_checkout(tmp_path / "repository")
 
 
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
-    """A copy in which the smoke tier ran from beginning to end; not to be changed."""
-    return run_to_the_end(tmp_path_factory.mktemp("finished"), *SMOKE)
+@contextlib.contextmanager
+def _one_at_a_time(folder: Path) -> Iterator[None]:
+    with open(folder / "lock", "w", encoding="utf-8") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 @pytest.fixture(scope="session")
-def finished_alone(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+def smoke_run(compilation: None, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """A copy in which the smoke tier ran from beginning to end; not to be changed.
+
+    One run for all workers: who needs it first makes it, with what it compiled.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    with _one_at_a_time(shared):
+        compiled, place = shared / "compiled_by_the_run", shared / "finished"
+        checkout = Checkout(place / "repository")
+        if not place.is_dir():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(compiled))
+                run_to_the_end(new_checkout(checkout.root), *SMOKE)
+        assert (checkout.root / "run.txt").is_file(), "another worker's run failed"
+    own = os.environ["KAPPASCOPE_COMPILATION_CACHE"]
+    shutil.copytree(compiled, own, dirs_exist_ok=True)
+    return checkout
+
+
+@pytest.fixture(scope="session")
+def finished(smoke_run: Checkout) -> Checkout:
+    """The run that tests of a folder begin from; not to be changed."""
+    return smoke_run
+
+
+@pytest.fixture(scope="session")
+def finished_alone(smoke_run: Checkout, tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     """The same without null runs."""
-    return run_to_the_end(tmp_path_factory.mktemp("finished_alone"), *SMOKE_ALONE)
+    checkout = smoke_run.copy(tmp_path_factory.mktemp("finished_alone") / "repository")
+    shutil.rmtree(checkout.root / "results/smoke/null")
+    run_to_the_end(checkout, *SMOKE_ALONE)
+    return checkout
 
 
-def run_to_the_end(folder: Path, *options: str) -> Checkout:
-    """Run a tier in a new copy; ``run.txt`` holds what it printed."""
-    checkout = new_checkout(folder / "repository")
+def run_to_the_end(checkout: Checkout, *options: str) -> None:
+    """Run a tier; ``run.txt`` holds what it printed."""
     ended = checkout.run("--cores", "2", *options)
     assert ended.status == 0, ended.text
     (checkout.root / "run.txt").write_text(ended.text)
-    return checkout
 
 
 @pytest.fixture

@@ -55,7 +55,8 @@ def configure(
         with contextlib.suppress(OSError):
             place.mkdir(parents=True, exist_ok=True)
         jax.config.update("jax_compilation_cache_dir", str(place))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+        if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+            jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     try:
         jax.devices()
     except (RuntimeError, AssertionError) as error:  # JAX asserts that there is some device

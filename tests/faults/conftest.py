@@ -3,7 +3,6 @@
 import os
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from checkouts import Checkout
@@ -11,13 +10,11 @@ from checkouts import Checkout
 
 @pytest.fixture(scope="module", autouse=True)
 def own_compilation_cache(
-    compilation: None, tmp_path_factory: pytest.TempPathFactory
+    smoke_run: Checkout, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
     """Start from what was compiled before."""
-    shared = Path(os.environ["KAPPASCOPE_COMPILATION_CACHE"])
     own = tmp_path_factory.mktemp("compiled")
-    if shared.is_dir():
-        shutil.copytree(shared, own, dirs_exist_ok=True)
+    shutil.copytree(os.environ["KAPPASCOPE_COMPILATION_CACHE"], own, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KAPPASCOPE_COMPILATION_CACHE", str(own))
         yield

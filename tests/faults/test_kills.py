@@ -1,26 +1,40 @@
-"""Twenty kills at random moments, and the bytes of a run that nothing happened to.
+"""A run that was stopped and killed again and again ends with the bytes of one that was left alone.
 
-Each time, at a moment drawn beforehand, a job or Snakemake itself is killed (SIGKILL), and the same
-command is given again at once: jobs of a killed Snakemake are still running then.
+One run does it all: on one core instead of two, stopped with Ctrl-C while maps are simulated, all
+its processes killed while a network trains, then twenty kills at moments drawn beforehand: each
+time a job or Snakemake itself is killed (SIGKILL), and the same command is given again at once, so
+that jobs of a killed Snakemake are still running then.
 """
 
+import os
 import random
 import re
 import signal
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import flax.serialization
 import psutil
 import pytest
-from checkouts import SMOKE_ALONE, Checkout, jobs_of, new_checkout, wait_until
+from checkouts import (
+    PATIENCE_SECONDS,
+    SMOKE_ALONE,
+    Checkout,
+    Ended,
+    jobs_of,
+    new_checkout,
+    wait_until,
+)
 
 pytestmark = pytest.mark.faults
 
 KILLS = 20
 SEED = 20260704
-OPTIONS = ("--cores", "2", *SMOKE_ALONE, "network={checkpoint_every_seconds: 1}")
+# A checkpoint after every step, so that there is one whenever a training is killed.
+OPTIONS = ("--cores", "1", *SMOKE_ALONE, "network={checkpoint_every_seconds: 0.01}")
 
 
 @dataclass
@@ -29,16 +43,38 @@ class Journey:
 
     Attributes
     ----------
-    victims : what was killed each time.
-    logs : what each run printed; the last one was left to finish.
+    stopped, killed : how the run that was stopped and the one that was killed whole ended.
+    after_stop, after_kill : files under results by then.
+    victims : what was killed each time after that.
+    logs : what each run since then printed; the last one was left to finish.
     status : how the last run ended.
 
     """
 
     checkout: Checkout
+    stopped: Ended
+    after_stop: list[Path]
+    killed: Ended
+    after_kill: list[Path]
     victims: list[str] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     status: int = 0
+
+    @property
+    def again(self) -> Counter[str]:
+        """Jobs that the run after the first kill planned."""
+        return jobs_of(self.logs[0])
+
+
+def run_until(
+    checkout: Checkout, number: signal.Signals, reached: Callable[[], bool], log: Path
+) -> Ended:
+    """Run until ``reached``, then send a signal to all processes of the run, as a terminal does."""
+    with checkout.running(log, *OPTIONS) as run:
+        wait_until(reached, run, log)
+        os.killpg(run.pid, number)
+        run.wait(PATIENCE_SECONDS)
+    return Ended(run.returncode, log.read_text())
 
 
 def jobs_done(checkout: Checkout) -> int:
@@ -81,18 +117,49 @@ def kill_one(run: psutil.Process, victim: str, choose: random.Random) -> bool:
     return True
 
 
+def start(checkout: Checkout, log: Path) -> psutil.Popen:
+    """Start a run whose processes outlive its own death."""
+    with open(log, "w", encoding="utf-8") as out:
+        return psutil.Popen(
+            checkout.command(*OPTIONS),
+            cwd=checkout.root,
+            env=checkout.environment,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+
+
+def stopped_and_killed(checkout: Checkout, folder: Path) -> Journey:
+    """Stop one run while maps are simulated, kill the next one while a network trains."""
+    results = checkout.root / "results"
+
+    def simulating() -> bool:
+        # Maps are being written to a scratch file.
+        return any(path.stat().st_size > 0 for path in results.glob("maps/*/.batch_*.h5"))
+
+    def training() -> bool:
+        logs = results.glob("smoke/logs/train_*.log")
+        saved = any(results.glob(".training/*/checkpoint.msgpack"))
+        return saved and any("train n" in log.read_text() for log in logs)
+
+    stopped = run_until(checkout, signal.SIGINT, simulating, folder / "stopped.log")
+    after_stop = checkout.results()
+    killed = run_until(checkout, signal.SIGKILL, training, folder / "killed.log")
+    return Journey(checkout, stopped, after_stop, killed, checkout.results())
+
+
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
     folder = tmp_path_factory.mktemp("killed")
-    seen = Journey(new_checkout(folder / "repository"))
-    checkout = seen.checkout
-    draw = random.Random(SEED)
+    checkout = new_checkout(folder / "repository")
     dry = checkout.run("--dry-run", *OPTIONS)
-    moments = sorted(draw.sample(range(sum(jobs_of(dry.text).values()) - 3), KILLS))
-    for number, moment in enumerate(moments):
+    seen = stopped_and_killed(checkout, folder)
+    draw = random.Random(SEED)
+    still = range(jobs_done(checkout), sum(jobs_of(dry.text).values()) - 3)
+    for number, moment in enumerate(sorted(draw.sample(still, KILLS))):
         log = folder / f"{number}.log"
         victim, delay = draw.choice(["snakemake", "job"]), draw.uniform(0.0, 2.0)
-        with_orphans = victim == "snakemake"
         run = start(checkout, log)
         wait_until(
             lambda moment=moment, run=run: (
@@ -110,24 +177,41 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
         run.wait(120)
         seen.victims.append(victim)
         seen.logs.append(log.read_text())
-        assert run.returncode == (-signal.SIGKILL if with_orphans else 1), log.read_text()
+        expected = -signal.SIGKILL if victim == "snakemake" else 1
+        assert run.returncode == expected, log.read_text()
     ended = checkout.run(*OPTIONS)
     seen.logs.append(ended.text)
     seen.status = ended.status
     return seen
 
 
-def start(checkout: Checkout, log: Path) -> psutil.Popen:
-    """Start a run whose processes outlive its own death."""
-    with open(log, "w", encoding="utf-8") as out:
-        return psutil.Popen(
-            checkout.command(*OPTIONS),
-            cwd=checkout.root,
-            env=checkout.environment,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
+def test_ctrl_c_stops_the_run_and_leaves_nothing_half_written(journey: Journey) -> None:
+    assert journey.stopped.status != 0
+    assert "Traceback" not in journey.stopped.text
+    assert "interrupted" in journey.stopped.text
+    assert not [path for path in journey.after_stop if path.name.startswith("batch_")]
+    assert not [path for path in journey.after_stop if path.name.startswith(".")]
+
+
+def test_the_same_command_goes_on_after_a_kill(journey: Journey) -> None:
+    assert journey.killed.status == -signal.SIGKILL
+    assert "an earlier run was killed; going on" in journey.logs[0]
+
+
+def test_nothing_that_was_finished_is_made_again(journey: Journey) -> None:
+    assert any(path.suffix == ".h5" for path in journey.after_kill)
+    assert "simulate_maps" not in journey.again
+    # A job that ended has its measured time; which ones had by then depends on the order.
+    ended = {path.stem for path in journey.after_kill if path.suffix == ".tsv"}
+    assert ended, "no job had ended before the kill"
+    assert not ended & set(journey.again)
+
+
+def test_training_goes_on_from_its_checkpoint(journey: Journey) -> None:
+    assert journey.again["train_network"] >= 1
+    # The line before the first step: a count without a pace.
+    starts = re.findall(r"^train n.*: (\d+)/\d+$", "\n".join(journey.logs), re.MULTILINE)
+    assert any(int(start) > 0 for start in starts), starts
 
 
 def test_every_kill_is_recovered_by_the_same_command(journey: Journey) -> None:
@@ -135,12 +219,6 @@ def test_every_kill_is_recovered_by_the_same_command(journey: Journey) -> None:
     assert {*journey.victims} == {"job", "snakemake"}
     assert journey.status == 0, journey.logs[-1]
     assert not [text for text in journey.logs if "Traceback" in text]
-
-
-def test_the_bytes_are_those_of_an_undisturbed_run(journey: Journey, finished: Checkout) -> None:
-    theirs, ours = finished.checksums(), journey.checkout.checksums()
-    assert set(theirs) == set(ours)
-    assert not [str(path) for path in theirs if theirs[path] != ours[path]]
 
 
 def test_a_killed_job_is_told_of_and_orphans_are_ended(journey: Journey) -> None:
@@ -155,6 +233,21 @@ def test_a_killed_job_is_told_of_and_orphans_are_ended(journey: Journey) -> None
     assert told
     ended = [text for text in journey.logs if "processes of an earlier run" in text]
     assert len(ended) >= KILLS // 5
+
+
+def test_the_scratch_folder_is_empty_in_the_end(journey: Journey) -> None:
+    assert not list((journey.checkout.root / "results/.training").glob("*"))
+
+
+def test_every_result_has_the_bytes_of_the_uninterrupted_run(
+    journey: Journey, finished: Checkout
+) -> None:
+    """On one core and on two, interrupted or not: tables, figures, arrays and the paper."""
+    theirs, ours = finished.checksums(), journey.checkout.checksums()
+    kinds = {".csv", ".tex", ".png", ".pdf", ".npz", ".nc", ".h5"}
+    assert {path.suffix for path in theirs} >= kinds
+    assert set(theirs) == set(ours)
+    assert not [str(path) for path in theirs if theirs[path] != ours[path]]
 
 
 def test_no_step_of_training_is_lost_beyond_the_last_checkpoint(
