@@ -1,8 +1,7 @@
 """Put a sum-of-parts model beside post-hoc attributions of its network, on the same maps."""
 
 from kappascope.chapters.you2023 import baselines, explaining
-from kappascope.maps.dataset import SplitMaps, first_of_each
-from kappascope.networks import description, prediction
+from kappascope.networks import description
 from kappascope.workflow.script import run
 
 
@@ -12,19 +11,18 @@ def main(inputs, outputs, spec):
     explained = explaining.explained_maps(inputs.maps, [inputs.network], chosen.maps, spec)
     (parts,) = explaining.all_parts([inputs.network], [inputs.model], explained, section)
     (model,) = description.load_all([inputs.network])
-    split = SplitMaps(inputs.maps, "training")
-    rows = first_of_each(split.columns.cosmology, chosen.fresh_training)
-    maps = prediction.observed(split.select(rows), section.data_set, spec, section.rebin)
-    found = baselines.rows(
-        spec.index,
-        model,
-        parts,
-        explained,
-        (maps, split.targets[rows] / explained.scale),
-        chosen,
-        spec.seed,
+    learned = explaining.explained_maps(
+        inputs.maps, [inputs.network], chosen.readout_training, spec, "training"
     )
-    baselines.MAPS.write(outputs[0], found)
+    (their_parts,) = explaining.all_parts([inputs.network], [inputs.model], learned, section)
+    attributions, theirs = (
+        baselines.all_attributed(model, some.maps, seen, chosen, spec.seed)
+        for some, seen in ((explained, parts), (learned, their_parts))
+    )
+    fitted_to = baselines.Learned(learned.maps, learned.targets / learned.scale, theirs)
+    given = (explained, attributions, fitted_to, chosen)
+    baselines.MAPS.write(outputs.maps, baselines.rows(spec.index, model, parts, *given))
+    baselines.AREA_MAPS.write(outputs.areas, baselines.area_rows(spec.index, model, *given))
 
 
 if __name__ == "__main__":

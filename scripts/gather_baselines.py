@@ -8,8 +8,11 @@ from kappascope.workflow.script import run
 def main(inputs, outputs, spec):
     accuracy = read_rows(inputs.accuracy)
     backbone = [float(row["mse"]) for row in accuracy if row["reader"] == "network"]
-    table = baselines.summary(read_rows(inputs.rows), sum(backbone) / len(backbone))
+    whole = sum(backbone) / len(backbone)
+    table = baselines.summary(read_rows(inputs.rows), whole)
     baselines.BASELINES.write(outputs.table, table)
+    areas = baselines.area_summary(read_rows(inputs.areas), whole)
+    baselines.MASK_AREA.write(outputs.mask_area, areas)
     baselines.BEST.write(outputs.best, baselines.best_rows(table))
 
 

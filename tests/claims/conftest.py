@@ -26,8 +26,9 @@ from kappascope.chapters.matilla2020 import (
 from kappascope.chapters.rosenzweig2021 import experiments
 from kappascope.chapters.singh2020 import bands, basis_images, planted_frequency, sounds, topics
 from kappascope.chapters.wilde2022 import explaining, finder, observed
-from kappascope.chapters.you2023 import baselines, structures, theorem
+from kappascope.chapters.you2023 import baselines, planted, structures, theorem
 from kappascope.chapters.you2023 import explaining as explaining_groups
+from kappascope.chapters.you2023 import regions as group_regions
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.faithfulness import judging
 from kappascope.reporting import claims, figures, findings, published
@@ -472,6 +473,42 @@ def you() -> Iterator[Made]:
         label=lambda row: row["method"],
         purity=picked({"sum_of_parts": 0.6}, "method", otherwise=0.5),
         mse=picked({"sum_of_parts": 0.01}, "method", otherwise=0.02),
+    )
+    yield made(
+        group_regions.REGIONS,
+        definition=group_regions.DEFINITIONS,
+        structure=tuple(favoured),
+        parameter=PARAMETERS,
+        share_percent=lambda row: 20 + 10 * (row["parameter"] == favoured[row["structure"]]),
+        error=1.0,
+    )
+    yield made(
+        group_regions.ORDER,
+        definition=group_regions.DEFINITIONS,
+        structure=tuple(favoured),
+        heavier_for=picked(favoured, "structure"),
+        beyond_null="yes",
+    )
+    yield made(
+        baselines.MASK_AREA,
+        method=methods,
+        label=lambda row: row["method"],
+        area_percent=(5.0, 40.0),
+        error_ratio=2.0,
+    )
+    yield made(
+        planted.PLANTED,
+        target=planted.TARGETS,
+        method=methods,
+        label=lambda row: row["method"],
+        sharpness=picked({"sum_of_parts": 20.0}, "method", otherwise=""),
+        hits_percent=picked({"lime": 95.0}, "method", otherwise=40.0),
+    )
+    yield made(
+        planted.WEIGHTS,
+        sharpness=(1.4, 20.0),
+        target=planted.TARGETS,
+        structure=structures.STRUCTURES,
     )
     yield "theorem.csv", theorem.THEOREM, proved
     yield "theorem_growth.csv", theorem.GROWTH, theorem.growth_rows(proved)

@@ -2,8 +2,9 @@
 
 needs   maps
 makes   you2023/: theorem.csv, groups.csv, weights.csv, weight_order.csv, weight_sweep.csv, weight_histogram.csv,
-        accuracy.csv, baselines.csv, best.csv and the figures theorem, weights, sweep, gallery,
-        structures, baselines; networks/, models/, parts.npz (masks and scores)
+        regions.csv, region_order.csv, region_area.csv, accuracy.csv, baselines.csv, best.csv,
+        mask_area.csv, planted.csv, planted_weights.csv and the figures theorem, weights, sweep,
+        gallery, structures, regions, baselines, mask_area, planted; networks/, models/, parts.npz (masks and scores)
 """
 
 
@@ -12,6 +13,7 @@ localrules:
     plot_theorem,
     plot_groups,
     plot_baselines,
+    plot_planted_structures,
 
 
 GROUPS = CONFIG.you2023
@@ -32,8 +34,14 @@ TABLES["you2023"] = [
     "weight_sweep",
     "weight_sweep_order",
     "weight_histogram",
+    "regions",
+    "region_order",
+    "region_area",
     "baselines",
     "best",
+    "mask_area",
+    "planted",
+    "planted_weights",
 ]
 
 
@@ -160,6 +168,11 @@ rule explain_groups:
         sweep=you("weight_sweep.csv"),
         sweep_order=you("weight_sweep_order.csv"),
         histogram=you("weight_histogram.csv"),
+        regions=report(
+            you("regions.csv"), caption="../report/regions.rst", category="Groups"
+        ),
+        region_order=you("region_order.csv"),
+        region_area=you("region_area.csv"),
         accuracy=report(
             you("accuracy.csv"),
             caption="../report/parts_accuracy.rst",
@@ -191,13 +204,66 @@ rule explain_groups:
         "../../scripts/explain_groups.py"
 
 
+rule planted_structures:
+    output:
+        table=report(
+            you("planted.csv"),
+            caption="../report/planted_structures.rst",
+            category="Groups",
+        ),
+        weights=you("planted_weights.csv"),
+    log:
+        log_of("planted_structures"),
+    benchmark:
+        benchmark_of("planted_structures")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("planted_structures"),
+    params:
+        spec=resumable(
+            "planted-structures",
+            spec(
+                "planted_structures",
+                ["seed", "you2023[model, structures, baselines, planted]"],
+                network=GROUP_NETWORK,
+                jax=True,
+            ),
+        ),
+    script:
+        "../../scripts/planted_structures.py"
+
+
+rule plot_planted_structures:
+    input:
+        table=you("planted.csv"),
+    output:
+        png=report(
+            you("planted.png"),
+            caption="../report/planted_structures.rst",
+            category="Groups",
+        ),
+        pdf=you("planted.pdf"),
+    log:
+        log_of("plot_planted_structures"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_planted_structures"),
+    params:
+        spec=figure_spec("plot_planted_structures", []),
+    script:
+        "../../scripts/plot.py"
+
+
 rule compare_attributions:
     input:
         maps=MAPS,
         network=GROUP_NETWORKS,
         model=GROUP_MODELS,
     output:
-        you("comparison/{number}.csv"),
+        maps=you("comparison/{number}.csv"),
+        areas=you("comparison/{number}_areas.csv"),
     log:
         log_of("compare_attributions_{number}"),
     benchmark:
@@ -226,12 +292,16 @@ rule compare_attributions:
 rule gather_baselines:
     input:
         rows=expand(you("comparison/{number}.csv"), number=GROUP_NUMBERS),
+        areas=expand(you("comparison/{number}_areas.csv"), number=GROUP_NUMBERS),
         accuracy=you("accuracy.csv"),
     output:
         table=report(
             you("baselines.csv"), caption="../report/baselines.rst", category="Groups"
         ),
         best=you("best.csv"),
+        mask_area=report(
+            you("mask_area.csv"), caption="../report/mask_area.rst", category="Groups"
+        ),
     log:
         log_of("gather_baselines"),
     conda:
@@ -249,6 +319,9 @@ rule plot_groups:
         histogram=you("weight_histogram.csv"),
         weights=you("weights.csv"),
         sweep=you("weight_sweep.csv"),
+        regions=you("regions.csv"),
+        region_order=you("region_order.csv"),
+        region_area=you("region_area.csv"),
         examples=you("examples.npz"),
         claims="paper/claims.yaml",
     output:
@@ -268,6 +341,10 @@ rule plot_groups:
             you("structures.png"), caption="../report/groups.rst", category="Groups"
         ),
         structures_pdf=you("structures.pdf"),
+        regions=report(
+            you("regions.png"), caption="../report/regions.rst", category="Groups"
+        ),
+        regions_pdf=you("regions.pdf"),
     log:
         log_of("plot_groups"),
     conda:
@@ -291,11 +368,16 @@ rule plot_groups:
 rule plot_baselines:
     input:
         table=you("baselines.csv"),
+        areas=you("mask_area.csv"),
     output:
         png=report(
             you("baselines.png"), caption="../report/baselines.rst", category="Groups"
         ),
         pdf=you("baselines.pdf"),
+        mask_area=report(
+            you("mask_area.png"), caption="../report/mask_area.rst", category="Groups"
+        ),
+        mask_area_pdf=you("mask_area.pdf"),
     log:
         log_of("plot_baselines"),
     conda:

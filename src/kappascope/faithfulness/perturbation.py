@@ -33,6 +33,26 @@ def grouped_area(curve: np.ndarray, pixels: np.ndarray) -> float:
     return float((pixels * (curve[1:] + curve[:-1]) / 2).sum() / total)
 
 
+def cell_ranks(attribution: np.ndarray, tile: int) -> np.ndarray:
+    """Rank square cells of an image by the sums of an attribution.
+
+    Parameters
+    ----------
+    attribution : (y, x).
+    tile : side of a cell [pixel].
+
+    Returns
+    -------
+    (y, x) share of all cells that come before the pixel's own, the most important being at 0.
+
+    """
+    labels = features_of(attribution, tile)
+    sums = np.bincount(labels.ravel(), attribution.ravel())
+    rank = np.empty(len(sums))
+    rank[np.argsort(-sums, kind="stable")] = np.arange(len(sums)) / len(sums)
+    return np.asarray(rank[labels])
+
+
 def top_cells(attribution: np.ndarray, tile: int, parts: int) -> np.ndarray:
     """Turn an attribution into groups: cells of the image in order of their sums.
 
@@ -47,12 +67,9 @@ def top_cells(attribution: np.ndarray, tile: int, parts: int) -> np.ndarray:
     (group, y, x) bool, disjoint, covering the image. Fewer cells than groups leave groups empty.
 
     """
-    labels = features_of(attribution, tile)
-    sums = np.bincount(labels.ravel(), attribution.ravel())
-    order = np.argsort(-sums, kind="stable")
-    group = np.empty(len(sums), int)
-    group[order] = np.arange(len(sums)) * parts // len(sums)
-    return np.asarray(group[labels] == np.arange(parts)[:, None, None])
+    # A share of cells is rounded: at the edge of a group it may lie a little below.
+    group = np.floor(cell_ranks(attribution, tile) * parts + 1e-9)
+    return np.asarray(group == np.arange(parts)[:, None, None])
 
 
 def pixel_steps(attribution: np.ndarray, steps: int) -> np.ndarray:

@@ -370,6 +370,20 @@ def first_of_each(numbers: np.ndarray, each: int) -> np.ndarray:
     return np.concatenate([np.flatnonzero(numbers == k)[:each] for k in np.unique(numbers)])
 
 
+def spread_of_each(numbers: np.ndarray, each: int) -> np.ndarray:
+    """Return rows of ``each`` maps of every number (map), of every number other ones.
+
+    Cosmologies share their light cones: the first maps of all of them show the same few. Here each
+    cosmology goes on where the one before it ended, and after its last map with its first.
+    """
+    rows = []
+    for place, number in enumerate(np.unique(numbers)):
+        there = np.flatnonzero(numbers == number)
+        wanted = place * each + np.arange(min(each, len(there)))
+        rows.append(np.sort(there[wanted % len(there)]))
+    return np.concatenate(rows)
+
+
 IN_MEMORY_BYTES = 4 * 2**30
 """Splits up to this size are held in memory; larger ones are read from disk as they are needed."""
 

@@ -22,13 +22,16 @@ SECTION: dict[str, Any] = {
     "tile_pixels": 8,
     "groups": 4,
     "steps": 4,
+    "mask_areas": [25, 100],
 }
 BUDGET = section("you2023.baselines", **SECTION)
 SETTINGS = sum_of_parts.Settings(1, 2, 0.01, 4, (4.0,), 8.0, 1e9)
 
 
 @pytest.fixture(scope="module")
-def compared() -> tuple[list[dict[str, Any]], sum_of_parts.Parts, explaining.Explained]:
+def compared() -> tuple[
+    list[dict[str, Any]], sum_of_parts.Parts, explaining.Explained, list[dict[str, Any]]
+]:
     network = architectures.cosmogrid_cnn(32, 2)
     module = GraphNetwork(network)
     variables = training.initial_variables(module, randomness.generator(1, "test"))
@@ -41,16 +44,28 @@ def compared() -> tuple[list[dict[str, Any]], sum_of_parts.Parts, explaining.Exp
     trained = sum_of_parts.initial(sum_of_parts.build(network, SETTINGS), model[1], 4, key)
     parts = sum_of_parts.evaluate(*model, trained, data, SETTINGS)
     explained = explaining.Explained(
-        maps, generator.normal(size=(3, 2)), np.array([0, 0, 1]), np.array([0.1, 0.2])
+        maps,
+        generator.normal(size=(3, 2)),
+        np.array([0, 0, 1]),
+        np.arange(3),
+        np.array([0.1, 0.2]),
     )
     learned = generator.normal(0, 0.02, (12, 32, 32)).astype(np.float32)
     targets = generator.normal(size=(12, 2))
-    rows = baselines.rows(0, model, parts, explained, (learned, targets), BUDGET, 1)
-    return list(rows), parts, explained
+    learned_data = sum_of_parts.divided(*model, learned, segments.Settings(separation=4, most=16))
+    learned_parts = sum_of_parts.evaluate(*model, trained, learned_data, SETTINGS)
+    attributions, theirs = (
+        baselines.all_attributed(model, some, seen, BUDGET, 1)
+        for some, seen in ((maps, parts), (learned, learned_parts))
+    )
+    fitted_to = baselines.Learned(learned, targets, theirs)
+    given = (explained, attributions, fitted_to, BUDGET)
+    rows = list(baselines.rows(0, model, parts, *given))
+    return rows, parts, explained, list(baselines.area_rows(0, model, *given))
 
 
 def test_every_method_is_judged_on_every_map_and_output(compared) -> None:
-    rows, _, _ = compared
+    rows, *_ = compared
     names = {"random", "sum_of_parts", *SECTION["methods"]}
     assert {row["method"] for row in rows} == names
     assert len(rows) == len(names) * 3 * 2
@@ -61,7 +76,7 @@ def test_every_method_is_judged_on_every_map_and_output(compared) -> None:
 
 
 def test_sum_of_parts_is_judged_by_its_own_prediction(compared) -> None:
-    rows, parts, explained = compared
+    rows, parts, explained, _ = compared
     for row in rows:
         if row["method"] == "sum_of_parts":
             output = structures.PARAMETERS.index(row["parameter"])
@@ -74,7 +89,7 @@ def test_sum_of_parts_is_judged_by_its_own_prediction(compared) -> None:
 
 
 def test_a_map_of_zeros_gives_no_curve(compared) -> None:
-    rows, _, _ = compared
+    rows, *_ = compared
     for row in rows:
         if row["map"] == 2:
             assert row["insertion"] == row["deletion"] == 0
@@ -82,14 +97,14 @@ def test_a_map_of_zeros_gives_no_curve(compared) -> None:
 
 
 def test_a_node_that_is_not_there_is_told(compared) -> None:
-    _, _, explained = compared
+    _, _, explained, _ = compared
     model = (architectures.cosmogrid_cnn(32, 2), {})
     with pytest.raises(InputError, match="relu99"):
         baselines.attributed("grad_cam.relu99", model, explained.maps, BUDGET, 1)
 
 
-def test_the_summary_averages_and_counts_errors_over_maps(compared) -> None:
-    rows, _, _ = compared
+def test_the_summary_averages_and_counts_errors_over_light_cones(compared) -> None:
+    rows, *_ = compared
     table = {row["method"]: row for row in baselines.summary(rows, backbone=0.5)}
     mine = [row for row in rows if row["method"] == "rise"]
     by_map = [
@@ -118,6 +133,33 @@ def test_the_best_of_each_measure_is_named() -> None:
     assert set(baselines.BEST.columns) == set(best["mse"])
 
 
+def test_every_method_has_a_last_layer_fitted_to_its_own_masks(compared) -> None:
+    rows, *_, areas = compared
+    names = {row["method"] for row in rows}
+    assert {row["method"] for row in areas} == names
+    assert len(areas) == len(names) * len(SECTION["mask_areas"]) * 3 * 2
+    table = baselines.area_summary(areas, backbone=0.5)
+    assert len(table) == len(names) * len(SECTION["mask_areas"])
+    for row in table:
+        assert set(baselines.MASK_AREA.columns) <= set(row)
+        assert (row["maps"], row["light_cones"], row["networks"]) == (3, 3, 1)
+        mine = [
+            one["squared_error"]
+            for one in areas
+            if (one["method"], one["area_percent"]) == (row["method"], row["area_percent"])
+        ]
+        assert row["mse"] == pytest.approx(np.mean(mine))
+    # The whole map is the same for all: a last layer fitted to whole maps.
+    whole = [row for row in areas if row["area_percent"] == 100]
+    for number in range(3):
+        errors = {
+            row["squared_error"]
+            for row in whole
+            if row["map"] == number and row["parameter"] == "sigma_8"
+        }
+        assert len(errors) == 1
+
+
 def test_a_fitted_last_layer_is_the_best_linear_one() -> None:
     network = architectures.cosmogrid_cnn(32, 2)
     variables = training.initial_variables(GraphNetwork(network), randomness.generator(3, "test"))
@@ -140,7 +182,7 @@ def test_sample_counts_follow_the_config() -> None:
 
 
 def test_examples_and_packed_groups_hold_what_was_found(compared) -> None:
-    _, parts, explained = compared
+    _, parts, explained, _ = compared
     found = explaining.examples(parts, explained, {"void": 0.0, "cluster": 2.0})
     count = len(found["maps"])
     assert count == 3 and found["masks"].shape == (3, explaining.SHOWN, 32, 32)
@@ -155,9 +197,9 @@ def test_examples_and_packed_groups_hold_what_was_found(compared) -> None:
 
 
 def test_maps_without_voids_or_clusters_are_remarked_upon(compared) -> None:
-    _, _, explained = compared
+    _, _, explained, _ = compared
     none = np.zeros(0)
-    groups = structures.Groups(*[none.astype(int)] * 3, none, none, maps=3, networks=1)
+    groups = structures.Groups(*[none.astype(int)] * 3, none, none, np.arange(3), networks=1)
     told = list(explaining.remarks(groups, explained, {"void": 0.0, "cluster": 2.0}))
     assert told == [
         "you2023: 1 of 3 maps have no structure at all",
@@ -176,7 +218,7 @@ def test_errors_over_cosmologies_count_maps_of_one_together() -> None:
 def test_parts_are_a_dataclass_that_jax_maps_over(compared) -> None:
     import jax
 
-    _, parts, _ = compared
+    _, parts, *_ = compared
     doubled = jax.tree.map(lambda array: 2 * array, parts)
     assert isinstance(doubled, sum_of_parts.Parts)
     np.testing.assert_array_equal(doubled.scores, 2 * parts.scores)
@@ -191,7 +233,7 @@ def test_parts_are_a_dataclass_that_jax_maps_over(compared) -> None:
 def test_accuracy_holds_networks_and_models_side_by_side(compared, tmp_path) -> None:
     from kappascope.networks import description
 
-    _, parts, explained = compared
+    _, parts, explained, _ = compared
     network = architectures.cosmogrid_cnn(32, 2)
     variables = training.initial_variables(GraphNetwork(network), randomness.generator(1, "test"))
     parameters = flatten(network, variables)

@@ -4,8 +4,16 @@ import itertools
 
 import numpy as np
 import pytest
+from invented import invented, picked
 
-from kappascope.chapters.you2023 import figures, theorem
+from kappascope.chapters.you2023 import (
+    baselines,
+    figures,
+    planted,
+    regions,
+    structures,
+    theorem,
+)
 
 
 def as_text(rows: list[dict]) -> list[dict[str, str]]:
@@ -137,3 +145,64 @@ def test_methods_are_compared_in_six_measures() -> None:
         "lime",
         "sum_of_parts",
     ]
+
+
+def test_regions_are_shown_beside_moved_ones_and_published_differences() -> None:
+    area = invented(
+        regions.AREA,
+        structure=structures.STRUCTURES,
+        parameter=figures.PARAMETERS,
+        bin={"low_percent": (0.0, 50.0), "high_percent": (50.0, 100.0)},
+        share_percent=lambda row: 30.0 + row["low_percent"],
+        null_percent=25.0,
+    )
+    order = invented(
+        regions.ORDER,
+        definition=regions.DEFINITIONS,
+        structure=structures.STRUCTURES,
+        difference_percent=picked({"void": 1.5, "cluster": -4.0}, "structure"),
+    )
+    figure = figures.regions(as_text(area), as_text(order), {"void": 1.4, "cluster": -6.0})
+    left, right = figure.axes
+    shares = [line.get_ydata() for line in left.get_lines() if len(line.get_xdata()) == 2]
+    assert any(np.array_equal(share, [30.0, 80.0]) for share in shares)
+    crosses = [line for line in right.get_lines() if line.get_marker() == "x"]
+    assert [float(line.get_xdata()[0]) for line in crosses] == [1.4, -6.0]
+    names = [label.get_text() for label in right.get_yticklabels()]
+    assert len(names) == 6 and names[0].startswith("Voids, as published")
+    assert "moved" in texts(figure)
+
+
+def test_curves_of_every_method_against_area_are_over_the_networks_error() -> None:
+    rows = invented(
+        baselines.MASK_AREA,
+        method=("random", "sum_of_parts"),
+        label=lambda row: row["method"],
+        area_percent=(10.0, 40.0),
+        mse=picked({"random": 0.4, "sum_of_parts": 0.2}, "method"),
+        error_ratio=picked({"random": 4.0, "sum_of_parts": 2.0}, "method"),
+    )
+    figure = figures.by_area(as_text(rows))
+    drawn = [line.get_ydata() for line in figure.axes[0].get_lines()]
+    assert any(np.allclose(line, [4.0, 4.0]) for line in drawn)
+    assert any(np.allclose(line, [2.0, 2.0]) for line in drawn)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["random", "sum_of_parts"]
+
+
+def test_hits_are_shown_for_every_target_with_the_sharpness_of_groups() -> None:
+    rows = invented(
+        planted.PLANTED,
+        target=planted.TARGETS,
+        method=("lime", "sum_of_parts"),
+        label=picked({"lime": "LIME", "sum_of_parts": "Sum-of-parts"}, "method"),
+        sharpness=picked({"sum_of_parts": 20.0}, "method", otherwise=""),
+        hits_percent=picked({"lime": 30.0}, "method", otherwise=92.0),
+    )
+    figure = figures.found(as_text(rows))
+    assert len(figure.axes) == 3 and figure.axes[0].get_xlim()[1] > 100
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == ["LIME", "Sum-of-parts, 20"]
+    for axis in figure.axes:
+        points = [line.get_xdata() for line in axis.get_lines() if line.get_marker() in "oD"]
+        assert sorted(float(x[0]) for x in points if len(x) == 1) == [30.0, 92.0]

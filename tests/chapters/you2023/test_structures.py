@@ -49,7 +49,7 @@ def test_groups_of_one_region_are_one(one_map) -> None:
 
 def weights_of(maps: np.ndarray, parts: Parts, **thresholds):
     rows = list(structures.group_rows(parts, maps, np.zeros(len(maps), int), 0))
-    groups = structures.Groups.of(rows, len(maps), 1)
+    groups = structures.Groups.of(rows, np.arange(len(maps)), 1)
     chosen = {"void": [0.0], "cluster": [2.0], **thresholds}
     return structures.weight_rows(groups, chosen, seed=1, draws=20)
 
@@ -118,7 +118,7 @@ def test_kinds_are_the_heaviest_of_their_kind(one_map) -> None:
 def test_a_histogram_holds_every_group_once(one_map) -> None:
     maps, parts = one_map
     rows = list(structures.group_rows(parts, maps, np.zeros(1, int), 0))
-    groups = structures.Groups.of(rows, 1, 1)
+    groups = structures.Groups.of(rows, np.arange(1), 1)
     histogram = structures.histogram_rows(groups, {"void": 0.0, "cluster": 2.0})
     for structure in structures.STRUCTURES:
         for parameter in structures.PARAMETERS:

@@ -6,6 +6,9 @@ fifths of the cells are groups (``perturbation.top_cells``). What is compared:
 - the error of predicting from the most important group alone, hidden pixels being zero;
   sum-of-parts predicts by its own rule, and FRESH by a last layer fitted anew to what its extractor
   hands on;
+- the same error where every method, random cells too, has a last layer fitted to training maps seen
+  through its own masks, for masks of several areas: one rule for all, so that what differs is where
+  methods point;
 - purity: the share of groups that are one kind of structure (``perturbation.purity``);
 - insertion and deletion, pixel by pixel and group by group.
 """
@@ -36,8 +39,20 @@ SCORES = ("insertion", "deletion", "grouped_insertion", "grouped_deletion")
 MAPS = Table(
     "you2023/comparison/{network}.csv",
     "network × method × map × parameter",
-    """network, method, map, cosmology, parameter, squared_error, purity, alignment, insertion,
-    deletion, grouped_insertion, grouped_deletion, groups""",
+    """network, method, map, cosmology, light_cone, parameter, squared_error, purity, alignment,
+    insertion, deletion, grouped_insertion, grouped_deletion, groups""",
+)
+AREA_MAPS = Table(
+    "you2023/comparison/{network}_areas.csv",
+    "network × method × area × map × parameter",
+    """network, method, area_percent (of the map's cells, the most important first), map,
+    light_cone, parameter, squared_error (of a last layer fitted to such masks), purity""",
+)
+MASK_AREA = Table(
+    "you2023/mask_area.csv",
+    "method × area",
+    """method, label, area_percent, mse, mse_error (over light cones), error_ratio (over the
+    networks' on whole maps), purity, purity_error, maps, light_cones, networks""",
 )
 MEASURES = ("purity", "alignment", *SCORES)
 BASELINES = Table(
@@ -45,7 +60,8 @@ BASELINES = Table(
     "method",
     """method, label, mse, mse_error, error_ratio, purity, purity_error, alignment,
     alignment_error, insertion, insertion_error, deletion, deletion_error, grouped_insertion,
-    grouped_insertion_error, grouped_deletion, grouped_deletion_error, groups, maps, networks""",
+    grouped_insertion_error, grouped_deletion, grouped_deletion_error, groups, maps,
+    light_cones, networks""",
 )
 
 BEST = Table(
@@ -106,35 +122,116 @@ def _features(model: Model, maps: np.ndarray) -> np.ndarray:
     return np.concatenate(features).astype(float)
 
 
+Attributions = dict[str, np.ndarray]
+"""Method → (output, map, y, x)."""
+
+
+def all_attributed(
+    model: Model, maps: np.ndarray, parts: Parts, section: Baselines, seed: int
+) -> Attributions:
+    """Attribute maps (map, y, x) with every method, at random, and by the sum-of-parts model.
+
+    Parameters
+    ----------
+    parts : of the model on these maps.
+
+    """
+    names = [RANDOM, *section.methods]
+    found = {name: attributed(name, model, maps, section, seed) for name in names}
+    found[SUM_OF_PARTS] = np.stack([attribution(parts, k) for k in range(model[0].outputs)])
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """Training maps that last layers are fitted to.
+
+    Attributes
+    ----------
+    maps : (map, y, x).
+    targets : (map, output) in units of the outputs.
+    attributions : of these maps.
+
+    """
+
+    maps: np.ndarray
+    targets: np.ndarray
+    attributions: Attributions
+
+
+def area_rows(
+    number: int,
+    model: Model,
+    explained: Explained,
+    attributions: Attributions,
+    learned: Learned,
+    section: Baselines,
+) -> Iterator[dict[str, Any]]:
+    """Yield what each method's most important cells tell a last layer that was fitted to them.
+
+    Parameters
+    ----------
+    attributions : of the explained maps.
+
+    """
+    cases = [(name, k) for name in attributions for k in range(model[0].outputs)]
+    with progress.bar(len(cases), f"fit last layers, network {number}", unit="fit") as shown:
+        for name, output in cases:
+            ranks, learned_ranks = (
+                np.stack([perturbation.cell_ranks(a, section.tile_pixels) for a in found[output]])
+                for found in (attributions[name], learned.attributions[name])
+            )
+            for percent in section.mask_areas:
+                kept = ranks < percent / 100
+                readout = fitted_readout(
+                    model,
+                    learned.maps,
+                    learned_ranks < percent / 100,
+                    learned.targets[:, output],
+                )
+                known = _features(model, explained.maps * kept)
+                miss = (known @ readout[:-1] + readout[-1]) * explained.scale[output]
+                miss -= explained.targets[:, output]
+                for row, map_ in enumerate(explained.maps):
+                    yield {
+                        "network": number,
+                        "method": name,
+                        "area_percent": percent,
+                        "map": row,
+                        "light_cone": int(explained.light_cone[row]),
+                        "parameter": structures.PARAMETERS[output],
+                        "squared_error": float(miss[row]) ** 2,
+                        "purity": float(perturbation.purity(kept[row], map_)[0]),
+                    }
+            shown.update()
+
+
 def rows(
     number: int,
     model: Model,
     parts: Parts,
     explained: Explained,
-    training: tuple[np.ndarray, np.ndarray],
+    attributions: Attributions,
+    learned: Learned,
     section: Baselines,
-    seed: int,
 ) -> Iterator[dict[str, Any]]:
     """Yield what each method gets on each map for each output of one network.
 
     Parameters
     ----------
     parts : of the sum-of-parts model on the explained maps.
-    training : maps (map, y, x) and targets (map, output) in units of the outputs, for FRESH.
+    attributions : of the explained maps.
+    learned : for FRESH.
 
     """
     maps = explained.maps
-    names = [RANDOM, *section.methods]
-    attributions = {name: attributed(name, model, maps, section, seed) for name in names}
-    outputs = range(model[0].outputs)
-    attributions[SUM_OF_PARTS] = np.stack([attribution(parts, output) for output in outputs])
     rewritten: dict[int, np.ndarray] = {}
-    if "fresh" in names:
-        kept = attributed("fresh", model, training[0], section, seed) > 0
-        for output in outputs:
+    if "fresh" in attributions:
+        for output, found in enumerate(learned.attributions["fresh"]):
             rewritten[output] = fitted_readout(
-                model, training[0], kept[output], training[1][:, output]
+                model, learned.maps, found > 0, learned.targets[:, output]
             )
+    outputs = range(model[0].outputs)
     with progress.bar(len(maps), f"insert and delete, network {number}", unit="map") as shown:
         for row, map_ in enumerate(maps):
             tests = [
@@ -150,6 +247,7 @@ def rows(
                     "network": number,
                     "map": row,
                     "cosmology": int(explained.cosmology[row]),
+                    "light_cone": int(explained.light_cone[row]),
                 }
                 predictions = answers[place : place + test.length, test.output]
                 place += test.length
@@ -254,8 +352,28 @@ class _Test:
         }
 
 
+def _over_light_cones(
+    selected: Sequence[Mapping[str, Any]], columns: Sequence[str]
+) -> dict[str, float | None]:
+    """Average columns over maps, outputs and networks, with standard errors over light cones."""
+    cone = np.array([int(row["light_cone"]) for row in selected])
+    places = [cone == one for one in np.unique(cone)]
+    out: dict[str, float | None] = {}
+    for column in columns:
+        values = np.array([float(row[column]) for row in selected])
+        out[column] = float(values.mean())
+        out[f"{column}_error"] = error_of_mean([values[place].mean() for place in places])
+    return out
+
+
+def _counted(selected: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many maps, light cones and networks stand behind an average."""
+    counted = {"maps": "map", "light_cones": "light_cone", "networks": "network"}
+    return {name: len({row[column] for row in selected}) for name, column in counted.items()}
+
+
 def summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[str, Any]]:
-    """Average over maps, outputs and networks, with standard errors over maps.
+    """Average over maps, outputs and networks, with standard errors over light cones.
 
     Parameters
     ----------
@@ -266,31 +384,40 @@ def summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[s
     table = []
     for name in dict.fromkeys(str(row["method"]) for row in listed):
         selected = [row for row in listed if row["method"] == name]
-        number = np.array([int(row["map"]) for row in selected])
-        places = [number == one for one in np.unique(number)]
-
-        def averaged(
-            column: str, selected: Any = selected, places: Any = places
-        ) -> tuple[float, float | None]:
-            values = np.array([float(row[column]) for row in selected])
-            of_maps = [values[place].mean() for place in places]
-            return float(np.mean(of_maps)), error_of_mean(of_maps)
-
-        error, error_error = averaged("squared_error")
-        measures: dict[str, float | None] = {}
-        for column in MEASURES:
-            measures[column], measures[f"{column}_error"] = averaged(column)
+        measured = _over_light_cones(selected, ("squared_error", "groups", *MEASURES))
+        error = measured.pop("squared_error")
+        del measured["groups_error"]
         table.append(
             {
                 "method": name,
-                "label": _label(name),
+                "label": label(name),
                 "mse": error,
-                "mse_error": error_error,
-                "error_ratio": error / backbone,
-                **measures,
-                "groups": averaged("groups")[0],
-                "maps": len(places),
-                "networks": len({row["network"] for row in selected}),
+                "mse_error": measured.pop("squared_error_error"),
+                "error_ratio": (error or 0.0) / backbone,
+                **measured,
+                **_counted(selected),
+            }
+        )
+    return table
+
+
+def area_summary(listed: Sequence[Mapping[str, Any]], backbone: float) -> list[dict[str, Any]]:
+    """Average rows of :func:`area_rows` as :func:`summary` does."""
+    table = []
+    for name, percent in dict.fromkeys((row["method"], row["area_percent"]) for row in listed):
+        selected = [r for r in listed if (r["method"], r["area_percent"]) == (name, percent)]
+        measured = _over_light_cones(selected, ("squared_error", "purity"))
+        error = measured.pop("squared_error")
+        table.append(
+            {
+                "method": name,
+                "label": label(name),
+                "area_percent": percent,
+                "mse": error,
+                "mse_error": measured.pop("squared_error_error"),
+                "error_ratio": (error or 0.0) / backbone,
+                **measured,
+                **_counted(selected),
             }
         )
     return table
@@ -320,5 +447,6 @@ def best_rows(table: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return rows
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """Return what a method is called in tables and figures."""
     return "Random cells" if name == RANDOM else labels.family(name)

@@ -67,6 +67,13 @@ class Structures(Section):
     maps: int = key("Testing maps of each cosmology that are explained.", "map", ge=1)
     void_below: float = key("Mean convergence below which a group is a void.", "r.m.s.")
     cluster_above: float = key("Mean convergence above which a group is a cluster.", "r.m.s.")
+    area_cap_percent: float = key(
+        "Largest area of a void or cluster that counts as a region of its map; the published rule "
+        "knows none.",
+        "% of the map",
+        gt=0,
+        le=100,
+    )
     void_thresholds: Distinct[float] = key(
         "Further thresholds of voids, for the sweep.",
         "r.m.s.",
@@ -89,11 +96,31 @@ class Baselines(Section):
     tile_pixels: int = key("Side of the cells that attributions are summed on.", "pixel", ge=1)
     groups: int = key("Groups that the cells are ranked into.", "count", ge=1)
     steps: int = key("Steps of insertion and deletion by pixels.", "count", ge=1)
-    fresh_training: int = key(
-        "Training maps of each cosmology that FRESH's last layer is fitted to.",
+    mask_areas: Distinct[float] = key(
+        "Areas of the masks of the most important cells, for curves of error and purity.",
+        "% of the map",
+        min_length=1,
+    )
+    readout_training: int = key(
+        "Training maps of each cosmology, seen through a method's masks, that its last layer is "
+        "fitted to.",
         "map",
         ge=1,
     )
+
+
+class Planted(Section):
+    """Maps with planted clusters and voids, and what methods find of them."""
+
+    training: int = key("Maps that the network learns from.", "map", ge=64)
+    testing: int = key("Maps that are explained.", "map", ge=2)
+    width: int = key("Channels of the network's first convolution.", "count", ge=1)
+    epochs: int = key("Passes of the network over the training maps.", "count", ge=1)
+    sharpness: Distinct[float] = key(
+        "Sharpness of the groups of sum-of-parts models, one model each.", min_length=1
+    )
+    parts_training: int = key("Training maps of the sum-of-parts model.", "map", ge=64)
+    parts_epochs: int = key("Its passes over them.", "count", ge=1)
 
 
 class Theorem(Section):
@@ -123,6 +150,7 @@ class Chapter(Section):
     model: Model
     structures: Structures
     baselines: Baselines
+    planted: Planted
     theorem: Theorem
 
     def problems(self, config: Any) -> Iterator[Problem]:
@@ -140,7 +168,24 @@ class Chapter(Section):
                 f"got {self.model.training}, more than the {config.maps.training} training maps of "
                 "a cosmology (maps.training)",
             )
+        if max(self.planted.parts_training, self.model.batch) > self.planted.training:
+            yield (
+                "you2023.planted.parts_training",
+                f"got {self.planted.parts_training}, more than the {self.planted.training} planted "
+                "maps (you2023.planted.training)",
+            )
         yield from labels.check("you2023.baselines.methods", self.baselines.methods, enlarged=True)
+        if not all(0 < area <= 100 for area in self.baselines.mask_areas):
+            yield (
+                "you2023.baselines.mask_areas",
+                f"got {self.baselines.mask_areas}; give shares of the map above 0 and up to 100",
+            )
+        if self.baselines.readout_training > config.maps.training:
+            yield (
+                "you2023.baselines.readout_training",
+                f"got {self.baselines.readout_training}, more than the {config.maps.training} "
+                "training maps of a cosmology (maps.training)",
+            )
 
 
 # ---- what the jobs do ----------------------------------------------------------------------------
@@ -186,6 +231,19 @@ def _train_sum_of_parts(config: Any) -> Work:
     return Work(groups.network.networks, units)
 
 
+@costs.of("planted_structures", common=True)
+def _planted_structures(config: Any) -> Work:
+    section, baselines = config.you2023.planted, config.you2023.baselines
+    width = costs.width(section.width, 8)
+    trained = section.parts_training * section.parts_epochs * len(section.sharpness)
+    units = {
+        "pass": section.training * section.epochs * width,
+        "trained_group": trained * config.you2023.model.sampled_groups * width,
+        "sample": section.testing * baselines.samples * width,
+    }
+    return Work(1, units)
+
+
 @costs.of("explain_groups")
 def _explain_groups(config: Any) -> Work:
     groups = config.you2023
@@ -203,11 +261,14 @@ def _explain_groups(config: Any) -> Work:
 def _compare_attributions(config: Any) -> Work:
     groups = config.you2023
     section = groups.baselines
-    cost = section.maps * config.cosmology.number * _group_cost(config)
+    each = config.cosmology.number * _group_cost(config)
+    attributed = each * (section.maps + section.readout_training)
+    methods = len(section.methods) + 2
     units = {
-        "sample": cost * section.samples,
-        "gradient": cost * section.path_nodes,
-        "test": cost * (len(section.methods) + 2) * (section.steps + 10),
+        "sample": attributed * section.samples,
+        "gradient": attributed * section.path_nodes,
+        "test": each * section.maps * methods * (section.steps + 10)
+        + attributed * methods * len(section.mask_areas),
         "held": costs.held(config, "training", "testing"),
     }
     return Work(groups.network.networks, units)

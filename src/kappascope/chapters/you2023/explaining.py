@@ -12,7 +12,7 @@ from kappascope.chapters.you2023.config import Chapter
 from kappascope.chapters.you2023.sum_of_parts import Parts
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
-from kappascope.maps.dataset import SplitMaps, first_of_each
+from kappascope.maps.dataset import SplitMaps, spread_of_each
 from kappascope.networks import description, prediction
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 from kappascope.reporting.errorbars import error_of_mean, scatter
@@ -40,7 +40,7 @@ class Explained:
     ----------
     maps : (map, y, x).
     targets : (map, output) in the parameters' own units.
-    cosmology : (map).
+    cosmology, light_cone : (map) of which each map is; errors count light cones.
     scale : (output) units of the network's outputs.
 
     """
@@ -48,6 +48,7 @@ class Explained:
     maps: np.ndarray
     targets: np.ndarray
     cosmology: np.ndarray
+    light_cone: np.ndarray
     scale: np.ndarray
 
 
@@ -56,17 +57,21 @@ def explained_maps(
     networks: Sequence[str | Path],
     each: int,
     spec: Spec,
+    of: str = "testing",
 ) -> Explained:
-    """Return the first testing maps of every cosmology as the networks see them."""
+    """Return maps of a split, of every cosmology and many light cones, as the networks see them."""
     section = spec.you2023
-    split = SplitMaps(paths, "testing")
+    split = SplitMaps(paths, of)
     if not len(split):
-        raise InputError("you2023: there are no testing maps")
-    rows = first_of_each(split.columns.cosmology, each)
+        raise InputError(f"you2023: there are no {of} maps")
+    columns = split.columns
+    rows = spread_of_each(columns.cosmology, each)
     maps = prediction.observed(split.select(rows), section.data_set, spec, section.rebin)
     with np.load(networks[0]) as stored:
         scale = stored["target_scale"]
-    return Explained(maps, split.targets[rows], split.columns.cosmology[rows], scale)
+    return Explained(
+        maps, split.targets[rows], columns.cosmology[rows], columns.realization[rows], scale
+    )
 
 
 def all_parts(

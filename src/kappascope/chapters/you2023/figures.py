@@ -17,10 +17,13 @@ from kappascope.reporting.style import (
     COLOURS,
     DOUBLE_COLUMN_INCHES,
     GREEN,
+    GREY,
     LABELS,
     ORANGE,
+    PURPLE,
     SKY_BLUE,
     VERMILION,
+    YELLOW,
     figure_style,
 )
 
@@ -189,6 +192,98 @@ def _sweep_line(
     )
 
 
+DEFINITIONS = {
+    "published": "as published",
+    "capped": "no larger than the cap",
+    "contrast": "and above or below\nthe map's mean",
+}
+
+
+def regions(area: Rows, order: Rows, published: Mapping[str, float]) -> Figure:
+    """Draw how voids weigh by their area, and what each definition makes of the published orders.
+
+    Parameters
+    ----------
+    area, order : rows of ``region_area.csv`` and ``region_order.csv``.
+    published : structure → mean weight for Ω_m less that for σ8 [%].
+
+    """
+    with figure_style():
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.4), width_ratios=(1.15, 1)
+        )
+        for shift, parameter, marker in zip((-0.8, 0.8), PARAMETERS, "os", strict=True):
+            selected = [
+                row for row in area if (row["structure"], row["parameter"]) == ("void", parameter)
+            ]
+            middle = [(float(r["low_percent"]) + float(r["high_percent"])) / 2 for r in selected]
+            for name, error, fill, label in (
+                ("share_percent", "error", COLOURS[parameter], LABELS[parameter]),
+                ("null_percent", "null_error", "white", f"{LABELS[parameter]}, regions moved"),
+            ):
+                left.errorbar(
+                    np.array(middle) + shift,
+                    [float(row[name]) for row in selected],
+                    [float(row[error] or "nan") for row in selected],
+                    fmt=marker,
+                    ls="-" if name == "share_percent" else ":",
+                    ms=4,
+                    lw=1,
+                    capsize=2,
+                    color=COLOURS[parameter],
+                    mfc=fill,
+                    label=label,
+                )
+        left.set_xlim(0, 100)
+        left.set_ylim(bottom=0)
+        left.set_xlabel("area of the group [% of the map]")
+        left.set_ylabel("share of all weight, in voids [%]")
+        left.set_title("Voids as published, by their area")
+        left.legend(loc="upper left")
+        places = [(s, d) for s in STRUCTURES for d in DEFINITIONS]
+        for place, (structure, definition) in enumerate(places):
+            (row,) = [
+                r for r in order if (r["structure"], r["definition"]) == (structure, definition)
+            ]
+            for name, error, shift, fill in (
+                ("difference_percent", "error", -0.12, BLUE),
+                ("null_percent", "null_error", 0.12, "white"),
+            ):
+                right.errorbar(
+                    float(row[name]),
+                    place + shift,
+                    xerr=float(row[error] or "nan"),
+                    fmt="o",
+                    ms=4.5,
+                    capsize=2,
+                    color=BLUE,
+                    mfc=fill,
+                    label="" if place else ("found" if name != "null_percent" else "regions moved"),
+                )
+            if definition == "published" and structure in published:
+                right.plot(
+                    published[structure],
+                    place,
+                    "x",
+                    ms=7,
+                    mew=1.8,
+                    color=VERMILION,
+                    label="" if place else "published, mean weights",
+                )
+        right.axvline(0, color="0.6", lw=0.8)
+        right.axhline(len(DEFINITIONS) - 0.5, color="0.85", lw=0.8)
+        right.set_yticks(
+            range(len(places)),
+            [f"{STRUCTURES[s]}, {DEFINITIONS[d]}" for s, d in places],
+            fontsize=7,
+        )
+        right.invert_yaxis()
+        right.tick_params(axis="y", which="both", left=False, right=False)
+        right.set_xlabel(r"share for $\Omega_\mathrm{m}$ less that for $\sigma_8$ [%]")
+        right.legend(loc="best")
+    return figure
+
+
 def _image(axis: Axes, map_: np.ndarray, limits: tuple[float, float], side: float) -> Any:
     extent = (0.0, side, 0.0, side)
     axis.set_xticks([])
@@ -310,7 +405,7 @@ _MEASURES = (
 
 
 def compared(rows: Rows) -> Figure:
-    """Draw what each method gets in each test, with standard errors over maps."""
+    """Draw what each method gets in each test, with standard errors over light cones."""
     labels = [row["label"] for row in rows]
     with figure_style():
         figure, axes = plt.subplots(
@@ -339,6 +434,107 @@ def compared(rows: Rows) -> Figure:
     return figure
 
 
+_METHOD_STYLES = tuple(
+    zip(
+        (GREY, BLUE, ORANGE, GREEN, SKY_BLUE, PURPLE, YELLOW, VERMILION),
+        ("x", "o", "s", "^", "v", "P", "<", "D"),
+        strict=True,
+    )
+)
+
+
+def by_area(rows: Rows) -> Figure:
+    """Draw what the most important cells of each method tell and are, against their area.
+
+    Parameters
+    ----------
+    rows : of ``mask_area.csv``.
+
+    """
+    with figure_style():
+        figure, axes = plt.subplots(1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.3))
+        names = list(dict.fromkeys(row["method"] for row in rows))
+        backbone = next(float(row["mse"]) / float(row["error_ratio"]) for row in rows)
+        for number, name in enumerate(names):
+            colour, marker = _METHOD_STYLES[number % len(_METHOD_STYLES)]
+            selected = [row for row in rows if row["method"] == name]
+            area = np.array([float(row["area_percent"]) for row in selected])
+            for axis, measure, scale in zip(axes, ("mse", "purity"), (backbone, 1.0), strict=True):
+                axis.errorbar(
+                    # Beside each other, not on top.
+                    area * 1.02 ** (number - len(names) / 2),
+                    [float(row[measure]) / scale for row in selected],
+                    [float(row[f"{measure}_error"] or "nan") / scale for row in selected],
+                    marker=marker,
+                    ms=4,
+                    lw=1,
+                    capsize=2,
+                    color=colour,
+                    label=selected[0]["label"],
+                )
+        for axis in axes:
+            axis.set_xscale("log")
+            ticks = sorted({float(row["area_percent"]) for row in rows})
+            axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+            axis.tick_params(axis="x", which="minor", bottom=False, top=False)
+            axis.set_xlabel("area of the most important cells [% of the map]")
+        axes[0].axhline(1, color="0.6", lw=0.8, ls=":")
+        axes[0].set_ylabel("MSE of a fitted last layer\nover that of whole maps")
+        axes[1].set_ylabel("share of masks that are pure")
+        axes[1].set_ylim(0, 1.02)
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    return figure
+
+
+def found(rows: Rows) -> Figure:
+    """Draw in how many maps each method finds what was planted, for each target.
+
+    Parameters
+    ----------
+    rows : of ``planted.csv``.
+
+    """
+    targets = list(dict.fromkeys(row["target"] for row in rows))
+    labels = [_with_sharpness(row) for row in rows if row["target"] == targets[0]]
+    with figure_style():
+        figure, axes = plt.subplots(
+            1, len(targets), figsize=(DOUBLE_COLUMN_INCHES, 3.1), sharey=True, squeeze=False
+        )
+        for axis, target in zip(axes[0], targets, strict=True):
+            selected = [row for row in rows if row["target"] == target]
+            for place, row in enumerate(selected):
+                own = row["method"] == "sum_of_parts"
+                axis.errorbar(
+                    float(row["hits_percent"]),
+                    place,
+                    xerr=float(row["error"] or "nan"),
+                    fmt="D" if own else "o",
+                    ms=5 if own else 4,
+                    capsize=2,
+                    color=VERMILION if own else BLUE,
+                )
+            axis.axvline(5, color="0.4", lw=0.9, ls=":", label="by chance")
+            axis.set_xlim(0, 104)
+            axis.set_title({"clusters": "Clusters", "voids": "Voids", "both": "Both"}[target])
+            axis.set_xlabel("maps in which it is found [%]", fontsize=8.5)
+            axis.tick_params(axis="y", which="both", left=False, right=False)
+        axes[0, 0].set_yticks(range(len(labels)), labels)
+        axes[0, 0].invert_yaxis()
+        axes[0, -1].legend(loc="upper right", fontsize=7)
+    return figure
+
+
+def _with_sharpness(row: Mapping[str, str]) -> str:
+    sharpness = row["sharpness"]
+    return f"{row['label']}, {float(sharpness):g}" if sharpness else row["label"]
+
+
+@FIGURES.add("plot_planted_structures", makes=("planted",))
+def _plot_planted(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"planted": found(read_rows(inputs.table))}
+
+
 @FIGURES.add("plot_theorem", makes=("theorem",))
 def _plot_theorem(inputs: Any, spec: Any) -> dict[str, Figure]:
     return {"theorem": theorem(read_rows(inputs.table))}
@@ -351,6 +547,7 @@ def _plot_theorem(inputs: Any, spec: Any) -> dict[str, Figure]:
         "sweep",
         "gallery",
         "structures",
+        "regions",
     ),
 )
 def _plot_groups(inputs: Any, spec: Any) -> dict[str, Figure]:
@@ -363,9 +560,19 @@ def _plot_groups(inputs: Any, spec: Any) -> dict[str, Figure]:
         "sweep": threshold_sweep(read_rows(inputs.sweep), spec.thresholds),
         "gallery": gallery(examples, spec.field_arcmin),
         "structures": structures(examples, spec.field_arcmin),
+        "regions": regions(
+            read_rows(inputs.region_area),
+            read_rows(inputs.region_order),
+            published_by(
+                inputs.claims, "you2023/weight_order.csv", "difference_percent", "structure"
+            ),
+        ),
     }
 
 
-@FIGURES.add("plot_baselines", makes=("baselines",))
+@FIGURES.add("plot_baselines", makes=("baselines", "mask_area"))
 def _plot_baselines(inputs: Any, spec: Any) -> dict[str, Figure]:
-    return {"baselines": compared(read_rows(inputs.table))}
+    return {
+        "baselines": compared(read_rows(inputs.table)),
+        "mask_area": by_area(read_rows(inputs.areas)),
+    }

@@ -28,16 +28,17 @@ GROUPS = Table(
     "you2023/groups.csv",
     "network × map × parameter × group",
     """network, map, cosmology, parameter, group (0 is the heaviest), score (c, merged groups
-    added), mean_kappa, significance (over the map's r.m.s.), area_percent, merged (groups of
-    the same region), bright_percent (above 3 σ), dark_percent (below 0)""",
+    added), mean_kappa, significance (over the map's r.m.s.), contrast (the same less the map's
+    mean), area_percent, merged (groups of the same region), bright_percent (above 3 σ),
+    dark_percent (below 0)""",
 )
 WEIGHTS = Table(
     "you2023/weights.csv, weight_sweep.csv (more thresholds)",
     "structure × threshold × parameter × weighting",
     """structure (void, cluster), threshold [σ], parameter, weighting (per_group, per_map,
     released), weight_percent (mean score; empty where there is no such group), error (bootstrap
-    over maps and networks), scatter_networks, share_percent (of a map's score), share_error,
-    groups, maps_with, maps, networks""",
+    over light cones and networks), scatter_networks, share_percent (of a map's score),
+    share_error, groups, maps_with, maps, light_cones, networks""",
 )
 HISTOGRAM = Table(
     "you2023/weight_histogram.csv",
@@ -53,7 +54,11 @@ ORDER = Table(
 
 
 def group_rows(
-    parts: Parts, maps: np.ndarray, cosmology: np.ndarray, network: int
+    parts: Parts,
+    maps: np.ndarray,
+    cosmology: np.ndarray,
+    network: int,
+    names: Sequence[str] = PARAMETERS,
 ) -> Iterator[dict[str, Any]]:
     """Yield the groups with a score, merged where they cover the same region.
 
@@ -62,11 +67,12 @@ def group_rows(
     maps : (map, y, x).
     cosmology : (map) which each map is of.
     network : number of the network explained.
+    names : of its outputs.
 
     """
     for row, map_ in enumerate(maps):
-        sigma = float(map_.std(ddof=1))
-        for output, parameter in enumerate(PARAMETERS):
+        sigma, middle = float(map_.std(ddof=1)), float(map_.mean())
+        for output, parameter in enumerate(names):
             merged = distinct(parts, row, parts.scores[row, :, output])
             for number, (members, score) in enumerate(merged):
                 region = parts.masks[row, members[0]] > REGION
@@ -80,6 +86,7 @@ def group_rows(
                     "score": score,
                     "mean_kappa": float(inside.mean()),
                     "significance": float(inside.mean()) / sigma if sigma else 0.0,
+                    "contrast": (float(inside.mean()) - middle) / sigma if sigma else 0.0,
                     "area_percent": 100.0 * region.mean(),
                     "merged": len(members),
                     "bright_percent": 100.0 * float((inside > 3 * sigma).mean()),
@@ -118,7 +125,9 @@ class Groups:
     network, map, output : (group) of which network, map and output.
     score : (group) c.
     significance : (group) mean convergence over the map's r.m.s.
-    maps, networks : how many were explained, with or without groups of a kind.
+    light_cone : (map) of every map that was explained, with or without groups of a kind.
+    networks : how many were explained.
+    names : of the outputs.
 
     """
 
@@ -127,27 +136,68 @@ class Groups:
     output: np.ndarray
     score: np.ndarray
     significance: np.ndarray
-    maps: int
+    light_cone: np.ndarray
     networks: int
+    names: Sequence[str] = PARAMETERS
+
+    @property
+    def maps(self) -> int:
+        """How many were explained."""
+        return len(self.light_cone)
 
     @classmethod
-    def of(cls, rows: Sequence[Mapping[str, Any]], maps: int, networks: int) -> "Groups":
+    def of(
+        cls,
+        rows: Sequence[Mapping[str, Any]],
+        light_cone: np.ndarray,
+        networks: int,
+        names: Sequence[str] = PARAMETERS,
+    ) -> "Groups":
         """Collect rows of :func:`group_rows`."""
         return cls(
             np.array([row["network"] for row in rows], int),
             np.array([row["map"] for row in rows], int),
-            np.array([PARAMETERS.index(row["parameter"]) for row in rows], int),
+            np.array([names.index(row["parameter"]) for row in rows], int),
             np.array([row["score"] for row in rows], float),
             np.array([row["significance"] for row in rows], float),
-            maps,
+            light_cone,
             networks,
+            names,
         )
 
     def chosen(self, structure: str, threshold: float) -> np.ndarray:
         """Return which groups (group) are voids below, or clusters above, a threshold [σ]."""
-        if structure == "void":
-            return self.significance < threshold
-        return self.significance > threshold
+        return is_kind(structure, self.significance, threshold)
+
+
+def is_kind(structure: str, significance: np.ndarray, threshold: float) -> np.ndarray:
+    """Return which mean convergences, in units of a map's r.m.s., are a void's or a cluster's."""
+    return significance < threshold if structure == "void" else significance > threshold
+
+
+def samples(
+    light_cone: np.ndarray, networks: int, seed: int, draws: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Draw light cones, each with all its maps, and networks: bootstrap samples of both.
+
+    Parameters
+    ----------
+    light_cone : (map).
+
+    Returns
+    -------
+    Rows of maps and numbers of networks, of each draw.
+
+    """
+    generator = randomness.generator(seed, "bootstrap of explained maps")
+    maps = [np.flatnonzero(light_cone == number) for number in np.unique(light_cone)]
+    return [
+        (
+            np.concatenate([maps[one] for one in generator.integers(len(maps), size=len(maps))]),
+            generator.integers(networks, size=networks),
+        )
+        for _ in range(draws)
+    ]
 
 
 def _sums(groups: Groups, structure: str, threshold: float) -> np.ndarray:
@@ -206,18 +256,11 @@ def weight_rows(
     Parameters
     ----------
     thresholds : for ``void`` and ``cluster``, in units of each map's r.m.s.
-    draws : bootstrap samples of maps; networks are drawn along.
+    draws : of :func:`samples`.
 
     """
-    generator = randomness.generator(seed, "bootstrap of explained maps")
     everything = np.arange(groups.maps)
-    samples = [
-        (
-            generator.integers(groups.maps, size=groups.maps),
-            generator.integers(groups.networks, size=groups.networks),
-        )
-        for _ in range(draws)
-    ]
+    again_from = samples(groups.light_cone, groups.networks, seed, draws)
     counts = _all_counts(groups)
     weights, orders = [], []
     for structure in STRUCTURES:
@@ -226,7 +269,7 @@ def weight_rows(
             shares = 100.0 * sums[1].mean(-1)
             share = shares.mean(0)
             share_again = np.array(
-                [100.0 * sums[1][drawn][..., maps].mean((0, -1)) for maps, drawn in samples]
+                [100.0 * sums[1][drawn][..., maps].mean((0, -1)) for maps, drawn in again_from]
             )
             for weighting in WEIGHTINGS:
                 each = _mean(sums, counts, weighting, everything)
@@ -234,7 +277,7 @@ def weight_rows(
                 again = np.array(
                     [
                         _over_networks(_mean(sums, counts, weighting, maps)[drawn])
-                        for maps, drawn in samples
+                        for maps, drawn in again_from
                     ]
                 )
                 named = {"structure": structure, "threshold": threshold, "weighting": weighting}
@@ -253,6 +296,7 @@ def weight_rows(
                             "groups": int(sums[0][:, output].sum()),
                             "maps_with": int((sums[0][:, output] > 0).any(0).sum()),
                             "maps": groups.maps,
+                            "light_cones": len(np.unique(groups.light_cone)),
                             "networks": groups.networks,
                         }
                     )
@@ -314,12 +358,9 @@ def kinds(parts: Parts, maps: np.ndarray, thresholds: Mapping[str, float]) -> di
     for row, map_ in enumerate(maps):
         sigma = float(map_.std(ddof=1))
         for members, _ in distinct(parts, row, parts.scores[row].sum(-1)):
-            mean = float(map_[parts.masks[row, members[0]] > REGION].mean())
-            is_kind = {
-                "void": mean < thresholds["void"] * sigma,
-                "cluster": mean > thresholds["cluster"] * sigma,
-            }
-            for structure, yes in is_kind.items():
+            mean = map_[parts.masks[row, members[0]] > REGION].mean()
+            for structure in STRUCTURES:
+                yes = is_kind(structure, mean, thresholds[structure] * sigma)
                 if yes and heaviest[structure][row] < 0:
                     heaviest[structure][row] = members[0]
     return heaviest
