@@ -1,6 +1,7 @@
 """Put a sum-of-parts model beside post-hoc attributions of its network, on the same maps."""
 
 from kappascope.chapters.you2023 import baselines, explaining
+from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.workflow.script import run
 
@@ -22,6 +23,7 @@ def main(inputs, outputs, spec):
     fitted_to = baselines.Learned(learned.maps, learned.targets / learned.scale, theirs)
     given = (explained, attributions, fitted_to, chosen)
     baselines.MAPS.write(outputs.maps, baselines.rows(spec.index, model, parts, *given))
+    write_arrays(outputs.examples, baselines.examples(explained.maps, attributions))
     baselines.AREA_MAPS.write(outputs.areas, baselines.area_rows(spec.index, model, *given))
 
 

@@ -24,7 +24,15 @@ from kappascope.chapters.matilla2020 import (
     validation,
 )
 from kappascope.chapters.rosenzweig2021 import experiments
-from kappascope.chapters.singh2020 import bands, basis_images, planted_frequency, sounds, topics
+from kappascope.chapters.singh2020 import (
+    bands,
+    basis_images,
+    learned,
+    planted_band,
+    planted_frequency,
+    sounds,
+    topics,
+)
 from kappascope.chapters.wilde2022 import explaining, finder, observed
 from kappascope.chapters.you2023 import baselines, planted, structures, theorem
 from kappascope.chapters.you2023 import explaining as explaining_groups
@@ -374,6 +382,19 @@ def singh() -> Iterator[Made]:
         error=0.01,
     )
     yield made(
+        learned.LEARNED,
+        parameter=PARAMETERS,
+        method=("cd", "cd_rest"),
+        null="untrained",
+    )
+    yield made(
+        planted_band.PLANTED,
+        target={"target": (1, 6), "low": (0.16, 0.73), "high": (0.28, 0.84)},
+        method=("cd", "integrated_gradients"),
+        label=lambda row: row["method"],
+        hits_percent=picked({"cd": 95.0}, "method", otherwise=60.0),
+    )
+    yield made(
         bands.PEAKS,
         parameter=PARAMETERS,
         method=("cd", "integrated_gradients"),
@@ -473,6 +494,14 @@ def you() -> Iterator[Made]:
         label=lambda row: row["method"],
         purity=picked({"sum_of_parts": 0.6}, "method", otherwise=0.5),
         mse=picked({"sum_of_parts": 0.01}, "method", otherwise=0.02),
+    )
+    yield made(
+        structures.HISTOGRAM,
+        structure=tuple(favoured),
+        parameter=PARAMETERS,
+        low=(0.0, 0.9),
+        percent=lambda row: 20 + 10 * (row["parameter"] == favoured[row["structure"]]),
+        error=1.0,
     )
     yield made(
         group_regions.REGIONS,

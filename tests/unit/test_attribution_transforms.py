@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_attribution_rules import Builder, chain, inputs
 
-from kappascope.attribution import contextual, trim
+from kappascope.attribution import contextual, labels, trim
 from kappascope.attribution.methods import attribute
 from kappascope.command_line import main
 from kappascope.errors import InputError
@@ -130,6 +130,47 @@ def test_everything_gets_the_output_and_nothing_gets_none() -> None:
     none = contextual.decompose(*model, whole, np.zeros_like(x))[last]
     np.testing.assert_allclose(full[0], whole[last], rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(none[0], 0, atol=1e-5)
+
+
+def test_conventions_have_the_names_that_commands_and_configs_know() -> None:
+    assert set(contextual.CONVENTIONS) == set(labels.DECOMPOSITIONS)
+    assert contextual.CONVENTIONS["cd"] == contextual.PUBLISHED
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_part_of_nothing_is_credited_with_nothing_and_biases_stay_with_the_rest(seed) -> None:
+    """As published, a part of a millionth of the input takes its share of every bias."""
+    network, parameters = a_residual_network(seed)
+    x = inputs((network, parameters))
+    whole, last = activations(network, parameters, x), network.nodes[-1]["name"]
+
+    def credited(name: str, part: np.ndarray) -> np.ndarray:
+        convention = contextual.CONVENTIONS[name]
+        found = contextual.decompose(network, parameters, whole, part, convention)
+        for node, (r, i) in found.items():
+            np.testing.assert_allclose(r + i, whole[node], rtol=1e-4, atol=1e-4)
+        return np.asarray(found[last][0])
+
+    for name in contextual.CONVENTIONS:
+        np.testing.assert_allclose(credited(name, np.zeros_like(x)), 0, atol=1e-5)
+    half, tenth = credited("cd_rest", 0.5 * x), credited("cd_rest", 0.1 * x)
+    assert not np.allclose(credited("cd", 0.5 * x), half, rtol=1e-3)
+    # Without biases of its own a part goes through ReLU and maxima in proportion.
+    np.testing.assert_allclose(half, 5 * tenth, rtol=2e-4, atol=1e-5)
+
+
+def test_a_fair_relu_gives_two_halves_the_same() -> None:
+    node = {"name": "r", "kind": "relu", "inputs": ["x"]}
+    network = description.Network("relu", (3,), 3, (node,))
+    x = np.array([[4.0, -2.0, 1.0]], np.float32)
+    part = np.array([[6.0, -1.0, -2.0]], np.float32)
+    fair = contextual.CONVENTIONS["cd_fair"]
+    values = activations(network, {}, x)
+    r, i = contextual.decompose(network, {}, values, part, fair)["r"]
+    # Of the other part, seen as the relevant one, it says what is left: no order is favoured.
+    other, _ = contextual.decompose(network, {}, values, x - part, fair)["r"]
+    np.testing.assert_allclose(i, other)
+    np.testing.assert_allclose(r, [[5.0, 0.0, -1.0]])
 
 
 def test_a_sigmoid_has_no_rule() -> None:

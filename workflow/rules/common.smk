@@ -147,6 +147,15 @@ def figure_spec(figure, sections, **more):
     return spec("plot", sections, [drawing], figure=figure, **more)
 
 
+def null_files(chapter, name):
+    """One table of a chapter from every null run that makes the chapter, by kind."""
+    return {
+        kind: result(f"{NULL_RUNS}/{kind}/{chapter}/{name}")
+        for kind in NULL_CONFIGS
+        if chapter in getattr(CONFIG.nulls, kind)
+    }
+
+
 def resumable(label, content):
     """A spec with the folder of a long training's checkpoint, named after what it depends on."""
     folder = f"results/.training/{label}-{provenance.digest(content)}"

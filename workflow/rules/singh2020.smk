@@ -1,13 +1,15 @@
 """Which scales? Attribution to transformations of the input (singh2020, TRIM).
 
 needs   maps, networks; real digits and statements where there are any
-makes   singh2020/: fig2 (topics), fig3, fig4, figS1 (frequency bands of a κ network), figS2 (sounds),
-        figS3 (digits), table1 (a planted frequency), dictionary (learned transformations)
+makes   singh2020/: fig2 (topics), fig3, fig4, figS1, band_nulls (frequency bands of a κ network),
+        planted_band, figS2 (sounds), figS3 (digits), table1 (a planted frequency), dictionary (learned transformations)
 """
 
 
 localrules:
+    compare_bands,
     plot_bands,
+    plot_planted_band,
     plot_planted_frequency,
     plot_topics,
     plot_digits,
@@ -35,6 +37,8 @@ TABLES["singh2020"] = [
     "band_curves",
     "band_peaks",
     "band_trends",
+    "band_learned",
+    "planted_band",
     "table1",
     "topics",
     "topics_accuracy",
@@ -128,11 +132,37 @@ rule band_curves:
         "../../scripts/band_curves.py"
 
 
+NULL_BANDS = null_files("singh2020", "band_curves.csv")
+
+
+rule compare_bands:
+    input:
+        peaks=singh("band_peaks.csv"),
+        nulls=list(null_files("singh2020", "band_peaks.csv").values()),
+    output:
+        report(
+            singh("band_learned.csv"),
+            caption="../report/band_learned.rst",
+            category="Transformations",
+        ),
+    log:
+        log_of("compare_bands"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("compare_bands"),
+    params:
+        spec=spec("compare_bands", [], kinds=list(NULL_BANDS)),
+    script:
+        "../../scripts/compare_bands.py"
+
+
 rule plot_bands:
     input:
         **PUBLISHED_BANDS,
         arrays=BANDS,
         curves=singh("band_curves.csv"),
+        nulls=list(NULL_BANDS.values()),
     output:
         fig3=report(
             singh("fig3.png"),
@@ -152,6 +182,12 @@ rule plot_bands:
             category="Transformations",
         ),
         fig_s1_pdf=singh("figS1.pdf"),
+        nulls=report(
+            singh("band_nulls.png"),
+            caption="../report/band_learned.rst",
+            category="Transformations",
+        ),
+        nulls_pdf=singh("band_nulls.pdf"),
     log:
         log_of("plot_bands"),
     conda:
@@ -159,7 +195,58 @@ rule plot_bands:
     resources:
         **resources_of("plot_bands"),
     params:
-        spec=figure_spec("plot_bands", []),
+        spec=figure_spec("plot_bands", [], kinds=list(NULL_BANDS)),
+    script:
+        "../../scripts/plot.py"
+
+
+rule planted_band:
+    output:
+        report(
+            singh("planted_band.csv"),
+            caption="../report/planted_band.rst",
+            category="Transformations",
+        ),
+    log:
+        log_of("planted_band"),
+    benchmark:
+        benchmark_of("planted_band")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("planted_band"),
+    params:
+        spec=resumable(
+            "planted-band",
+            spec(
+                "planted_band",
+                ["seed", "singh2020.planted_band"],
+                network=BAND_NETWORK,
+                jax=True,
+            ),
+        ),
+    script:
+        "../../scripts/planted_band.py"
+
+
+rule plot_planted_band:
+    input:
+        table=singh("planted_band.csv"),
+    output:
+        png=report(
+            singh("planted_band.png"),
+            caption="../report/planted_band.rst",
+            category="Transformations",
+        ),
+        pdf=singh("planted_band.pdf"),
+    log:
+        log_of("plot_planted_band"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_planted_band"),
+    params:
+        spec=figure_spec("plot_planted_band", []),
     script:
         "../../scripts/plot.py"
 

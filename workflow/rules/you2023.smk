@@ -4,7 +4,7 @@ needs   maps
 makes   you2023/: theorem.csv, groups.csv, weights.csv, weight_order.csv, weight_sweep.csv, weight_histogram.csv,
         regions.csv, region_order.csv, region_area.csv, accuracy.csv, baselines.csv, best.csv,
         mask_area.csv, planted.csv, planted_weights.csv and the figures theorem, weights, sweep,
-        gallery, structures, regions, baselines, mask_area, planted; networks/, models/, parts.npz (masks and scores)
+        gallery, structures, regions, baselines, mask_area, attributions, planted; networks/, models/, parts.npz (masks and scores)
 """
 
 
@@ -264,6 +264,7 @@ rule compare_attributions:
     output:
         maps=you("comparison/{number}.csv"),
         areas=you("comparison/{number}_areas.csv"),
+        examples=you("comparison/{number}.npz"),
     log:
         log_of("compare_attributions_{number}"),
     benchmark:
@@ -369,6 +370,7 @@ rule plot_baselines:
     input:
         table=you("baselines.csv"),
         areas=you("mask_area.csv"),
+        examples=you("comparison/0.npz"),
     output:
         png=report(
             you("baselines.png"), caption="../report/baselines.rst", category="Groups"
@@ -378,6 +380,12 @@ rule plot_baselines:
             you("mask_area.png"), caption="../report/mask_area.rst", category="Groups"
         ),
         mask_area_pdf=you("mask_area.pdf"),
+        attributions=report(
+            you("attributions.png"),
+            caption="../report/attributions.rst",
+            category="Groups",
+        ),
+        attributions_pdf=you("attributions.pdf"),
     log:
         log_of("plot_baselines"),
     conda:

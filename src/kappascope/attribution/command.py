@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kappascope import progress
+from kappascope.attribution import labels
 from kappascope.errors import InputError
 from kappascope.files import check_output, is_special, write_array, write_arrays, write_json
 from kappascope.maps.reading import one_array, without_data
@@ -33,7 +34,7 @@ def add_parser(subcommands: Any) -> None:
         "(output, batch, ...). What the method does by convention is written beside it, to "
         "OUT.conventions.json. With --transform fft the relevance of frequencies instead, "
         "(output, batch, band), with another transform that of its coefficients, (output, batch, "
-        "...). The method cd (contextual decomposition) says what part of the "
+        "...). The methods cd, cd_rest and cd_fair (contextual decomposition) say what part of the "
         "outputs comes from a part of the input, --relevant or bands, and writes an NPZ with "
         "relevant and irrelevant, (batch, output) or (band, batch, output).",
     )
@@ -88,7 +89,7 @@ def _run(options: argparse.Namespace) -> None:
             raise InputError(f"--{name}: missing; see kappascope attribute --help")
     inputs = [options.inputs, options.relevant]
     inputs += [options.network / name for name in ("network.json", "network.npz")]
-    if options.method == "cd":
+    if options.method in labels.DECOMPOSITIONS:
         check_output(options.output, "--output", (".npz",), inputs)
     else:
         check_output(options.output, "--output", (".npy",), inputs)
@@ -108,7 +109,7 @@ def _run(options: argparse.Namespace) -> None:
     x = _inputs(options, extra, len(network.input_shape)).astype(dtype)
     configure(threads=available_cores(), x64=options.x64)
     parameters = {name: value.astype(dtype) for name, value in stored.items()}
-    if options.method == "cd":
+    if options.method in labels.DECOMPOSITIONS:
         _decompose(options, network, parameters, x)
         return
     from kappascope.attribution import methods
@@ -149,6 +150,7 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
     from kappascope.attribution import contextual, methods, trim
 
     methods.check_inputs(network, parameters, x)
+    convention = contextual.CONVENTIONS[options.method]
     if options.transform not in (None, "fft"):
         raise InputError("--method cd: follows bands of --transform fft, or --relevant R.npy")
     if (options.relevant is None) == (options.transform is None):
@@ -164,9 +166,9 @@ def _decompose(options: argparse.Namespace, network: Any, parameters: Any, x: np
         if not np.isfinite(relevant).all():
             raise InputError(f"{options.relevant}: has NaN or infinity")
         values = contextual.evaluated(network, parameters, x)
-        scores = contextual.scores(network, parameters, values, relevant)
+        scores = contextual.scores(network, parameters, values, relevant, convention)
     else:
-        scores = trim.decomposed_bands((network, parameters), x, _bands(options))
+        scores = trim.decomposed_bands((network, parameters), x, _bands(options), convention)
     outputs = range(network.outputs) if options.outputs is None else options.outputs
     for k in outputs:
         if not 0 <= k < network.outputs:

@@ -3,6 +3,10 @@
 The input is split into a relevant part r and the rest i, and both are carried through the network
 so that r + i is the activation everywhere (Murdoch et al. 2018; Singh et al. 2019, with the rules
 of its code for convolutional networks). The score of the part is r at the output, without softmax.
+
+Two of the rules are choices (:class:`Convention`): who gets a bias, and which part goes through a
+ReLU first. As published, both parts share a bias in proportion to their size, so that the smallest
+part of an input is credited with a share of all biases; and the relevant part goes first.
 """
 
 import functools
@@ -21,6 +25,30 @@ Pair = tuple[Array, Array]
 _TINY = 1e-20
 
 
+class Convention(NamedTuple):
+    """What the method leaves open.
+
+    Attributes
+    ----------
+    biases : ``shared`` in proportion to the size of the parts, or all to the ``rest``.
+    relu : ``first`` takes the relevant part alone, ``fair`` the mean of that and of what it adds to
+        the other part, which no order favours.
+
+    """
+
+    biases: str = "shared"
+    relu: str = "first"
+
+
+PUBLISHED = Convention()
+CONVENTIONS = {
+    "cd": PUBLISHED,
+    "cd_rest": Convention(biases="rest"),
+    "cd_fair": Convention(relu="fair"),
+}
+"""Name of a method → its convention."""
+
+
 class _Split(NamedTuple):
     """A node of an evaluated network, and the relevant part of its inputs.
 
@@ -29,6 +57,7 @@ class _Split(NamedTuple):
     whole : its inputs.
     output : its output.
     relevant : part of the inputs; the rest of them is irrelevant.
+    convention : who gets biases, which part goes first.
 
     """
 
@@ -37,13 +66,14 @@ class _Split(NamedTuple):
     whole: tuple[Array, ...]
     output: Array
     relevant: tuple[Array, ...]
+    convention: Convention
 
 
 def _linear(at: _Split) -> Array:
     """Split a conv or dense node: the bias in proportion to abs(Wr) and abs(Wi)."""
     names = at.node["params"]
     r = apply_kernel(at.node, at.parameters[names["kernel"]], at.relevant[0])
-    if "bias" not in names:
+    if "bias" not in names or at.convention.biases == "rest":
         return r
     bias = at.parameters[names["bias"]]
     p, q = jnp.abs(r) + _TINY, jnp.abs(at.output - bias - r) + _TINY
@@ -54,13 +84,19 @@ def _batch_norm(at: _Split) -> Array:
     """Split batch normalization: the value at zero in proportion."""
     shift = apply_node(at.node, at.parameters, jnp.zeros_like(at.relevant[0][:1]))
     r = apply_node(at.node, at.parameters, at.relevant[0]) - shift
+    if at.convention.biases == "rest":
+        return r
     p, q = jnp.abs(r), jnp.abs(at.output - shift - r)
     return r + jnp.where(p + q > 0, p / jnp.where(p + q > 0, p + q, 1), 0) * shift
 
 
 def _relu(at: _Split) -> Array:
     """Split ReLU: the relevant part goes first, the other gets what is left."""
-    return jax.nn.relu(at.relevant[0])
+    first = jax.nn.relu(at.relevant[0])
+    if at.convention.relu == "first":
+        return first
+    last = at.output - jax.nn.relu(at.whole[0] - at.relevant[0])
+    return 0.5 * (first + last)
 
 
 def _max_pool(at: _Split) -> Array:
@@ -93,6 +129,7 @@ def decompose(
     parameters: Mapping[str, Array],
     values: Mapping[str, Array],
     relevant: Array,
+    convention: Convention = PUBLISHED,
 ) -> dict[str, Pair]:
     """Carry a part of the input through a network.
 
@@ -128,6 +165,7 @@ def decompose(
                 tuple(values[name] for name in names),
                 values[node["name"]],
                 tuple(parts[name] for name in names),
+                convention,
             )
         )
     return {name: (part, values[name] - part) for name, part in parts.items()}
@@ -140,9 +178,13 @@ def evaluated(network: Network, parameters: Mapping[str, Array], x: Array) -> di
         return activations(network, parameters, x)
 
 
-@functools.partial(jax.jit, static_argnames="network")
+@functools.partial(jax.jit, static_argnames=("network", "convention"))
 def scores(
-    network: Network, parameters: Mapping[str, Array], values: Mapping[str, Array], relevant: Array
+    network: Network,
+    parameters: Mapping[str, Array],
+    values: Mapping[str, Array],
+    relevant: Array,
+    convention: Convention = PUBLISHED,
 ) -> Pair:
     """Return the relevant and the irrelevant part of the outputs, (batch, output) each.
 
@@ -153,4 +195,5 @@ def scores(
 
     """
     with jax.default_matmul_precision("highest"):
-        return decompose(network, parameters, values, relevant)[network.nodes[-1]["name"]]
+        parts = decompose(network, parameters, values, relevant, convention)
+        return parts[network.nodes[-1]["name"]]

@@ -7,9 +7,15 @@ from kappascope.attribution.registry import METHODS
 from kappascope.errors import nearest, shown
 from kappascope.registry import Entry
 
+DECOMPOSITIONS = {
+    "cd": "Contextual decomposition",
+    "cd_rest": "CD, biases to the rest",
+    "cd_fair": "CD, fair ReLU",
+}
+"""Conventions of contextual decomposition, which follows a part of the input."""
 OTHERS = {
     "sum_of_parts": "Sum of parts",
-    "cd": "Contextual decomposition",
+    **DECOMPOSITIONS,
     "true_gradient": "True gradient",
 }
 """Labels of what is compared with methods without being one."""

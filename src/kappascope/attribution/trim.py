@@ -46,7 +46,10 @@ class Transform(Protocol):
 
 
 def decomposed_bands(
-    model: Model, x: Array, bands: Sequence[tuple[float, float]]
+    model: Model,
+    x: Array,
+    bands: Sequence[tuple[float, float]],
+    convention: contextual.Convention = contextual.PUBLISHED,
 ) -> tuple[Array, Array]:
     """Follow each band of the inputs through a network by contextual decomposition.
 
@@ -57,7 +60,7 @@ def decomposed_bands(
     """
     x = jnp.asarray(x)
     masks = band_masks(x.shape[1:], bands)
-    return _followed(model, x, (filtered(x, jnp.asarray(mask)) for mask in masks))
+    return _followed(model, x, (filtered(x, jnp.asarray(mask)) for mask in masks), convention)
 
 
 def decomposed(
@@ -88,10 +91,15 @@ def _one_by_one(shape: tuple[int, ...]) -> np.ndarray:
     return np.eye(size, dtype=bool).reshape(size, *shape)
 
 
-def _followed(model: Model, x: Array, parts: Iterable[Array]) -> tuple[Array, Array]:
+def _followed(
+    model: Model,
+    x: Array,
+    parts: Iterable[Array],
+    convention: contextual.Convention = contextual.PUBLISHED,
+) -> tuple[Array, Array]:
     network, parameters = model[0], dict(model[1])
     values = contextual.evaluated(network, parameters, x)
-    scores = [contextual.scores(network, parameters, values, part) for part in parts]
+    scores = [contextual.scores(network, parameters, values, part, convention) for part in parts]
     relevant, irrelevant = zip(*scores, strict=True)
     return jnp.stack(relevant), jnp.stack(irrelevant)
 

@@ -24,6 +24,7 @@ SECTION: dict[str, Any] = {
     "bands": 9,
     "band_range": [0.1, 0.9],
     "band_width": 0.1,
+    "decompositions": ["cd", "cd_rest"],
     "methods": ["input_x_gradient"],
     "path_nodes": 2,
 }
@@ -84,7 +85,7 @@ def test_the_band_that_a_network_reads_is_the_peak(paths: list[Path]) -> None:
     maps, split, rows = bands.explained_maps(paths, typed(SPEC), 3)
     assert maps.shape == (12, PIXELS, PIXELS, 1)
     found = bands.curves([band_reader(0.45, 0.55)] * 2, maps, split, rows, CHOSEN, 3)
-    assert list(found.scores) == ["cd", "input_x_gradient"]
+    assert list(found.scores) == ["cd", "cd_rest", "input_x_gradient"]
     for name, scores in found.scores.items():
         assert scores.shape == (2, 2, 12, 9)
         mean = scores[0, 0].mean(0)

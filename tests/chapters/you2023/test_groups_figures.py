@@ -58,6 +58,9 @@ def test_the_theorem_shows_both_functions_and_the_program() -> None:
     deletion = next(line for line in lines if "deletion" in str(line.get_label()))
     np.testing.assert_allclose(deletion.get_ydata()[[0, -1]], [1, 69])
     assert "linear program" in texts(figure) and figure.axes[0].get_yscale() == "log"
+    # The total counts subsets: one of them has less and less to miss.
+    each = next(line for line in figure.axes[1].get_lines() if "deletion" in str(line.get_label()))
+    assert each.get_ydata()[-1] < each.get_ydata().max()
 
 
 def test_histograms_say_means_published_values_and_that_there_are_none(weights) -> None:
@@ -206,3 +209,14 @@ def test_hits_are_shown_for_every_target_with_the_sharpness_of_groups() -> None:
     for axis in figure.axes:
         points = [line.get_xdata() for line in axis.get_lines() if line.get_marker() in "oD"]
         assert sorted(float(x[0]) for x in points if len(x) == 1) == [30.0, 92.0]
+
+
+def test_ten_maps_stand_beside_every_method() -> None:
+    generator = np.random.default_rng(0)
+    names = ("maps", "lime", "grad_cam.relu3", "sum_of_parts")
+    examples = {name: generator.normal(size=(12, 16, 16)) for name in names}
+    figure = figures.attributions(examples)
+    assert len(figure.axes) == 4 * 10
+    assert all(axis.get_images() for axis in figure.axes)
+    labels = [axis.get_ylabel() for axis in figure.axes if axis.get_ylabel()]
+    assert labels == ["map", "LIME", "Grad-CAM", "Sum of parts"]

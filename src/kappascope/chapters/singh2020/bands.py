@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from kappascope import progress, randomness
-from kappascope.attribution import trim
+from kappascope.attribution import contextual, trim
 from kappascope.attribution.methods import Method, Model
 from kappascope.chapters.singh2020 import config
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.errors import InputError
 from kappascope.faithfulness.randomization import configured
-from kappascope.maps.dataset import SplitMaps, first_of_each
+from kappascope.maps.dataset import SplitMaps, spread_of_each
 from kappascope.networks import prediction
 from kappascope.networks.evaluate import MAPS_AT_ONCE, evaluate
 from kappascope.reporting.errorbars import errors_of_means, scatter
@@ -46,7 +46,8 @@ ACCURACY = Table(
 CURVES = Table(
     "singh2020/band_curves.csv",
     "parameter × method × group × band",
-    """parameter, method (cd: contextual decomposition), group (all, or 1 to 4 by the true
+    """parameter, method (cd: contextual decomposition; cd_rest: with all biases left to the rest;
+    cd_fair: with a ReLU that favours no order), group (all, or 1 to 4 by the true
     parameter), value_low, value_high (of the group), band (centre, Nyquist units), ell,
     ell_published_axis, score (over the output), error (over cosmologies), cosmologies, maps""",
 )
@@ -99,7 +100,7 @@ class Curves:
 def explained_maps(
     paths: Sequence[str | Path], spec: Spec, each: int
 ) -> tuple[np.ndarray, SplitMaps, np.ndarray]:
-    """Return the first testing maps of every cosmology as the network sees them.
+    """Return testing maps of every cosmology, of many light cones, as the network sees them.
 
     Parameters
     ----------
@@ -114,7 +115,7 @@ def explained_maps(
     split = SplitMaps(paths, "testing")
     if not len(split):
         raise InputError("singh2020.bands: there are no testing maps")
-    rows = first_of_each(split.columns.cosmology, each)
+    rows = spread_of_each(split.columns.cosmology, each)
     seen = prediction.observed(split.select(rows), "noiseless", spec)
     return seen[..., None], split, rows
 
@@ -197,7 +198,7 @@ def curves(
         "tiles": [(at, at + width) for at in np.arange(0, WHOLE, width)],
     }
     methods = {name: configured(name, section, models[0][0]) for name in section.methods}
-    names = ("cd", *methods)
+    names = (*section.decompositions, *methods)
     # Both sets of bands in one go: a network is evaluated once for all of them.
     every = [*asked["scores"], *asked["tiles"]]
     results: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -209,7 +210,7 @@ def curves(
                 padded = np.pad(piece, [(0, BATCH - len(piece)), *[(0, 0)] * 3], "wrap")
                 outputs = evaluate(model[0], dict(model[1]), padded[..., 0], MAPS_AT_ONCE).T
                 for name in names:
-                    values = _band_scores(methods.get(name), model, padded, every, seed)
+                    values = _band_scores(methods.get(name, name), model, padded, every, seed)
                     parts[name].append((values / outputs[..., None])[:, : len(piece)])
                     shown.update(len(piece))
             for name in names:
@@ -230,17 +231,17 @@ def curves(
 
 
 def _band_scores(
-    method: Method | None,
+    method: Method | str,
     model: Model,
     maps: np.ndarray,
     bands: Sequence[tuple[float, float]],
     seed: int,
 ) -> np.ndarray:
-    """Scores (output, map, band) in units of the outputs; no method is contextual decomposition."""
-    if method is None:
-        return np.moveaxis(np.asarray(trim.decomposed_bands(model, maps, bands)[0]), 2, 0).swapaxes(
-            1, 2
-        )
+    """Scores (output, map, band) in units of the outputs; a name is of a decomposition."""
+    if isinstance(method, str):
+        convention = contextual.CONVENTIONS[method]
+        relevant = np.asarray(trim.decomposed_bands(model, maps, bands, convention)[0])
+        return np.transpose(relevant, (2, 1, 0))
     outputs = list(range(model[0].outputs))
     return np.asarray(trim.band_relevance(method, model, maps, bands, outputs, seed))
 

@@ -44,6 +44,12 @@ class Bands(Section):
         max_length=2,
     )
     band_width: float = key("Width of a band.", "Nyquist frequency", gt=0, le=1.4)
+    decompositions: Distinct[Literal["cd", "cd_rest", "cd_fair"]] = key(
+        "Conventions of contextual decomposition: cd as published, cd_rest with all biases left to "
+        "the rest, cd_fair with a ReLU that favours no order.",
+        "name",
+        min_length=1,
+    )
     methods: Distinct[str] = key(
         "Methods beside contextual decomposition; `kappascope attribute --list` names them.",
         "name",
@@ -64,6 +70,26 @@ class Bands(Section):
                 f"got {smoothing:g}, {smoothing / pixel:.2f} pixels; use 0 (as they are) or at "
                 f"least {MINIMUM_PIXELS_PER_SMOOTHING} pixels",
             )
+
+
+class PlantedBand(Section):
+    """Maps whose target sits in one band of frequencies, and which methods find it."""
+
+    training: int = key("Maps that the network learns from.", "map", ge=64)
+    testing: int = key("Maps that are explained.", "map", ge=2)
+    width: int = key("Channels of the network's first block.", "channel", ge=1)
+    epochs: int = key("Passes over the training maps.", "epoch", ge=1)
+    decompositions: Distinct[Literal["cd", "cd_rest", "cd_fair"]] = key(
+        "Conventions of contextual decomposition.", "name", min_length=1
+    )
+    methods: Distinct[str] = key(
+        "Methods beside it; `kappascope attribute --list` names them.", "name"
+    )
+    path_nodes: int = key("Gradients along the path of integrated gradients.", "count", ge=1)
+
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield values that do not go together."""
+        yield from labels.check("singh2020.planted_band.methods", self.methods)
 
 
 class Topics(Section):
@@ -195,6 +221,7 @@ class Chapter(Section):
     """Attribution in transformed spaces, TRIM (Singh et al. 2020)."""
 
     bands: Bands
+    planted_band: PlantedBand
     topics: Topics
     basis_images: BasisImages
     planted_frequency: PlantedFrequency
@@ -217,9 +244,20 @@ def _band_curves(config: Any) -> Work:
     maps = section.networks * section.maps * config.cosmology.number
     cost = maps * costs.pixels(config) * costs.width(section.width, 16)
     units = {
-        "band": cost * section.bands,
+        "band": cost * section.bands * len(section.decompositions),
         "gradient": cost * section.path_nodes,
         "pixels_held": costs.pixels(config),
+    }
+    return Work(1, units)
+
+
+@costs.of("planted_band", common=True)
+def _planted_band(config: Any) -> Work:
+    section = config.singh2020.planted_band
+    width = costs.width(section.width, 12)
+    units = {
+        "pass": section.training * section.epochs * width,
+        "map": section.testing * width * (len(section.decompositions) + len(section.methods)),
     }
     return Work(1, units)
 

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kappascope.attribution.labels import family as shown_as
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
@@ -43,25 +44,28 @@ _STYLES = {
 
 
 def theorem(rows: Rows) -> Figure:
-    """Total error of the best attribution of single features against their number."""
+    """Error of the best attribution of single features against their number, in total and each."""
     with figure_style():
-        figure, axis = plt.subplots(figsize=(0.7 * DOUBLE_COLUMN_INCHES, 3.2))
+        figure, axes = plt.subplots(
+            1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.4), width_ratios=(1.3, 1)
+        )
         most = max(int(row["features"]) for row in rows)
         for (function, error), (label, colour, marker, line) in _STYLES.items():
             selected = [row for row in rows if (row["function"], row["error"]) == (function, error)]
             selected = [row for row in selected if float(row["total_error"]) > 0]
             d = [int(row["features"]) for row in selected]
-            axis.plot(
-                d,
-                [float(row["total_error"]) for row in selected],
-                line,
-                marker=marker,
-                ms=4,
-                color=colour,
-                label=label,
-            )
+            for axis, column in zip(axes, ("total_error", "error_a_subset"), strict=True):
+                axis.plot(
+                    d,
+                    [float(row[column]) for row in selected],
+                    line,
+                    marker=marker,
+                    ms=4,
+                    color=colour,
+                    label=label,
+                )
             checked = [row for row in selected if row["linear_program"]]
-            axis.plot(
+            axes[0].plot(
                 [int(row["features"]) for row in checked],
                 [float(row["linear_program"]) for row in checked],
                 "o",
@@ -71,15 +75,17 @@ def theorem(rows: Rows) -> Figure:
                 color="0.3",
                 zorder=1,
             )
-        axis.plot([], [], "o", ms=8, mfc="none", mew=0.7, color="0.3", label="linear program")
+        axes[0].plot([], [], "o", ms=8, mfc="none", mew=0.7, color="0.3", label="linear program")
         size = np.arange(2, most + 1)
-        axis.plot(size, 2.0**size, ":", color="0.5", lw=1.0, label=r"number of subsets, $2^d$")
-        axis.set_yscale("log")
-        axis.set_xlabel(r"features $d$")
-        axis.set_ylabel("least total error")
-        axis.set_title("Groups of features: no error at all")
-        axis.legend(loc="upper left")
-        axis.set_ylim(0.5, 2.0 ** (most + 3))
+        axes[0].plot(size, 2.0**size, ":", color="0.5", lw=1.0, label=r"number of subsets, $2^d$")
+        axes[0].set_yscale("log")
+        axes[0].set_ylabel("least error, all subsets together")
+        axes[0].legend(loc="upper left", fontsize=8)
+        axes[0].set_ylim(0.5, 2.0 ** (most + 4))
+        axes[1].set_ylabel("the same, a subset")
+        axes[1].set_ylim(bottom=0)
+        for axis in axes:
+            axis.set_xlabel(r"features $d$")
     return figure
 
 
@@ -530,6 +536,41 @@ def _with_sharpness(row: Mapping[str, str]) -> str:
     return f"{row['label']}, {float(sharpness):g}" if sharpness else row["label"]
 
 
+def attributions(examples: Mapping[str, np.ndarray], most: int = 10) -> Figure:
+    """Draw maps and what each method attributes to their pixels, as the post shows them.
+
+    Parameters
+    ----------
+    examples : ``maps`` (map, y, x) and method → (map, y, x), from ``comparison/{network}.npz``.
+
+    """
+    maps = examples["maps"][:most]
+    names = [name for name in examples if name != "maps"]
+    with figure_style():
+        figure, axes = plt.subplots(
+            1 + len(names),
+            len(maps),
+            figsize=(DOUBLE_COLUMN_INCHES, 0.72 * (1 + len(names)) + 0.35),
+            squeeze=False,
+            gridspec_kw={"wspace": 0.04, "hspace": 0.04},
+        )
+        for axis in axes.ravel():
+            axis.set_xticks([])
+            axis.set_yticks([])
+        for column, map_ in enumerate(maps):
+            low, high = _limits(map_)
+            axes[0, column].imshow(map_, vmin=low, vmax=high)
+            axes[0, column].set_title(str(column + 1), fontsize=8)
+            for row, name in enumerate(names, start=1):
+                relevance = examples[name][column]
+                # Each by itself: methods and outputs have units of their own.
+                size = np.percentile(np.abs(relevance), 99.5) or 1.0
+                axes[row, column].imshow(relevance, cmap="RdBu_r", vmin=-size, vmax=size)
+        for row, name in enumerate(("map", *map(shown_as, names))):
+            axes[row, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+    return figure
+
+
 @FIGURES.add("plot_planted_structures", makes=("planted",))
 def _plot_planted(inputs: Any, spec: Any) -> dict[str, Figure]:
     return {"planted": found(read_rows(inputs.table))}
@@ -570,9 +611,10 @@ def _plot_groups(inputs: Any, spec: Any) -> dict[str, Figure]:
     }
 
 
-@FIGURES.add("plot_baselines", makes=("baselines", "mask_area"))
+@FIGURES.add("plot_baselines", makes=("baselines", "mask_area", "attributions"))
 def _plot_baselines(inputs: Any, spec: Any) -> dict[str, Figure]:
     return {
         "baselines": compared(read_rows(inputs.table)),
         "mask_area": by_area(read_rows(inputs.areas)),
+        "attributions": attributions(read_arrays(inputs.examples)),
     }

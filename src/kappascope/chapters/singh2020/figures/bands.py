@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
-from kappascope.attribution.labels import label
+from kappascope.attribution.labels import DECOMPOSITIONS, label
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
@@ -165,19 +165,80 @@ def curves_by_parameter(rows: Rows, parameters: Sequence[str]) -> Figure:
     return figure
 
 
+_KINDS = {
+    "trained": (VERMILION, "solid"),
+    "untrained": (BLUE, "dashed"),
+    "permuted_labels": (GREEN, "dotted"),
+}
+
+
+def beside_nulls(curves: Mapping[str, Rows]) -> Figure:
+    """Draw mean curves of trained networks and of those that learned nothing, by convention.
+
+    Parameters
+    ----------
+    curves : ``trained`` and kinds of null runs → rows of ``band_curves.csv``.
+
+    """
+    chosen = {
+        kind: [r for r in rows if r["group"] == "all" and r["parameter"] == "omega_matter"]
+        for kind, rows in curves.items()
+    }
+    names = [
+        name
+        for name in dict.fromkeys(row["method"] for row in chosen["trained"])
+        if name in DECOMPOSITIONS
+    ]
+    with figure_style():
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCHES * max(0.6, 0.5 * len(names)), 3.4))
+        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            for kind, rows in chosen.items():
+                one = [row for row in rows if row["method"] == name]
+                if not one:
+                    continue
+                ell, score = (np.array([float(row[k]) for row in one]) for k in ("ell", "score"))
+                # Scores of networks that learned nothing are of any size: what tells is the shape.
+                size = np.abs(score.mean())
+                colour, dashes = _KINDS[kind]
+                told = kind.replace("_", " ")
+                axes.plot(ell, score / size, color=colour, linestyle=dashes, label=told)
+                if one[0]["error"]:
+                    error = np.array([float(row["error"]) for row in one])
+                    axes.fill_between(
+                        ell,
+                        (score - error) / size,
+                        (score + error) / size,
+                        color=colour,
+                        alpha=0.15,
+                        linewidth=0,
+                    )
+            axes.set_title(label(name), pad=34, fontsize=10)
+            axes.set_ylabel("score of the band / mean score")
+            bottom, top = axes.get_ylim()
+            axes.set_ylim(bottom, top + 0.3 * (top - bottom))
+            axes.legend(loc="upper right", fontsize=8.5)
+            _both_axes(axes, ell)
+    return figure
+
+
 @FIGURES.add(
     "plot_bands",
     makes=(
         "fig3",
         "fig4",
         "figS1",
+        "band_nulls",
     ),
 )
 def _plot_bands(inputs: Any, spec: Any) -> dict[str, Figure]:
     arrays, rows = read_arrays(inputs.arrays), read_rows(inputs.curves)
+    nulls = {
+        kind: read_rows(path) for kind, path in zip(spec.kinds, list(inputs.nulls), strict=True)
+    }
     published = np.loadtxt(inputs.published) if hasattr(inputs, "published") else None
     return {
         "fig3": band_curves(arrays, published),
         "fig4": curves_by_parameter(rows, ["omega_matter"]),
         "figS1": curves_by_parameter(rows, ["omega_matter", "sigma_8"]),
+        "band_nulls": beside_nulls({"trained": rows, **nulls}),
     }

@@ -1,0 +1,64 @@
+"""How often methods find a planted band of frequencies (singh2020)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from kappascope.files import read_rows
+from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.style import BLUE, DOUBLE_COLUMN_INCHES, VERMILION, figure_style
+
+Rows = Sequence[Mapping[str, str]]
+
+
+def found(rows: Rows) -> Figure:
+    """Draw maps in which each method finds each band, after training and before.
+
+    Parameters
+    ----------
+    rows : of ``planted_band.csv``.
+
+    """
+    targets = list(dict.fromkeys(row["target"] for row in rows))
+    with figure_style():
+        figure = Figure(figsize=(DOUBLE_COLUMN_INCHES, 3.1))
+        panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
+        for axes, target in zip(panels, targets, strict=True):
+            selected = [row for row in rows if row["target"] == target]
+            for column, error, shift, colour, marker, name in (
+                ("hits_percent", "error", -0.12, VERMILION, "o", "trained"),
+                ("untrained_percent", "untrained_error", 0.12, BLUE, "s", "before training"),
+            ):
+                axes.errorbar(
+                    [float(row[column]) for row in selected],
+                    [place + shift for place in range(len(selected))],
+                    xerr=[float(row[error]) for row in selected],
+                    fmt=marker,
+                    ms=4,
+                    capsize=2,
+                    color=colour,
+                    label=name,
+                )
+            axes.axvline(
+                float(selected[0]["by_chance_percent"]),
+                color="0.4",
+                lw=0.9,
+                ls=":",
+                label="by chance",
+            )
+            axes.set_xlim(0, 104)
+            axes.set_xlabel("maps in which it is found [%]", fontsize=8.5)
+            axes.tick_params(axis="y", which="both", left=False, right=False)
+            low, high = float(selected[0]["low"]), float(selected[0]["high"])
+            axes.set_title(f"{low:.2f}–{high:.2f} Nyquist", fontsize=10)
+        panels[0].set_yticks(range(len(selected)), [row["label"] for row in selected])
+        panels[0].invert_yaxis()
+        handles, labels = panels[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    return figure
+
+
+@FIGURES.add("plot_planted_band", makes=("planted_band",))
+def _plot_planted_band(inputs: Any, spec: Any) -> dict[str, Figure]:
+    return {"planted_band": found(read_rows(inputs.table))}
