@@ -464,6 +464,19 @@ def test_the_table_is_what_its_script_makes(root, tmp_path):
     assert made == (root / "config/cosmologies.csv").read_text()
 
 
+def test_the_table_of_singh2020_is_what_its_script_makes(root, tmp_path):
+    script, made = "make_cosmologies_singh2020.py", "cosmologies_singh2020.csv"
+    (tmp_path / "config").mkdir()
+    (tmp_path / "paper/published").mkdir(parents=True)
+    shutil.copy(root / "config" / script, tmp_path / "config")
+    shutil.copy(root / "paper/published/singh2020_table_s1.csv", tmp_path / "paper/published")
+    subprocess.run([sys.executable, tmp_path / "config" / script], check=True)
+    ours = (root / "config" / made).read_text()
+    assert (tmp_path / "config" / made).read_text() == ours
+    variant = configuration.load("default", variants=["singh2020_cosmologies"])
+    assert variant.cosmology.number == len(ours.splitlines()) - 1 == 10
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
