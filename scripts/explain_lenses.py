@@ -18,10 +18,14 @@ def main(inputs, outputs, spec):
     explaining.SHARES.write(
         outputs.shares, explaining.all_share_rows(maps, chosen, camera.pixel_arcsec)
     )
+    of_lens = {name: found for (name, k), found in maps.items() if k == classifiers.LENS}
+    explaining.ARCS.write(
+        outputs.arcs, explaining.arc_rows(of_lens, chosen, camera.pixel_arcsec, seed)
+    )
     explaining.AGREEMENT.write(
         outputs.agreement,
         explaining.agreement_rows(
-            {name: found for (name, output), found in maps.items() if output == classifiers.LENS},
+            of_lens,
             classifiers.places(locator, chosen.x)[:, :2],
             chosen,
             seed,

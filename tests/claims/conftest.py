@@ -589,16 +589,40 @@ def wilde() -> Iterator[Made]:
         error=1.0,
     )
     yield made(
+        explaining.ARCS,
+        method=("gradient", "grad_cam.relu4", "guided_grad_cam.relu4"),
+        label=lambda row: row["method"],
+        group=("lens", "compound lens"),
+        beyond=1.5,
+        beyond_error=0.1,
+        sees_arcs="yes",
+    )
+    yield made(
+        finder.MATCHED,
+        kind=("compound_arcs", "double_rings"),
+        difference_percent=-10.0,
+        difference_error=2.0,
+    )
+    yield made(
         explaining.AGREEMENT,
         method=("grad_cam.relu4", "occlusion_w4s4"),
+        point=("maximum", "centroid"),
         reference=("locator", "true centre", "chance"),
         within_percent=picked({"chance": 10.0}, "reference", otherwise=60.0),
         within_error=2.0,
     )
     yield made(
         observed.REAL,
-        system="SLACS J0946+1006 (Jackpot)",
-        treatment=("F814W, arcs as red as the galaxy", "F814W, arcs blue"),
+        seen={
+            "system": (*["SLACS J0946+1006 (Jackpot)"] * 3, "COSMOS-Web ring"),
+            "treatment": (
+                "F814W, arcs as red as the galaxy",
+                "F814W, arcs as red as the galaxy, at its own brightness",
+                "F814W, arcs blue",
+                "F277W and F444W for the ends of the survey's bands",
+            ),
+        },
+        einstein_radius_arcsec=1.38,
         lens_percent=80.0,
         error=2.0,
     )

@@ -2,8 +2,9 @@
 
 needs   real lenses where there are any
 makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.csv, sorter.csv,
-        real.csv, shares.csv, agreement.csv, probes.csv, dreams.csv, randomization.csv and the
-        figures gallery, finder, position, maps, dreams, probes, real; images.h5, networks/
+        real.csv, matched.csv, shares.csv, arcs.csv, agreement.csv, probes.csv, dreams.csv,
+        randomization.csv and the figures gallery, finder, position, maps, dreams, probes, arcs,
+        real; images.h5, networks/
 """
 
 
@@ -24,10 +25,12 @@ TABLES["wilde2022"] = [
     "recall",
     "roc",
     "completeness",
+    "matched",
     "position",
     "sorter",
     "real",
     "shares",
+    "arcs",
     "agreement",
     "probes",
     "dreams",
@@ -123,6 +126,7 @@ rule find_lenses:
         ),
         roc=wilde("roc.csv"),
         completeness=wilde("completeness.csv"),
+        matched=wilde("matched.csv"),
         position=wilde("position.csv"),
         sorter=wilde("sorter.csv"),
         real=report(
@@ -157,6 +161,7 @@ rule explain_lenses:
     output:
         shares=wilde("shares.csv"),
         agreement=wilde("agreement.csv"),
+        arcs=report(wilde("arcs.csv"), caption="../report/arcs.rst", category="Lenses"),
         probes=report(
             wilde("probes.csv"), caption="../report/lens_probes.rst", category="Lenses"
         ),
@@ -195,6 +200,8 @@ rule plot_lenses:
                 "recall",
                 "roc",
                 "completeness",
+                "matched",
+                "arcs",
                 "position",
                 "agreement",
                 "shares",

@@ -39,6 +39,7 @@ class Images:
     place : (image, 2) column and row of the main galaxy, from the image's middle [pixel].
     index, attempt : (image,) what each scene was drawn from.
     arc_mask : (image, y, x) where lensed light exceeds the noise.
+    arc_signal : (image,) signal-to-noise of all lensed light.
 
     """
 
@@ -51,6 +52,7 @@ class Images:
     index: np.ndarray
     attempt: np.ndarray
     arc_mask: np.ndarray
+    arc_signal: np.ndarray
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -157,6 +159,7 @@ def simulate(
                     "index": np.arange(number),
                     "attempt": attempt,
                     "arc_mask": light.arc_mask(camera),
+                    "arc_signal": light.arc_signal(camera),
                 }
             )
             shown.update(number)

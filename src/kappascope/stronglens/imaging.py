@@ -174,6 +174,10 @@ class Observed:
         """Return (image, y, x): where lensed light exceeds the noise in any band."""
         return np.any(self.arcs > camera.noise_level(self.light), -1)
 
+    def arc_signal(self, camera: Camera) -> np.ndarray:
+        """Return (image,): signal-to-noise of the arcs, all pixels and bands in quadrature."""
+        return np.sqrt(((self.arcs / camera.noise_level(self.light)) ** 2).sum((1, 2, 3)))
+
 
 def observe(camera: Camera, scenes: Sequence[Scene], lensed: bool) -> Observed:
     """Render scenes without noise.

@@ -168,10 +168,62 @@ def test_maxima_are_where_maps_are_largest_and_agree_with_whom_they_should(simul
     found = explaining.peaks(maps)
     assert np.abs(found - simulated.place).max() <= 0.5 + 1e-6
     rows = explaining.agreement_rows({"m": maps}, simulated.place, simulated, 1)
-    by_reference = {r["reference"]: r for r in rows}
+    by_reference = {r["reference"]: r for r in rows if r["point"] == "maximum"}
     assert by_reference["locator"]["median_pixels"] < 0.75
     assert by_reference["locator"]["within_percent"] == 100
     assert by_reference["chance"]["median_pixels"] > 1
+
+
+def test_a_map_around_the_place_has_its_centroid_there_and_not_its_maximum(simulated) -> None:
+    y, x = np.mgrid[:32, :32] - 15.5
+    column, row = simulated.place.T[..., None, None]
+    ring = np.abs(np.hypot(x - column, y - row) - 5) < 1
+    maps = ring * (1 + 0.01 * (x > column))
+    rows = explaining.agreement_rows({"m": maps}, simulated.place, simulated, 1)
+    found = {r["point"]: r["median_pixels"] for r in rows if r["reference"] == "true centre"}
+    assert found["centroid"] < 1.0 < 3.0 < found["maximum"]
+
+
+def test_a_map_of_a_lenss_own_arcs_is_told_from_one_of_its_surroundings(simulated) -> None:
+    lenses = simulated.of("lens")
+    many = images.simulate(POPULATION, CAMERA, 6, "testing", {"lens": 24})
+    middle = np.hypot(*(np.mgrid[:32, :32] - 15.5))
+    around = np.broadcast_to(np.exp(-((middle / 8) ** 2)), many.arc_mask.shape)
+    noise = np.random.default_rng(1).random(many.arc_mask.shape)
+    maps = {"gradient": many.arc_mask + 0.05 * noise, "guided_backprop": around + 0.05 * noise}
+    rows = {row["method"]: row for row in explaining.arc_rows(maps, many, 0.2, 1)}
+    assert len(lenses) and set(rows["gradient"]) == set(explaining.ARCS.columns)
+    seen, near = rows["gradient"], rows["guided_backprop"]
+    # Both are large on arcs; only one on a lens's own.
+    assert seen["enrichment"] > 2 and near["enrichment"] > 1.3
+    assert seen["sees_arcs"] == "yes" and seen["beyond"] > 1.5
+    assert near["sees_arcs"] != "yes" and near["beyond"] == pytest.approx(1, abs=0.1)
+    assert near["ring"] > 1
+
+
+def test_compound_lenses_are_compared_with_single_ones_as_bright(simulated) -> None:
+    """Recall that depends on brightness alone differs between kinds, not at matched brightness."""
+    draw = np.random.default_rng(4)
+    kind = np.repeat(["lens", "compound_arcs", "double_rings"], 900)
+    signal = np.exp(draw.normal(np.repeat([4.0, 4.7, 4.7], 900), 0.7))
+    told = SimpleNamespace(kind=kind, arc_signal=signal)
+    chance = 1 / (1 + np.exp(-2 * (np.log(signal) - 4.3)))
+    score = (draw.random((2, len(kind))) < chance).astype(float)
+    score[:, kind == "double_rings"] *= draw.random((2, 900)) < 0.7
+    rows = {row["kind"]: row for row in finder.matched_rows(score, told, 1)}
+    arcs, rings = rows["compound_arcs"], rows["double_rings"]
+    assert set(arcs) == set(finder.MATCHED.columns)
+    assert arcs["recall_percent"] - arcs["unmatched_percent"] > 15
+    assert abs(arcs["difference_percent"]) < 3 * arcs["difference_error"] < 10
+    assert rings["difference_percent"] < -5 * rings["difference_error"]
+    assert arcs["overlap_percent"] > 95
+
+
+def test_arcs_that_are_brighter_have_more_signal(simulated) -> None:
+    assert (simulated.arc_signal[simulated.lenses] > 1).all()
+    assert not simulated.arc_signal[~simulated.lenses].any()
+    size = simulated.arc_mask.sum((1, 2))[simulated.lenses]
+    assert np.corrcoef(size, np.log(simulated.arc_signal[simulated.lenses]))[0, 1] > 0.5
 
 
 def test_changed_scenes_change_what_they_say(simulated) -> None:

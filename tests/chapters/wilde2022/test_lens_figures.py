@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from drawn import BANDS, SIDE, as_text, pictures, written
+from invented import invented, picked
 
+from kappascope.chapters.wilde2022 import explaining, finder
 from kappascope.chapters.wilde2022 import figures as lenses
 from kappascope.reporting import style
 
@@ -79,8 +81,9 @@ def test_positions_are_drawn_against_the_truth() -> None:
     told = np.column_stack([place + 0.2, radius + 0.1])
     rows = as_text([{"what": "lens: place", "median": 0.28, "error": 0.01}])
     agreement = as_text(
-        {"method": m, "reference": r, "median_pixels": 3.0, "error": 0.2}
+        {"method": m, "point": p, "reference": r, "median_pixels": 3.0, "error": 0.2}
         for m in ("grad_cam.relu4", "occlusion_w4s4")
+        for p in ("maximum", "centroid")
         for r in ("locator", "true centre", "chance")
     )
     figure = lenses.position(told, place, radius, rows, agreement)
@@ -181,3 +184,35 @@ def test_real_lenses_have_their_bands_and_the_place_told() -> None:
     assert r"\$x_{\$" in written(odd)
     empty = lenses.real({**systems, "x": np.zeros((0, SIDE, SIDE, BANDS))}, [])
     assert "No real images" in written(empty)
+
+
+def test_arcs_are_drawn_beside_other_lenses_arcs_and_recall_by_their_brightness() -> None:
+    rows = invented(
+        explaining.ARCS,
+        method=("gradient", "grad_cam.relu4"),
+        label=lambda row: row["method"],
+        group="lens",
+        enrichment=5.0,
+        shuffled=4.0,
+        ring=3.0,
+    )
+    matched = invented(
+        finder.MATCHED,
+        kind=("compound_arcs", "double_rings"),
+        difference_percent=-12.3,
+        difference_error=4.5,
+    )
+    completeness = invented(
+        finder.COMPLETENESS,
+        kind=("lens", "compound_arcs", "double_rings"),
+        quantity="arc_signal",
+        bin={"low": (10.0, 40.0), "high": (40.0, 160.0)},
+        recall_percent=picked({10.0: 30.0}, "low", otherwise=80.0),
+    )
+    figure = lenses.arcs(as_text(rows), as_text(matched), as_text(completeness))
+    drawn = [list(map(float, line.get_xdata())) for line in figure.axes[0].get_lines()]
+    for value in (5.0, 4.0, 3.0):
+        assert [value, value] in drawn
+    assert "compound arcs: -12.3 ± 4.5 points" in figure.axes[1].get_title()
+    heights = [list(map(float, line.get_ydata())) for line in figure.axes[1].get_lines()]
+    assert heights.count([30.0, 80.0]) == 3

@@ -52,12 +52,27 @@ def test_noise_is_added_where_the_observation_has_less() -> None:
     own = sky * np.array([0.5, 0.5, 2.0, 2.0])
     image = 0.1 * (lens + own * draw.normal(size=(48, 48, 4)))
     light = 10 * image[..., 0].sum()
-    (found,) = observed.brought("it", {"as it is": image}, CAMERA, light, 1)
+    found, own_light = observed.brought("it", {"as it is": image}, CAMERA, light, 1, 24.0, 1.4)
+    assert own_light.treatment == "as it is, at its own brightness"
+    assert found.einstein_radius == own_light.einstein_radius == 1.4
     flux = np.sinh(found.x.astype(float)) * 3 * sky
     spread = observed.corner_noise(flux) / sky
     np.testing.assert_allclose(spread[:2], 1, rtol=0.15)
     np.testing.assert_allclose(spread[2:], 2, rtol=0.15)
     assert found.own_noise == pytest.approx(0.5, rel=0.15)
+
+
+def test_an_image_at_its_own_brightness_has_the_magnitude_of_its_zero_point() -> None:
+    image = 200 * blob(48, 0.2, 0.3)[..., None] * np.ones(4)
+    for zero_point in (24.0, 26.5):
+        _, found = observed.brought("it", {"": image}, CAMERA, 1.0, 1, zero_point)
+        flux = np.sinh(found.x[..., 0].astype(float)) * 3 * CAMERA.sky_noise()[0]
+        inside = blob(48, 0.2, 0.3) > 1e-4
+        magnitude = 24.0 - 2.5 * np.log10(flux[inside].sum())
+        expected = zero_point - 2.5 * np.log10(image[inside, 0].sum())
+        assert magnitude == pytest.approx(expected, abs=0.1)
+    # One MJy/sr on a pixel of 0.06 arcsec is 8.5e-8 Jy.
+    assert observed.surface_zero_point(0.06) == pytest.approx(26.58, abs=0.01)
 
 
 def test_the_galaxy_is_told_from_its_arcs() -> None:
@@ -106,7 +121,7 @@ def test_systems_are_scaled_to_the_simulated_light(tmp_path) -> None:
     for prefix in ("F277W_", "F444W_"):
         write(tmp_path / "cosmos_web_ring", prefix)
     found = observed.systems(tmp_path, CAMERA, 50.0, 1)
-    assert [each.name.split()[0] for each in found] == ["SLACS"] * 2 + ["COSMOS-Web"] * 3
+    assert [each.name.split()[0] for each in found] == ["SLACS"] * 4 + ["COSMOS-Web"] * 6
     for each in found:
         assert each.x.shape == (48, 48, 4)
         assert np.isfinite(each.x).all()
@@ -161,7 +176,8 @@ def test_broken_observations_are_told_in_one_line(tmp_path, broken: str) -> None
 
 def test_the_real_lenses_are_read_and_scored(real_data) -> None:
     found = observed.systems(real_data / "stronglens", CAMERA, 50.0, 1)
-    assert len(found) == 5
+    assert len(found) == 10
+    assert {each.einstein_radius for each in found if "Jackpot" in each.name} == {1.38}
     models = {}
     for task in ("finder", "locator", "sorter"):
         network = classifiers.network_for(task, 48, 4, 4)
@@ -170,6 +186,7 @@ def test_the_real_lenses_are_read_and_scored(real_data) -> None:
     assert [row["system"] for row in rows] == [each.name for each in found]
     for row in rows:
         assert 0 <= row["lens_percent"] <= 100
-        # As deep as the survey, within a factor of two.
-        assert 0 < row["own_noise"] < 2
+        # As deep as the survey, within a factor of two; bright systems are scaled down to it.
+        if "own brightness" not in row["treatment"]:
+            assert 0 < row["own_noise"] < 2
     assert observed.real_rows([], [], models["locator"], models["sorter"]) == []

@@ -1,6 +1,7 @@
 """What the lens finder looks at: maps, where they peak, and scenes with one thing changed."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,7 @@ from scipy.special import expit
 
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import DeepDream
-from kappascope.attribution.labels import coarse
+from kappascope.attribution.labels import coarse, label
 from kappascope.attribution.methods import find, in_batches
 from kappascope.chapters.wilde2022 import finder
 from kappascope.chapters.wilde2022.config import Explanation
@@ -49,12 +50,25 @@ SHARES = Table(
     """method, output (0 non-lens, 1 lens), group, region (arcs, or the galaxy's core of 0.5
     arcsec), percent (of Σ|S|), error, area_percent, images""",
 )
+ARCS = Table(
+    "wilde2022/arcs.csv",
+    "method × group",
+    """method, label, group (lens, compound lens), enrichment (Σ|S| a pixel on arcs over that of the
+    image, galaxy's core left out), error, shuffled (the same on the arcs of other lenses, moved to
+    this galaxy), shuffled_error, ring (on a ring as wide as arcs, at the median Einstein radius),
+    ring_error, beyond (enrichment over that on other lenses' arcs), beyond_error, sees_arcs (yes,
+    no, cannot tell: whether it is larger than one by 2 σ), images""",
+)
 AGREEMENT = Table(
     "wilde2022/agreement.csv",
-    "method × reference",
-    """method, reference (locator, true centre, chance), median_pixels (distance of the map's
-    maximum), error, within_percent (5 pixels), within_error, images""",
+    "method × point × reference",
+    """method, point (maximum, or centroid of |S|), reference (locator, true centre, chance: the
+    place told for the next image), median_pixels (distance), error, within_percent (5 pixels),
+    within_error, images""",
 )
+RING_ARCSEC = 0.3
+"""Half of the width of the ring that stands for arcs of no lens in particular."""
+SIGMAS = 2.0
 PROBES = Table(
     "wilde2022/probes.csv",
     "change × colour of the source",
@@ -136,6 +150,87 @@ def share_rows(
     return rows
 
 
+def moved_to_middle(values: np.ndarray, images: Images) -> np.ndarray:
+    """Move images (image, y, x) so that their main galaxies stand in the middle, to a pixel."""
+    steps = -np.rint(images.place).astype(int)
+    return np.stack(
+        [np.roll(one, (dy, dx), (0, 1)) for one, (dx, dy) in zip(values, steps, strict=True)]
+    )
+
+
+def arc_rows(
+    maps: Mapping[str, np.ndarray], images: Images, pixel_arcsec: float, seed: int
+) -> Iterator[dict[str, Any]]:
+    """Yield rows of ``arcs.csv``: relevance on a lens's own arcs, beside other lenses' arcs there.
+
+    Arcs lie around galaxies, where any map of an image with a galaxy in its middle is large. What
+    is seen of arcs is what their own place holds beyond the places of others'.
+
+    Parameters
+    ----------
+    maps : method → (image, y, x), for the lens output.
+
+    """
+    core = core_mask(images, pixel_arcsec)
+    arcs = moved_to_middle(images.arc_mask & ~core, images).astype(float)
+    side = images.x.shape[1]
+    middle = np.arange(side) - (side - 1) / 2
+    radius = np.hypot(middle[:, None], middle[None, :]) * pixel_arcsec
+    groups = {"lens": images.kind == "lens", "compound lens": np.isin(images.kind, COMPOUND)}
+    for name, method_maps in maps.items():
+        size = moved_to_middle(np.where(core, 0.0, np.abs(method_maps)), images)
+        for group, in_group in groups.items():
+            chosen = np.flatnonzero(in_group & arcs.any((1, 2)) & (size.sum((1, 2)) > 0))
+            if len(chosen) < 3:
+                continue
+            there, shown = arcs[chosen].reshape(len(chosen), -1), size[chosen]
+            shown = (shown / shown.mean((1, 2), keepdims=True)).reshape(len(chosen), -1)
+            # Image × mask: relevance a pixel, over the image's mean.
+            every = shown @ there.T / there.sum(1)
+            at = np.median(images.einstein_radius[chosen])
+            ring = (np.abs(radius - at) < RING_ARCSEC).ravel()
+            yield {
+                "method": name,
+                "label": label(name),
+                "group": group,
+                **_against_others(every, shown[:, ring].mean(1), f"{name} {group}", seed),
+                "images": len(chosen),
+            }
+
+
+def _against_others(
+    every: np.ndarray, ring: np.ndarray, purpose: str, seed: int, draws: int = 200
+) -> dict[str, Any]:
+    """Compare enrichments (image, mask) of images' own masks with those of the others'."""
+    number = len(every)
+    own = np.diag(every)
+    others = (every.sum(1) - own) / (number - 1)
+    beyond = float(own.mean() / others.mean())
+    draw = randomness.generator(seed, f"bootstrap of arcs: {purpose}")
+    picks = [draw.integers(number, size=number) for _ in range(draws)]
+    error = float(np.std([own[pick].mean() / others[pick].mean() for pick in picks], ddof=1))
+    told = abs(beyond - 1) > SIGMAS * error
+    return {
+        "enrichment": float(own.mean()),
+        "error": error_of_mean(own),
+        "shuffled": float(others.mean()),
+        "shuffled_error": error_of_mean(others),
+        "ring": float(ring.mean()),
+        "ring_error": error_of_mean(ring),
+        "beyond": beyond,
+        "beyond_error": error,
+        "sees_arcs": ("yes" if beyond > 1 else "no") if told else "cannot tell",
+    }
+
+
+def centroids(maps: np.ndarray) -> np.ndarray:
+    """Return the mean place of |S|, (image, 2) column and row from the middle [pixel]."""
+    size = np.abs(maps)
+    middle = np.arange(maps.shape[1]) - (maps.shape[1] - 1) / 2
+    weight = size / np.maximum(size.sum((1, 2), keepdims=True), 1e-300)
+    return np.stack([(weight.sum(1) * middle).sum(1), (weight.sum(2) * middle).sum(1)], 1)
+
+
 def peaks(maps: np.ndarray) -> np.ndarray:
     """Return where maps are largest, (image, 2) column and row from the middle [pixel].
 
@@ -148,10 +243,14 @@ def peaks(maps: np.ndarray) -> np.ndarray:
     return np.stack([(weight.sum(1) * middle).sum(1), (weight.sum(2) * middle).sum(1)], 1)
 
 
+POINTS = {"maximum": peaks, "centroid": centroids}
+"""Where a map points: methods that rightly peak on arcs have their maximum off the centre."""
+
+
 def agreement_rows(
     maps: Mapping[str, np.ndarray], predicted_places: np.ndarray, images: Images, seed: int
 ) -> list[dict[str, Any]]:
-    """Return rows of ``agreement.csv``: how far maps' maxima are from the place a locator tells.
+    """Return rows of ``agreement.csv``: how far maps point from the place that a locator tells.
 
     Of lenses of every kind. ``chance`` compares with the place told for the next image, which knows
     of the galaxy at most that it is near the middle. :data:`CLOSE_PIXELS` count as agreement.
@@ -170,18 +269,22 @@ def agreement_rows(
         shown = method_maps[lenses].any((1, 2))
         if shown.sum() < 2:
             continue
-        place = peaks(method_maps[lenses][shown])
-        for reference, other in (
-            ("locator", predicted_places),
-            ("true centre", images.place),
-            ("chance", np.roll(predicted_places, 1, 0)),
+        references = {
+            "locator": predicted_places,
+            "true centre": images.place,
+            "chance": np.roll(predicted_places, 1, 0),
+        }
+        for (point, place_of), (reference, other) in itertools.product(
+            POINTS.items(), references.items()
         ):
+            place = place_of(method_maps[lenses][shown])
             distance = np.hypot(*(place - other[shown]).T)
-            row = finder.median_row(f"{method}, {reference}", distance, "pixel", seed)
+            row = finder.median_row(f"{method}, {point}, {reference}", distance, "pixel", seed)
             within = distance <= CLOSE_PIXELS
             rows.append(
                 {
                     "method": method,
+                    "point": point,
                     "reference": reference,
                     "median_pixels": row["median"],
                     "error": row["error"],

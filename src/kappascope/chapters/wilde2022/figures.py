@@ -205,14 +205,16 @@ def position(
 def _agreement(axis: Axes, agreement: Rows) -> None:
     methods = list(dict.fromkeys(row["method"] for row in agreement))
     styles = {
-        "locator": (BLUE, "o", "to the place told"),
-        "true centre": (GREEN, "s", "to the true centre"),
-        "chance": (GREY, "x", "to another image's"),
+        ("maximum", "locator"): (BLUE, "o", "maximum to the place told"),
+        ("centroid", "locator"): (GREEN, "s", "centroid to the place told"),
+        ("maximum", "chance"): (GREY, "x", "maximum to another image's"),
     }
-    for shift, (reference, (colour, marker, text)) in zip(
+    for shift, (which, (colour, marker, text)) in zip(
         (-0.2, 0.0, 0.2), styles.items(), strict=True
     ):
-        by_method = {row["method"]: row for row in agreement if row["reference"] == reference}
+        by_method = {
+            row["method"]: row for row in agreement if (row["point"], row["reference"]) == which
+        }
         axis.errorbar(
             [float(by_method[m]["median_pixels"]) for m in methods],
             np.arange(len(methods)) + shift,
@@ -223,7 +225,7 @@ def _agreement(axis: Axes, agreement: Rows) -> None:
             label=text,
         )
     axis.set_yticks(np.arange(len(methods)), [family(m) for m in methods], fontsize=7)
-    axis.set_xlabel("distance of maximum [pixel]", fontsize=9)
+    axis.set_xlabel("distance [pixel]", fontsize=9)
     axis.set_ylim(len(methods) + 1.6, -0.6)
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=7, handletextpad=0.2)
@@ -391,6 +393,82 @@ def _share_points(axis: Axes, shares: Rows) -> None:
     axis.legend(loc="lower right", fontsize=8)
 
 
+def arcs(rows: Rows, matched: Rows, completeness: Rows) -> Figure:
+    """Draw relevance on lenses' own arcs beside that on others', and recall by arcs' brightness.
+
+    Parameters
+    ----------
+    rows, matched, completeness : of the tables of these names.
+
+    """
+    with figure_style():
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.6), width_ratios=(1.25, 1)
+        )
+        selected = [row for row in rows if row["group"] == "lens"]
+        for column, error, shift, colour, marker, text in (
+            ("enrichment", "error", -0.2, BLUE, "o", "on the lens's own arcs"),
+            (
+                "shuffled",
+                "shuffled_error",
+                0.0,
+                VERMILION,
+                "s",
+                "on other lenses' arcs, moved here",
+            ),
+            ("ring", "ring_error", 0.2, GREY, "x", "on a ring"),
+        ):
+            left.errorbar(
+                [float(row[column]) for row in selected],
+                np.arange(len(selected)) + shift,
+                xerr=[float(row[error] or "nan") for row in selected],
+                fmt=marker,
+                ms=4,
+                capsize=2,
+                color=colour,
+                label=text,
+            )
+        left.axvline(1, color=GREY, lw=0.8, ls="--")
+        left.set_yticks(np.arange(len(selected)), [row["label"] for row in selected], fontsize=8)
+        left.set(ylim=(len(selected) + 1.4, -0.6), xlabel="relevance a pixel over the image's")
+        left.set_xlim(left=0)
+        left.legend(loc="lower right", fontsize=8)
+        for kind, colour, marker in (
+            ("lens", BLUE, "o"),
+            ("compound_arcs", VERMILION, "s"),
+            ("double_rings", GREEN, "^"),
+        ):
+            bins = [
+                row
+                for row in completeness
+                if (row["kind"], row["quantity"]) == (kind, "arc_signal")
+            ]
+            right.errorbar(
+                [np.sqrt(float(row["low"]) * float(row["high"])) for row in bins],
+                [float(row["recall_percent"]) for row in bins],
+                [float(row["error"]) for row in bins],
+                fmt=marker,
+                ls="-",
+                lw=1,
+                ms=4,
+                capsize=2,
+                color=colour,
+                label=kind.replace("_", " ") if kind != "lens" else "single lens",
+            )
+        told = [
+            f"{row['kind'].replace('_', ' ')}: {float(row['difference_percent']):+.1f} "
+            f"± {float(row['difference_error']):.1f} points"
+            for row in matched
+        ]
+        right.set_title(
+            "At matched brightness, less single lenses:\n" + "\n".join(told), fontsize=8
+        )
+        right.set(xscale="log", ylim=(0, 105), ylabel="recall [%]")
+        right.set_xlabel("signal-to-noise of the arcs")
+        right.legend(loc="lower right", fontsize=8)
+    return figure
+
+
 MOST_REAL = 12
 
 
@@ -454,6 +532,7 @@ def _wrapped(text: str) -> str:
         "maps",
         "dreams",
         "probes",
+        "arcs",
         "real",
     ),
 )
@@ -481,5 +560,6 @@ def _plot_lenses(inputs: Any, spec: Any) -> dict[str, Figure]:
         "maps": maps(examples),
         "dreams": dreams(examples, table("dreams")),
         "probes": probes(table("probes"), table("shares")),
+        "arcs": arcs(table("arcs"), table("matched"), table("completeness")),
         "real": real(read_arrays(inputs.systems), table("real")),
     }

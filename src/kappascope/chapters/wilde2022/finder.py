@@ -2,11 +2,13 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from kappascope import randomness
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import (
@@ -46,9 +48,19 @@ ROC = Table(
 COMPLETENESS = Table(
     "wilde2022/completeness.csv",
     "kind × quantity × bin",
-    """kind, quantity (einstein_radius [arcsec], source_magnitude [AB, Y band, unlensed]), low,
-    high, recall_percent, error, images""",
+    """kind, quantity (einstein_radius [arcsec], source_magnitude [AB, Y band, unlensed],
+    arc_signal [signal-to-noise of all arcs]), low, high, recall_percent, error, images""",
 )
+MATCHED = Table(
+    "wilde2022/matched.csv",
+    "kind of compound lens",
+    """kind, recall_percent (of those whose arcs' signal-to-noise single lenses have too), error,
+    single_percent (recall of single lenses, weighed to the same distribution of it), single_error,
+    difference_percent, difference_error (bootstrap over images and networks), unmatched_percent
+    (recall of all single lenses), overlap_percent (of the compound lenses that have such single
+    ones), median_signal, single_median_signal, images""",
+)
+SIGNAL_BINS = 8
 POSITION = Table(
     "wilde2022/position.csv",
     "what is compared",
@@ -219,6 +231,76 @@ def completeness_rows(
     return rows
 
 
+def matched_rows(
+    scores: np.ndarray, images: Images, seed: int, draws: int = 200
+) -> list[dict[str, Any]]:
+    """Return rows of ``matched.csv``: compound against single lenses with arcs as bright.
+
+    Compound lenses have more and brighter arcs; what is compared at matched signal-to-noise is
+    whether their shape is recognised.
+    """
+    called = scores > 0.5
+    single = np.flatnonzero(images.kind == "lens")
+    rows = []
+    for kind in COMPOUND:
+        compound = np.flatnonzero(images.kind == kind)
+        if not len(compound) or not len(single):
+            continue
+        signal = np.log(images.arc_signal)
+        edges = np.quantile(signal[compound], np.linspace(0, 1, SIGNAL_BINS + 1))
+        edges[-1] += 1e-9
+        slots = [np.searchsorted(edges, signal[of], "right") - 1 for of in (compound, single)]
+
+        def measured(
+            *pick: np.ndarray,
+            compound: np.ndarray = compound,
+            slots: Sequence[np.ndarray] = slots,
+        ) -> tuple[float, float, float]:
+            """Recall of compound and of matched single lenses, and the share that has any."""
+            which, one, other = pick
+            mean = called[which].mean(0)
+            total = np.zeros(3)
+            for slot in range(SIGNAL_BINS):
+                ours, theirs = one[slots[0][one] == slot], other[slots[1][other] == slot]
+                if len(ours) and len(theirs):
+                    weight = len(ours) / len(one)
+                    total += weight * np.array(
+                        [mean[compound[ours]].mean(), mean[single[theirs]].mean(), 1.0]
+                    )
+            if not total[2]:
+                return math.nan, math.nan, 0.0
+            return float(total[0] / total[2]), float(total[1] / total[2]), float(total[2])
+
+        everything = np.arange(len(called)), np.arange(len(compound)), np.arange(len(single))
+        ours, theirs, overlap = measured(*everything)
+        draw = randomness.generator(seed, f"bootstrap of matched lenses: {kind}")
+        picks = [
+            [draw.integers(len(part), size=len(part)) for part in everything] for _ in range(draws)
+        ]
+        again = np.array([measured(*pick) for pick in picks])
+        again = again[np.isfinite(again[:, 0])]
+        if not overlap or len(again) < 2:
+            continue
+        error = again.std(0, ddof=1)
+        rows.append(
+            {
+                "kind": kind,
+                "recall_percent": 100 * ours,
+                "error": 100 * error[0],
+                "single_percent": 100 * theirs,
+                "single_error": 100 * error[1],
+                "difference_percent": 100 * (ours - theirs),
+                "difference_error": 100 * float((again[:, 0] - again[:, 1]).std(ddof=1)),
+                "unmatched_percent": 100 * float(called[:, single].mean()),
+                "overlap_percent": 100 * overlap,
+                "median_signal": float(np.median(images.arc_signal[compound])),
+                "single_median_signal": float(np.median(images.arc_signal[single])),
+                "images": len(compound),
+            }
+        )
+    return rows
+
+
 def roc_rows(scores: np.ndarray, images: Images) -> list[dict[str, Any]]:
     """Return rows of ``roc.csv``."""
     return [
@@ -236,6 +318,7 @@ def edges_of(source_magnitudes: Sequence[float]) -> dict[str, list[float]]:
         "source_magnitude": [
             float(m) for m in np.linspace(source_magnitudes[0], source_magnitudes[-1], 6)
         ],
+        "arc_signal": [10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0, 1280.0],
     }
 
 

@@ -3,11 +3,11 @@
 What is done to an observation, each step kept in the table beside its score:
 
 1. every native pixel's light is spread to the network's pixels, through the Gaussian that brings
-the
-   observation's point-spread function to that of the band (none where it is wider already);
+   the observation's point-spread function to that of the band (none where it is wider already);
 2. bands that were not observed are made up from those that were, by named assumptions on colour;
 3. the whole is multiplied by one number, so that its light in the first band is the median of the
-   simulated lenses', and noise is added where the observation's own is less than the survey's.
+   simulated lenses' or, from its own zero point, what it is on the sky; and noise is added where
+   the observation's own is less than the survey's.
 """
 
 import dataclasses
@@ -37,6 +37,17 @@ Model = tuple[Network, Parameters]
 LARGEST = 1e10
 """Of the units of an observation; larger ones, as HEALPix's -1.6e30, mark pixels without data."""
 
+OWN_BRIGHTNESS = ", at its own brightness"
+ELECTRONS_F814W = 25.94
+"""AB magnitude of an electron a second in ACS's F814W, the image's unit: its total is 17.2."""
+
+
+def surface_zero_point(pixel_arcsec: float) -> float:
+    """Return the AB magnitude of one MJy/sr on a pixel, the unit of JWST's images."""
+    jansky = 1e6 * math.radians(pixel_arcsec / 3600) ** 2
+    return 8.90 - 2.5 * math.log10(jansky)
+
+
 EARLY_COLOURS = populations.early_colours(0.25)
 """VIS - Y, Y - J, J - H of an early-type galaxy at redshift 0.25 in the simulations."""
 BLUE_COLOURS = populations.COLOUR_MEANS["blue"][0]
@@ -52,12 +63,14 @@ class Exposure:
     data : (y, x), north up or not.
     pixel_arcsec : side of a pixel.
     psf_fwhm : of the point-spread function [arcsec].
+    einstein_radius : as published [arcsec]; NaN where the file says none.
 
     """
 
     data: np.ndarray
     pixel_arcsec: float
     psf_fwhm: float
+    einstein_radius: float = math.nan
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +82,7 @@ class System:
     name, treatment : what it is and what was assumed.
     x : (y, x, band).
     own_noise : noise of the observation, after all steps, over the survey's, in the first band.
+    einstein_radius : as published [arcsec], or NaN.
 
     """
 
@@ -76,6 +90,7 @@ class System:
     treatment: str
     x: np.ndarray
     own_noise: float
+    einstein_radius: float = math.nan
 
 
 def read_exposure(folder: Path, prefix: str = "") -> Exposure:
@@ -107,12 +122,15 @@ def read_exposure(folder: Path, prefix: str = "") -> Exposure:
         raise InputError(f"{path}: a point-spread function without light; fetch the file again")
     path = folder / f"{prefix}info.json"
     try:
-        pixel = json.loads(path.read_text(encoding="utf-8"))["pixel_scale"]
+        told = json.loads(path.read_text(encoding="utf-8"))
+        pixel = told["pixel_scale"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path}: says no pixel_scale ({error}); fetch the file again") from None
     if isinstance(pixel, bool) or not isinstance(pixel, int | float) or not 0 < pixel < math.inf:
         raise InputError(f"{path}: pixel_scale is {pixel!r}; give one number of arcsec")
-    return Exposure(images["data"], pixel, psf_width(images["psf"], pixel))
+    radius = told.get("einstein_radius", math.nan)
+    radius = float(radius) if isinstance(radius, int | float) and radius > 0 else math.nan
+    return Exposure(images["data"], pixel, psf_width(images["psf"], pixel), radius)
 
 
 def psf_width(psf: np.ndarray, pixel_arcsec: float) -> float:
@@ -221,24 +239,37 @@ def brought(
     camera: imaging.Camera,
     light: float,
     seed: int,
+    zero_point: float,
+    einstein_radius: float = math.nan,
 ) -> list[System]:
-    """Scale images to a total light in the first band and bring them to the survey's noise.
+    """Scale images and bring them to the survey's noise: to a total light, and to their own.
 
     Parameters
     ----------
-    light : median of the simulated lenses [electrons/s].
+    light : in the first band, median of the simulated lenses [electrons/s].
+    zero_point : AB magnitude of a unit of the images.
 
     """
     sky, scaled_systems = camera.sky_noise(), []
-    for treatment, image in images.items():
-        factor = light / image[..., 0].sum()
+    own_light = 10 ** (0.4 * (populations.ZERO_POINT - zero_point))
+    cases = [
+        (
+            f"{treatment}{brightness}",
+            image,
+            own_light if brightness else light / image[..., 0].sum(),
+        )
+        for treatment, image in images.items()
+        for brightness in ("", OWN_BRIGHTNESS)
+    ]
+    for treatment, image, factor in cases:
         scaled = image * factor
         draw = randomness.generator(seed, f"survey noise on {name}")
         own = corner_noise(scaled)
         missing = np.sqrt(np.maximum(camera.noise_level(scaled) ** 2 - own**2, 0))
         noisy = scaled + missing * draw.standard_normal(scaled.shape)
         x = imaging.stretched(noisy, sky)
-        scaled_systems.append(System(name, treatment, x, float(own[0] / sky[0])))
+        noise = float(own[0] / sky[0])
+        scaled_systems.append(System(name, treatment, x, noise, einstein_radius))
     return scaled_systems
 
 
@@ -262,6 +293,8 @@ def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> li
             camera,
             light,
             seed,
+            ELECTRONS_F814W,
+            first.einstein_radius,
         ),
         *brought(
             "COSMOS-Web ring",
@@ -272,6 +305,8 @@ def systems(folder: Path, camera: imaging.Camera, light: float, seed: int) -> li
             camera,
             light,
             seed,
+            surface_zero_point(short.pixel_arcsec),
+            short.einstein_radius,
         ),
     ]
 
@@ -291,8 +326,8 @@ REAL = Table(
     "wilde2022/real.csv",
     "real lens × assumption; none where there are no real images",
     """system, treatment, lens_percent (mean over finders), error (over finders), column_pixels,
-    row_pixels (from the middle), einstein_radius_arcsec, compound_percent, own_noise (of the
-    observation over the survey's, first band)""",
+    row_pixels (from the middle), einstein_radius_arcsec, published_radius_arcsec,
+    compound_percent, own_noise (of the observation over the survey's, first band)""",
 )
 
 
@@ -318,11 +353,16 @@ def real_rows(
                 "column_pixels": float(where[number, 0]),
                 "row_pixels": float(where[number, 1]),
                 "einstein_radius_arcsec": float(where[number, 2]),
+                "published_radius_arcsec": _or_none(system.einstein_radius),
                 "compound_percent": 100 * float(sorted_[number, 2]),
-                "own_noise": None if math.isnan(system.own_noise) else system.own_noise,
+                "own_noise": _or_none(system.own_noise),
             }
         )
     return rows
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def packed(real_systems: Sequence[System], camera: imaging.Camera) -> dict[str, np.ndarray]:
