@@ -3,7 +3,7 @@
 import numpy as np
 
 from kappascope.attribution.ascent import NonlinearSaliency
-from kappascope.chapters.rosenzweig2021 import experiments, subjects
+from kappascope.chapters.rosenzweig2021 import arms, experiments, subjects
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import write_arrays
 from kappascope.networks import description, digits, prediction
@@ -28,7 +28,7 @@ def main(inputs, outputs, spec):
         subjects.galaxies(sorter, tested, section.images),
         subjects.pictures(pictures, settings_of_digits, seed, section.digits, spec.learns),
     ]
-    trajectories, examples, blurring, summary, arrays = [], [], [], [], {}
+    trajectories, examples, blurring, summary, halves, arrays = [], [], [], [], [], {}
     for subject in chosen:
         followed = experiments.follow(subject, settings[subject.name])
         mine = experiments.blurring_rows(subject, followed, section.blur_pixels, seed)
@@ -36,6 +36,7 @@ def main(inputs, outputs, spec):
         examples += experiments.example_rows(subject, followed)
         blurring += mine
         summary += experiments.summary_rows(subject, followed, mine, seed)
+        halves += arms.rows(subject, settings[subject.name], seed)
         arrays |= experiments.packed(subject, followed, section.examples)
     # The range is that of all fiducial maps, however many are moved.
     maps, _ = prediction.fiducial_maps(inputs.maps, spec.data_set, spec, spec.maps.testing)
@@ -52,6 +53,7 @@ def main(inputs, outputs, spec):
     experiments.TRAJECTORIES.write(outputs.trajectories, trajectories)
     experiments.EXAMPLES.write(outputs.examples, examples)
     experiments.BLURRING.write(outputs.blurring, blurring)
+    arms.TABLE.write(outputs.arms, halves)
     experiments.SUMMARY.write(outputs.summary, summary)
     experiments.KAPPA.write(outputs.kappa, kappa)
     write_arrays(outputs.arrays, {**arrays, **more})

@@ -23,7 +23,7 @@ from kappascope.chapters.matilla2020 import (
     table2,
     validation,
 )
-from kappascope.chapters.rosenzweig2021 import experiments
+from kappascope.chapters.rosenzweig2021 import arms, experiments, pairs
 from kappascope.chapters.singh2020 import (
     bands,
     basis_images,
@@ -648,7 +648,48 @@ def rosenzweig() -> Iterator[Made]:
         unit="%",
         examples=40,
     )
-    yield "summary.csv", experiments.SUMMARY, rows
+    more = invented(
+        experiments.SUMMARY,
+        subject=("galaxies", "digits"),
+        rank="both",
+        statement="overlap of first and second class",
+        method=("nonlinear", "linear", "jacobian", "random"),
+        value=picked({"nonlinear": 0.1, "linear": 0.8}, "method", otherwise=0.3),
+        error=0.02,
+    )
+    more += invented(
+        experiments.SUMMARY,
+        subject=("galaxies", "digits"),
+        rank="second",
+        statement="rank correlation of threshold and probability",
+        method="nonlinear",
+        value=0.0,
+        error=0.1,
+    )
+    more += invented(
+        experiments.SUMMARY,
+        subject=("galaxies", "digits"),
+        rank=("first", "second"),
+        statement="lowered by blurring, less random pixels",
+        method="nonlinear",
+        value=30.0,
+        error=5.0,
+    )
+    yield "summary.csv", experiments.SUMMARY, [*rows, *more]
+    yield made(
+        arms.TABLE,
+        subject=("galaxies", "digits"),
+        arm=tuple(arms.ARMS),
+        label=picked(arms.LABELS, "arm"),
+        best_percent=picked({"ascent": 20.0, "blur": 10.0}, "arm", otherwise=99.0),
+        threshold_less_both=0.0,
+    )
+    yield made(
+        pairs.TABLE,
+        method=tuple(pairs.LABELS),
+        label=picked(pairs.LABELS, "method"),
+        separates_percent=picked({"nonlinear": 95.0}, "method", otherwise=25.0),
+    )
 
 
 TABLES = {

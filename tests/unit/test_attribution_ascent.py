@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from image_networks import dense_layers
 
 from kappascope.attribution import ascent
-from kappascope.attribution.ascent import DeepDream, NonlinearSaliency
+from kappascope.attribution.ascent import DeepDream, NonlinearSaliency, Trajectory
 from kappascope.attribution.methods import attribute
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
@@ -202,3 +202,45 @@ def test_values_that_lay_at_the_ends_from_the_beginning_were_not_driven_there(we
     found = method.trajectory(*dense(weights), x, 0, LOW, HIGH)
     assert ((found.best <= 0) | (found.best >= 1)).any()
     assert found.at_limits().tolist() == [0]
+
+
+def test_halves_of_a_step_do_one_thing_each(images, weights) -> None:
+    network, parameters = dense(weights)
+
+    def followed(**changed) -> Trajectory:
+        settings = NonlinearSaliency(levels=(0.5,), steps=1, step=0.1, sigma=1.5, **changed)
+        return settings.trajectory(network, parameters, images, 0, LOW, HIGH)
+
+    both, ascent, blur = followed(), followed(arm="ascent"), followed(arm="blur")
+    kept = both.kept[0][..., None]
+    for one in (ascent, blur):
+        np.testing.assert_array_equal(one.kept, both.kept)
+    np.testing.assert_array_equal(
+        np.where(kept, ascent.images[0], 0), np.where(kept, both.images[0], 0)
+    )
+    np.testing.assert_array_equal(np.where(kept, 0, ascent.images[0]), np.where(kept, 0, images))
+    np.testing.assert_array_equal(np.where(kept, blur.images[0], 0), np.where(kept, images, 0))
+    np.testing.assert_array_equal(
+        np.where(kept, 0, blur.images[0]), np.where(kept, 0, both.images[0])
+    )
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adam"])
+def test_optimizers_start_as_they_should_and_remember(images, weights, optimizer: str) -> None:
+    network, parameters = dense(weights)
+
+    def followed(steps: int, name: str) -> np.ndarray:
+        settings = NonlinearSaliency(levels=(0.0,), steps=steps, step=0.02, optimizer=name)
+        return settings.trajectory(network, parameters, images, 0, LOW, HIGH).images[0] - images
+
+    first, plain = followed(1, optimizer), followed(1, "plain")
+    # Of a constant gradient: momentum's first direction is the gradient's, Adam's its sign.
+    expected = np.sign(plain) * np.abs(plain).max() if optimizer == "adam" else plain
+    np.testing.assert_allclose(first, expected, atol=1e-5)
+    np.testing.assert_allclose(followed(5, optimizer), 5 * first, rtol=1e-3, atol=1e-5)
+
+
+def test_an_arm_or_optimizer_that_is_not_there_is_refused() -> None:
+    for name in ("arm", "optimizer"):
+        with pytest.raises(InputError, match=f"{name} 'other': allowed are"):
+            NonlinearSaliency(**{name: "other"})

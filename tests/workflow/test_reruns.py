@@ -50,10 +50,12 @@ INFORMATION = {"information", *SHOWN_INFORMATION}
 """What replaces parts of maps and measures again."""
 
 
-BANDS = {"band_curves", "plot_bands", "learn_dictionaries", "plot_dictionary"}
+BANDS = {"band_curves", "compare_bands", "plot_bands", "learn_dictionaries", "plot_dictionary"}
 """What transforms maps."""
 TRANSFORMATIONS = {
     *BANDS,
+    "planted_band",
+    "plot_planted_band",
     "planted_frequency",
     "plot_planted_frequency",
     "topics",
@@ -66,6 +68,8 @@ TRANSFORMATIONS = {
 
 
 COMPARED = {"compare_attributions", "gather_baselines", "plot_baselines"}
+PLANTED_GROUPS = {"planted_structures", "plot_planted_structures"}
+"""Attributions of planted maps, which need no others."""
 GROUPS = {
     "train_group_network",
     "train_sum_of_parts",
@@ -77,7 +81,7 @@ GROUPS = {
 
 
 SEEN_LENSES = {"explain_lenses", "plot_lenses"}
-NONLINEAR = {"nonlinear_saliency", "plot_nonlinear"}
+NONLINEAR = {"nonlinear_saliency", "planted_pairs", "plot_nonlinear"}
 """What explains networks that read images of galaxies."""
 
 
@@ -130,7 +134,8 @@ def test_a_kernel_reruns_what_measures_with_it(
 
 def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/attribution/rules.py", CODE)
-    expected = SALIENCY | TRANSFORMATIONS | COMPARED | SEEN_LENSES | NONLINEAR | LAST
+    expected = SALIENCY | TRANSFORMATIONS | COMPARED | PLANTED_GROUPS
+    expected |= SEEN_LENSES | NONLINEAR | LAST
     expected |= SHOWN_INFORMATION
     assert set(rerun.planned(*SMOKE)) == expected
 
@@ -144,7 +149,7 @@ def test_transforms_rerun_what_uses_them(rerun: Checkout) -> None:
 def test_segments_rerun_what_divides_maps(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/chapters/you2023/structures.py", CODE)
     planned = set(rerun.planned(*SMOKE))
-    assert planned == {"explain_groups", "plot_groups", *COMPARED, *LAST}
+    assert planned == {"explain_groups", "plot_groups", *COMPARED, *PLANTED_GROUPS, *LAST}
 
 
 def test_ascents_rerun_what_explains_and_no_network(rerun: Checkout) -> None:
@@ -157,7 +162,8 @@ def test_ascents_rerun_what_explains_and_no_network(rerun: Checkout) -> None:
 def test_optics_rerun_all_of_strong_lenses(rerun: Checkout) -> None:
     add(rerun, "src/kappascope/stronglens/optics.py", CODE)
     lenses = {"simulate_lenses", "train_lens_network", "find_lenses"}
-    assert set(rerun.planned(*SMOKE)) == lenses | SEEN_LENSES | NONLINEAR | LAST
+    expected = lenses | SEEN_LENSES | NONLINEAR - {"planted_pairs"} | LAST
+    assert set(rerun.planned(*SMOKE)) == expected
 
 
 def test_similarity_measures_rerun_what_compares(rerun: Checkout) -> None:
@@ -184,7 +190,7 @@ def test_the_simulation_reruns_all_that_comes_from_maps(
     networks = {"train_network", "predict", "plot_networks"}
     maps = {"simulate_maps", "validate_maps", "plot_maps", "measure_statistics"}
     expected = maps | networks | SALIENCY | AFTER_STATISTICS | BANDS | {"train_band_network"}
-    expected |= GROUPS | NONLINEAR | INFORMATION
+    expected |= GROUPS | NONLINEAR - {"planted_pairs"} | INFORMATION
     assert planned == without_real_data(expected, has_real_data)
 
 

@@ -2,8 +2,8 @@
 
 needs   images and the network of three classes of wilde2022.smk, maps, networks; real digits where there
         are any
-makes   rosenzweig2021/: trajectories.csv, examples.csv, blurring.csv, summary.csv, kappa.csv and the
-        figures fig1 to fig4 for galaxies and for digits, kappa
+makes   rosenzweig2021/: trajectories.csv, examples.csv, blurring.csv, summary.csv, kappa.csv, arms.csv,
+        pairs.csv and the figures fig1 to fig4 for galaxies and for digits, kappa, arms, pairs
 """
 
 
@@ -11,7 +11,9 @@ localrules:
     plot_nonlinear,
 
 
-TABLES["rosenzweig2021"] = ["trajectories", "examples", "blurring", "summary", "kappa"]
+TABLES["rosenzweig2021"] = [
+    *("trajectories", "examples", "blurring", "summary", "kappa", "arms", "pairs")
+]
 PICTURES = {
     "digits" if name == "images" else name: path
     for name, path in DIGITS.items()
@@ -36,6 +38,11 @@ rule nonlinear_saliency:
             category="Nonlinear saliency",
         ),
         kappa=rosenzweig("kappa.csv"),
+        arms=report(
+            rosenzweig("arms.csv"),
+            caption="../report/nonlinear_arms.rst",
+            category="Nonlinear saliency",
+        ),
         arrays=rosenzweig("examples.npz"),
     log:
         log_of("nonlinear_saliency"),
@@ -65,6 +72,33 @@ rule nonlinear_saliency:
         "../../scripts/nonlinear_saliency.py"
 
 
+rule planted_pairs:
+    input:
+        **PICTURES,
+    output:
+        report(
+            rosenzweig("pairs.csv"),
+            caption="../report/planted_pairs.rst",
+            category="Nonlinear saliency",
+        ),
+    log:
+        log_of("planted_pairs"),
+    benchmark:
+        benchmark_of("planted_pairs")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("planted_pairs"),
+    params:
+        spec=spec(
+            "planted_pairs",
+            ["seed", "digits", "rosenzweig2021[steps, step, blur_pixels, pairs]"],
+            jax=True,
+        ),
+    script:
+        "../../scripts/planted_pairs.py"
+
+
 rule plot_nonlinear:
     input:
         arrays=rosenzweig("examples.npz"),
@@ -72,6 +106,8 @@ rule plot_nonlinear:
         trajectories=rosenzweig("trajectories.csv"),
         blurring=rosenzweig("blurring.csv"),
         kappa=rosenzweig("kappa.csv"),
+        arms=rosenzweig("arms.csv"),
+        pairs=rosenzweig("pairs.csv"),
     output:
         [rosenzweig(f"{name}.pdf") for name in FIGURES["rosenzweig2021"]],
         report(

@@ -90,21 +90,55 @@ def kept_pixels(gradient: Array, blurred_pixels: Array) -> Array:
     return (rank >= blurred_pixels).reshape(norm.shape)
 
 
-@functools.partial(jax.jit, static_argnames=("step", "sigma"))
+OPTIMIZERS = ("plain", "momentum", "adam")
+"""How a gradient becomes a direction: as it is, or with what earlier ones were."""
+ARMS = ("both", "ascent", "blur")
+"""Which half of a step is done: kept pixels moved, the others blurred, or both."""
+_DECAY, _SQUARES = 0.9, 0.999
+
+
+def _largest(values: Array) -> Array:
+    return jnp.abs(values).max((1, 2, 3), keepdims=True) + TINY
+
+
+def _direction(
+    gradient: Array, moments: tuple[Array, Array], number: Array, optimizer: str
+) -> tuple[Array, tuple[Array, Array]]:
+    """Return where to go, at most 1 in size, and the moments of all gradients so far."""
+    unit = gradient / _largest(gradient)
+    if optimizer == "plain":
+        return unit, moments
+    mean, squares = moments
+    if optimizer == "momentum":
+        mean = _DECAY * mean + unit
+        return mean / _largest(mean), (mean, squares)
+    mean = _DECAY * mean + (1 - _DECAY) * unit
+    squares = _SQUARES * squares + (1 - _SQUARES) * unit**2
+    sized = jnp.sqrt(squares / (1 - _SQUARES**number)) + 1e-8
+    step = mean / (1 - _DECAY**number) / sized
+    return step / _largest(step), (mean, squares)
+
+
+@functools.partial(jax.jit, static_argnames=("step", "sigma", "arm", "optimizer"))
 def _step(
     x: Array,
     gradient: Array,
+    moments: tuple[Array, Array],
+    number: Array,
     blurred_pixels: Array,
     low: Array,
     high: Array,
     step: float,
     sigma: float,
-) -> tuple[Array, Array, Array]:
+    arm: str,
+    optimizer: str,
+) -> tuple[Array, Array, Array, tuple[Array, Array]]:
     keep = kept_pixels(gradient, blurred_pixels)
-    largest = jnp.abs(gradient).max((1, 2, 3), keepdims=True)
-    change = gradient / (largest + TINY)
-    moved = jnp.clip(x + step * (high - low) * change, low, high)
-    return jnp.where(keep[..., None], moved, blurred(x, sigma)), keep, change * keep[..., None]
+    change, moments = _direction(gradient, moments, number, optimizer)
+    moved = x if arm == "blur" else jnp.clip(x + step * (high - low) * change, low, high)
+    others = x if arm == "ascent" else blurred(x, sigma)
+    here = jnp.where(keep[..., None], moved, others)
+    return here, keep, change * keep[..., None], moments
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,6 +219,8 @@ class NonlinearSaliency:
     steps : at each level.
     step : h, of the range.
     sigma : of the blur [pixel].
+    arm : which half of each step is done, one of :data:`ARMS`.
+    optimizer : one of :data:`OPTIMIZERS`.
 
     """
 
@@ -194,10 +230,18 @@ class NonlinearSaliency:
     steps: int = 8
     step: float = 0.02
     sigma: float = 1.5
+    arm: str = "both"
+    optimizer: str = "plain"
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise InputError(f"objective {self.objective!r}: allowed are {', '.join(OBJECTIVES)}")
+        for name, allowed in (
+            ("objective", OBJECTIVES),
+            ("arm", ARMS),
+            ("optimizer", OPTIMIZERS),
+        ):
+            if getattr(self, name) not in allowed:
+                got = getattr(self, name)
+                raise InputError(f"{name} {got!r}: allowed are {', '.join(allowed)}")
 
     def __call__(
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
@@ -246,11 +290,17 @@ class NonlinearSaliency:
         here, gradient, value = x, first, np.asarray(start)
         best, best_value = np.asarray(x), value
         best_level = np.full(len(x), -1)
-        values, images, kept, total = [], [], [], jnp.zeros_like(x)
+        values: list[np.ndarray] = []
+        images, kept, total = [], [], jnp.zeros_like(x)
+        moments = (jnp.zeros_like(x), jnp.zeros_like(x))
         for number, level in enumerate(self.levels):
             for _ in range(self.steps):
-                here, keep, added = _step(
-                    here, gradient, round(level * pixels), low, high, self.step, self.sigma
+                here, keep, added, moments = _step(
+                    *(here, gradient, moments, len(values) + 1, round(level * pixels), low, high),
+                    step=self.step,
+                    sigma=self.sigma,
+                    arm=self.arm,
+                    optimizer=self.optimizer,
                 )
                 total = total + added
                 score, there = value_and_gradient(network, parameters, here, output, self.objective)

@@ -4,7 +4,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from drawn import SIDE, as_text, pictures, written
+from invented import invented, picked
 
+from kappascope.chapters.rosenzweig2021 import arms, pairs
 from kappascope.chapters.rosenzweig2021 import figures as nonlinear
 
 LEVELS = (0, 5, 95)
@@ -88,3 +90,31 @@ def test_kappa_maps_are_drawn_down_as_they_are_and_up() -> None:
     assert len(limits) == 1
     told = [text.get_text() for text in figure.legends[0].get_texts()]
     assert told == ["Nonlinear, up", "Linear, up", "Nonlinear, down", "Linear, down"]
+
+
+def test_arms_and_pairs_are_drawn_as_they_are() -> None:
+    rows = invented(
+        arms.TABLE,
+        subject=("galaxies", "digits"),
+        arm=tuple(arms.ARMS),
+        label=picked(arms.LABELS, "arm"),
+        driven_percent=picked({"blur": 0.0}, "arm", otherwise=90.0),
+        threshold_percent=picked({"blur": ""}, "arm", otherwise=20.0),
+        threshold_error="",
+    )
+    figure = nonlinear.arms(as_text(rows))
+    drawn = [sorted(map(float, line.get_xdata())) for line in figure.axes[0].get_lines()]
+    assert [0.0, 90.0, 90.0, 90.0, 90.0] in drawn
+    # An arm that gets nowhere has no threshold to draw.
+    assert any(len(line.get_xdata()) == 4 for line in figure.axes[1].get_lines())
+    told = invented(
+        pairs.TABLE,
+        method=("nonlinear", "random"),
+        label=picked(pairs.LABELS, "method"),
+        separates_percent=picked({"nonlinear": 80.0}, "method", otherwise=25.0),
+        by_chance_percent=25.0,
+    )
+    figure = nonlinear.separated(as_text(told))
+    drawn = [list(map(float, line.get_xdata())) for line in figure.axes[0].get_lines()]
+    assert [80.0, 25.0] in drawn and [25.0, 25.0] in drawn
+    assert nonlinear.separated([]).axes

@@ -1,10 +1,12 @@
 """What the config says of Rosenzweig et al. (2021)."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from kappascope import costs
+from kappascope.attribution import labels
 from kappascope.costs import Work
-from kappascope.sections import Section, key
+from kappascope.sections import Distinct, Problem, Section, key
 
 
 class Step(Section):
@@ -17,6 +19,23 @@ class Step(Section):
     )
     digits: float = key("For digits.", gt=0, le=1)
     kappa: float = key("For convergence maps.", gt=0, le=1)
+
+
+class Pairs(Section):
+    """Two digits side by side, and whether maps of the two classes separate."""
+
+    training: int = key("Pairs that the network learns from.", "pair", ge=64)
+    testing: int = key("Pairs that are drawn for testing.", "pair", ge=4)
+    epochs: int = key("Passes over the training pairs.", "epoch", ge=1)
+    methods: Distinct[str] = key(
+        "Methods beside nonlinear and linear saliency; `kappascope attribute --list` names them.",
+        "name",
+    )
+    path_nodes: int = key("Gradients along the path of integrated gradients.", "count", ge=1)
+
+    def problems(self, config: Any) -> Iterator[Problem]:
+        """Yield values that do not go together."""
+        yield from labels.check("rosenzweig2021.pairs.methods", self.methods)
 
 
 class Chapter(Section):
@@ -37,6 +56,7 @@ class Chapter(Section):
         "map",
         ge=2,
     )
+    pairs: Pairs
 
 
 # ---- what the jobs do ----------------------------------------------------------------------------
@@ -55,5 +75,15 @@ def _nonlinear_saliency(config: Any) -> Work:
         "galaxies_held": section.images * costs.lens_pixels(config),
         "digits_held": section.digits,
         "pixels_held": costs.pixels(config),
+    }
+    return Work(1, units)
+
+
+@costs.of("planted_pairs", common=True)
+def _planted_pairs(config: Any) -> Work:
+    section = config.rosenzweig2021
+    units = {
+        "pass": section.pairs.training * section.pairs.epochs,
+        "digit_step": 8 * section.steps * section.pairs.testing,
     }
     return Work(1, units)

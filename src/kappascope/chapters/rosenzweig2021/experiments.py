@@ -8,11 +8,19 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
+import scipy.stats
 from scipy.special import expit, softmax
 
 from kappascope import progress, randomness
-from kappascope.attribution.ascent import NonlinearSaliency, Trajectory, blurred
+from kappascope.attribution.ascent import (
+    NonlinearSaliency,
+    Trajectory,
+    blurred,
+    kept_pixels,
+    value_and_gradient,
+)
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import bootstrap_error, error_of_mean, proportion_error
@@ -136,12 +144,12 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
     total = number * len(RANKS) * len(METHODS)
     with progress.bar(total, f"trajectories, {subject.name}", unit="trajectory") as shown:
         for rank in range(len(RANKS)):
-            for rows, output in _by_class(classes[rank]):
+            for rows, output in by_class(classes[rank]):
                 for way, method in enumerate(METHODS):
                     chosen = dataclasses.replace(
                         settings, linear=method == "linear", objective="log_odds"
                     )
-                    trajectory = _padded(chosen, subject, rows, output)
+                    trajectory = padded(chosen, subject, rows, output)
                     here = len(rows)
                     curves[rank, way][:, rows] = expit(trajectory.values_by_level()[:, :here])
                     top = np.maximum(trajectory.values.max((0, 1)), trajectory.start)
@@ -168,7 +176,7 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
     )
 
 
-def _by_class(classes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+def by_class(classes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     """Yield (rows, class), a batch of examples that drive the same class at a time."""
     for output in np.unique(classes):
         rows = np.flatnonzero(classes == output)
@@ -176,7 +184,7 @@ def _by_class(classes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
             yield rows[start : start + BATCH], int(output)
 
 
-def _padded(
+def padded(
     settings: NonlinearSaliency, subject: Subject, rows: np.ndarray, output: int
 ) -> Trajectory:
     """Follow a batch, filled up to the usual size: one shape, compiled once."""
@@ -260,18 +268,7 @@ def blurring_rows(
     rows = []
     for r, rank in enumerate(RANKS):
         masks = {method: followed.kept[r, m, -1] for m, method in enumerate(METHODS)}
-        drawn = [
-            randomness.generator(seed, f"blurred at random: {subject.name}", r, int(k)).permutation(
-                mask.size
-            )
-            for k, mask in enumerate(masks["nonlinear"])
-        ]
-        masks["random"] = np.stack(
-            [
-                mask.ravel()[order].reshape(mask.shape)
-                for mask, order in zip(masks["nonlinear"], drawn, strict=True)
-            ]
-        )
+        masks["random"] = at_random(masks["nonlinear"], seed, subject.name, r)
         for method, mask in masks.items():
             changed = np.where(mask[..., None], soft, subject.x)
             after = subject.probabilities(changed)[examples, followed.classes[r]]
@@ -355,14 +352,92 @@ def summary_rows(
                 add(rank, method, "largest threshold", [spread.max()], "% blurred")
         overlap = overlaps(followed.kept[r, 0, -1], followed.kept[r, 1, -1])
         add(rank, "both", "overlap of the last masks", overlap, "of their union")
-        for method in (*METHODS, "random"):
+        odds_of = {
+            method: np.array(
+                [
+                    b["log_odds_change"]
+                    for b in blurring
+                    if (b["rank"], b["method"]) == (rank, method)
+                ]
+            )
+            for method in (*METHODS, "random")
+        }
+        for method, odds in odds_of.items():
             selected = [b for b in blurring if (b["rank"], b["method"]) == (rank, method)]
             change = np.array([b["change"] for b in selected])
-            odds = np.array([b["log_odds_change"] for b in selected])
+            if method != "random":
+                beyond = 100.0 * (odds < 0) - 100.0 * (odds_of["random"] < 0)
+                add(rank, method, "lowered by blurring, less random pixels", beyond, "points")
             add(rank, method, "lowered by blurring", 100.0 * (odds < 0), "% of examples")
             add(rank, method, "change by blurring", change, "points of probability")
             add(rank, method, "change of log-odds by blurring", odds, "")
+    between = {m: overlaps(*followed.kept[:, k, -1]) for k, m in enumerate(METHODS)}
+    between["jacobian"] = overlaps(*(linear_masks(subject, c, followed) for c in followed.classes))
+    between["random"] = overlaps(
+        *(at_random(followed.kept[r, 0, -1], seed, subject.name, r) for r in range(len(RANKS)))
+    )
+    for method, values in between.items():
+        add("both", method, "overlap of first and second class", values, "of their union")
+    second = RANKS.index("second")
+    pairs = reached[second, 0], followed.start[second]
+    there = np.isfinite(pairs[0])
+    if there.sum() > 2:
+        level, start = (each[there] for each in pairs)
+
+        def correlation(pick: np.ndarray) -> float:
+            if not np.ptp(level[pick]) or not np.ptp(start[pick]):
+                return 0.0
+            return float(scipy.stats.spearmanr(level[pick], start[pick]).statistic)
+
+        purpose = f"{subject.name}, threshold against probability"
+        rows.append(
+            {
+                "subject": subject.name,
+                "rank": "second",
+                "method": "nonlinear",
+                "statement": "rank correlation of threshold and probability",
+                "value": correlation(np.arange(len(level))),
+                "error": bootstrap_error(correlation, len(level), seed, purpose),
+                "unit": "",
+                "examples": len(level),
+            }
+        )
     return rows
+
+
+def linear_masks(subject: Subject, classes: np.ndarray, followed: Followed) -> np.ndarray:
+    """Keep the pixels where the gradient of the classes' own outputs is largest, (example, y, x).
+
+    That of the network before its softmax. Gradients of a class's log-odds and of its probability
+    have the same direction, and nearly that of the runner-up's, turned round: what the first gains
+    the second loses.
+
+    Parameters
+    ----------
+    classes : (example,).
+
+    """
+    size = np.prod(subject.x.shape[1:3])
+    kept = np.zeros(subject.x.shape[:3], bool)
+    network, parameters = subject.model
+    for rows, output in by_class(classes):
+        filled = jnp.asarray(subject.x[np.resize(rows, BATCH)])
+        _, gradient = value_and_gradient(network, dict(parameters), filled, output, "output")
+        pixels = round(float(followed.levels[-1]) * size)
+        kept[rows] = np.asarray(kept_pixels(gradient, pixels))[: len(rows)]
+    return kept
+
+
+def at_random(masks: np.ndarray, seed: int, name: str, rank: int) -> np.ndarray:
+    """Return masks (example, y, x) of as many pixels, drawn at random."""
+    return np.stack(
+        [
+            randomness.generator(seed, f"blurred at random: {name}", rank, k)
+            .permutation(mask.ravel())
+            .reshape(mask.shape)
+            for k, mask in enumerate(masks)
+        ]
+    )
 
 
 def _cell(value: float) -> float | None:

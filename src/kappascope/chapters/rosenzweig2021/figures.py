@@ -313,6 +313,98 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
     return figure
 
 
+def arms(rows: Rows) -> Figure:
+    """Draw what blur, ascent and optimizers each do, for every subject.
+
+    Parameters
+    ----------
+    rows : of ``arms.csv``.
+
+    """
+    names = list(dict.fromkeys(row["label"] for row in rows))
+    with figure_style():
+        figure, axes = plt.subplots(
+            1, 3, figsize=(DOUBLE_COLUMN_INCHES, 2.9), sharey=True, squeeze=False
+        )
+        for axis, (column, error, text) in zip(
+            axes[0],
+            (
+                ("driven_percent", "error", "driven above 95 % [%]"),
+                ("threshold_percent", "threshold_error", "blurred until then [%]"),
+                ("at_limits_percent", "at_limits_error", "values at the limits [%]"),
+            ),
+            strict=True,
+        ):
+            for shift, subject, colour, marker in (
+                (-0.12, "galaxies", BLUE, "o"),
+                (0.12, "digits", VERMILION, "s"),
+            ):
+                told = [row for row in _of(rows, subject) if row[column]]
+                axis.errorbar(
+                    [float(row[column]) for row in told],
+                    [names.index(row["label"]) + shift for row in told],
+                    xerr=[float(row[error] or "nan") for row in told],
+                    fmt=marker,
+                    ms=4,
+                    capsize=2,
+                    color=colour,
+                    label=subject,
+                )
+            axis.set_xlabel(text, fontsize=9)
+            axis.set_xlim(-3, 103)
+            axis.tick_params(axis="y", which="both", left=False, right=False)
+        axes[0, 0].set_yticks(range(len(names)), names)
+        axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+        axes[0, 2].legend(loc="best", fontsize=8)
+    return figure
+
+
+def separated(rows: Rows) -> Figure:
+    """Draw how often maps of two digits' classes separate, and what of them is where.
+
+    Parameters
+    ----------
+    rows : of ``pairs.csv``.
+
+    """
+    with figure_style():
+        figure, (left, right) = plt.subplots(1, 2, figsize=(DOUBLE_COLUMN_INCHES, 2.9), sharey=True)
+        place = np.arange(len(rows))
+        left.errorbar(
+            [float(row["separates_percent"]) for row in rows],
+            place,
+            xerr=[float(row["separates_error"]) for row in rows],
+            fmt="o",
+            ms=4,
+            capsize=2,
+            color=BLUE,
+        )
+        if rows:
+            chance = float(rows[0]["by_chance_percent"])
+            left.axvline(chance, color=GREY, lw=0.9, ls=":", label="by chance")
+            left.legend(loc="lower right", fontsize=8)
+        left.set(xlim=(0, 103), xlabel="pairs whose maps separate [%]")
+        for column, error, shift, colour, marker, text in (
+            ("own_percent", "own_error", -0.12, BLUE, "o", "on its own digit"),
+            ("other_percent", "other_error", 0.12, VERMILION, "s", "on the other digit"),
+        ):
+            right.errorbar(
+                [float(row[column]) for row in rows],
+                place + shift,
+                xerr=[float(row[error] or "nan") for row in rows],
+                fmt=marker,
+                ms=4,
+                capsize=2,
+                color=colour,
+                label=text,
+            )
+        right.set(xlim=(0, 103), xlabel="share of a class's map [%]")
+        right.legend(loc="lower right", fontsize=8)
+        left.set_yticks(place, [row["label"] for row in rows], fontsize=8)
+        left.set_ylim(len(rows) - 0.4, -0.6)
+    return figure
+
+
 @FIGURES.add(
     "plot_nonlinear",
     makes=(
@@ -325,12 +417,18 @@ def kappa(arrays: Arrays, rows: Rows) -> Figure:
         "fig3_digits",
         "fig4_digits",
         "kappa",
+        "arms",
+        "pairs",
     ),
 )
 def _plot_nonlinear(inputs: Any, spec: Any) -> dict[str, Figure]:
     arrays = read_arrays(inputs.arrays)
     examples, paths = read_rows(inputs.examples), read_rows(inputs.trajectories)
-    drawn = {"kappa": kappa(arrays, read_rows(inputs.kappa))}
+    drawn = {
+        "kappa": kappa(arrays, read_rows(inputs.kappa)),
+        "arms": arms(read_rows(inputs.arms)),
+        "pairs": separated(read_rows(inputs.pairs)),
+    }
     for subject in ("galaxies", "digits"):
         drawn |= {
             f"fig1_{subject}": modifications(subject, arrays, examples, paths),
