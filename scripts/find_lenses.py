@@ -25,6 +25,7 @@ def main(inputs, outputs, spec):
     finder.ROC.write(outputs.roc, finder.roc_rows(scores[:, usual], plain))
     edges = finder.edges_of(section.source_magnitudes)
     finder.COMPLETENESS.write(outputs.completeness, finder.completeness_rows(scores, tested, edges))
+    finder.F1_SHARE.write(outputs.f1_share, finder.f1_rows(scores[:, usual], plain, seed))
     finder.MATCHED.write(outputs.matched, finder.matched_rows(scores, tested, seed))
     told = classifiers.places(locator, tested.x)
     rows = finder.position_rows(

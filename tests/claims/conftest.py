@@ -33,7 +33,7 @@ from kappascope.chapters.singh2020 import (
     sounds,
     topics,
 )
-from kappascope.chapters.wilde2022 import explaining, finder, observed
+from kappascope.chapters.wilde2022 import cues, explaining, finder, observed
 from kappascope.chapters.you2023 import baselines, planted, structures, theorem
 from kappascope.chapters.you2023 import explaining as explaining_groups
 from kappascope.chapters.you2023 import regions as group_regions
@@ -552,7 +552,13 @@ def wilde() -> Iterator[Made]:
         "colour": (*("" for _ in called), "blue", "red"),
         "called_lens_percent": (*called.values(), 93.0, 74.0),
     }
-    drops = {"arc_colour": 40.0, "galaxy_colour": 20.0, "arcs_removed": 60.0, "arcs_covered": 50.0}
+    drops = {
+        "arc_colour": 40.0,
+        "arc_colour_same_signal": 30.0,
+        "galaxy_colour": 20.0,
+        "arcs_removed": 60.0,
+        "arcs_covered": 50.0,
+    }
     yield made(
         finder.FINDER,
         network="mean",
@@ -596,6 +602,18 @@ def wilde() -> Iterator[Made]:
         beyond=1.5,
         beyond_error=0.1,
         sees_arcs="yes",
+    )
+    yield made(
+        cues.PLANTED,
+        cue=cues.CUES,
+        method=("gradient", "grad_cam.relu4"),
+        label=lambda row: row["method"],
+        hits_percent=picked({"gradient": 95.0}, "method", otherwise=60.0),
+    )
+    yield made(
+        finder.F1_SHARE,
+        hard_percent=(0.0, 50.0, 100.0),
+        ours=picked({50.0: "yes"}, "hard_percent", otherwise=""),
     )
     yield made(
         finder.MATCHED,

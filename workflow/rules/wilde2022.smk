@@ -2,9 +2,9 @@
 
 needs   real lenses where there are any
 makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.csv, sorter.csv,
-        real.csv, matched.csv, shares.csv, arcs.csv, agreement.csv, probes.csv, dreams.csv,
+        real.csv, matched.csv, f1_share.csv, planted.csv, shares.csv, arcs.csv, agreement.csv, probes.csv, dreams.csv,
         randomization.csv and the figures gallery, finder, position, maps, dreams, probes, arcs,
-        real; images.h5, networks/
+        planted, real; images.h5, networks/
 """
 
 
@@ -35,6 +35,8 @@ TABLES["wilde2022"] = [
     "probes",
     "dreams",
     "randomization",
+    "planted",
+    "f1_share",
 ]
 REAL_LENSES = real_files(
     jackpot="stronglens/jackpot/data.fits",
@@ -127,6 +129,7 @@ rule find_lenses:
         roc=wilde("roc.csv"),
         completeness=wilde("completeness.csv"),
         matched=wilde("matched.csv"),
+        f1_share=wilde("f1_share.csv"),
         position=wilde("position.csv"),
         sorter=wilde("sorter.csv"),
         real=report(
@@ -187,6 +190,34 @@ rule explain_lenses:
         "../../scripts/explain_lenses.py"
 
 
+rule planted_cues:
+    input:
+        images=LENS_IMAGES,
+    output:
+        report(
+            wilde("planted.csv"), caption="../report/planted_cues.rst", category="Lenses"
+        ),
+    log:
+        log_of("planted_cues"),
+    benchmark:
+        benchmark_of("planted_cues")
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("planted_cues"),
+    params:
+        spec=resumable(
+            "planted-cues",
+            spec(
+                "planted_cues",
+                ["seed", "wilde2022[networks, explanation, cues]"],
+                jax=True,
+            ),
+        ),
+    script:
+        "../../scripts/planted_cues.py"
+
+
 rule plot_lenses:
     input:
         claims="paper/claims.yaml",
@@ -206,6 +237,8 @@ rule plot_lenses:
                 "agreement",
                 "shares",
                 "probes",
+                "planted",
+                "f1_share",
                 "dreams",
                 "real",
             )

@@ -15,7 +15,7 @@ from kappascope.chapters.wilde2022 import explaining, finder
 from kappascope.errors import InputError
 from kappascope.networks import classification
 from kappascope.stronglens import classifiers, images
-from kappascope.stronglens.imaging import Camera
+from kappascope.stronglens.imaging import Camera, observe
 from kappascope.stronglens.populations import KINDS, MAIN, REFERENCE, Population
 
 CAMERA = Camera(32, 0.2, ("VIS", "H"), 2)
@@ -253,6 +253,35 @@ def test_swapped_colours_keep_brightness_in_the_reference_band() -> None:
     arcs = explaining.recoloured(each, "arcs").scene
     np.testing.assert_array_equal(arcs.foreground_flux, each.scene.foreground_flux)
     assert (each.scene.background_flux[1] == source).all()
+
+
+def test_recoloured_arcs_can_keep_their_signal(simulated) -> None:
+    lenses = simulated.of("lens")
+    drawn = explaining.scenes_again(POPULATION, lenses, 5, "testing")
+    probes = dict(explaining.probes(drawn, CAMERA))
+
+    def signal(name: str) -> np.ndarray:
+        scenes = [each.scene for each in probes[name].drawn]
+        return observe(CAMERA, scenes, True).arc_signal(CAMERA)
+
+    np.testing.assert_allclose(signal("arc_colour_same_signal"), signal("none"), rtol=0.02)
+    assert np.abs(signal("arc_colour") / signal("none") - 1).max() > 0.1
+
+
+def test_f1_falls_with_the_share_of_hard_non_lenses_and_is_ours_at_ours() -> None:
+    kind = np.array(["lens"] * 200 + ["isolated"] * 300 + ["companions"] * 100)
+    score = np.zeros((2, 600))
+    score[:, :160] = 0.9  # 80 % of lenses
+    score[:, 500:540] = 0.9  # 40 % of companions, no other
+    told = SimpleNamespace(kind=kind, lenses=kind == "lens")
+    rows = {round(row["hard_percent"]): row for row in finder.f1_rows(score, told, 1)}
+    assert set(rows[0]) == set(finder.F1_SHARE.columns) and len(rows) == 11
+    assert rows[0]["precision"] == 1 and rows[0]["f1"] == pytest.approx(2 * 160 / (320 + 40))
+    assert rows[100]["precision"] == pytest.approx(160 / (160 + 0.4 * 400))
+    assert rows[30]["f1"] > rows[60]["f1"] > rows[90]["f1"]
+    assert [name for name, row in rows.items() if row["ours"]] in ([20], [30])
+    without = SimpleNamespace(kind=kind[:500], lenses=told.lenses[:500])
+    assert finder.f1_rows(score[:, :500], without, 1) == []
 
 
 def test_probe_rows_start_from_no_change(model, simulated) -> None:

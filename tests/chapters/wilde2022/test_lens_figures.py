@@ -6,7 +6,7 @@ import pytest
 from drawn import BANDS, SIDE, as_text, pictures, written
 from invented import invented, picked
 
-from kappascope.chapters.wilde2022 import explaining, finder
+from kappascope.chapters.wilde2022 import cues, explaining, finder
 from kappascope.chapters.wilde2022 import figures as lenses
 from kappascope.reporting import style
 
@@ -216,3 +216,24 @@ def test_arcs_are_drawn_beside_other_lenses_arcs_and_recall_by_their_brightness(
     assert "compound arcs: -12.3 ± 4.5 points" in figure.axes[1].get_title()
     heights = [list(map(float, line.get_ydata())) for line in figure.axes[1].get_lines()]
     assert heights.count([30.0, 80.0]) == 3
+
+
+def test_planted_cues_and_f1_are_drawn_as_they_are() -> None:
+    rows = invented(
+        cues.PLANTED,
+        cue=cues.CUES,
+        method=("gradient", "grad_cam.relu4"),
+        label=lambda row: row["method"],
+        hits_percent=picked({"dot": 90.0}, "cue", otherwise=40.0),
+    )
+    shares = invented(
+        finder.F1_SHARE,
+        hard_percent=(0.0, 50.0, 100.0),
+        f1=picked({0.0: 0.9, 50.0: 0.8}, "hard_percent", otherwise=0.7),
+        ours=picked({50.0: "yes"}, "hard_percent", otherwise=""),
+    )
+    figure = lenses.planted(as_text(rows), as_text(shares))
+    drawn = [list(map(float, line.get_xdata())) for line in figure.axes[0].get_lines()]
+    assert [90.0, 90.0] in drawn and [40.0, 40.0] in drawn and [5.0, 5.0] in drawn
+    curves = [list(map(float, line.get_ydata())) for line in figure.axes[1].get_lines()]
+    assert [0.9, 0.8, 0.7] in curves

@@ -37,12 +37,22 @@ class Explanation(Section):
     dream_steps: int = key("Steps of Deep Dream.", "count", ge=1)
 
 
+class Cues(Section):
+    """Planted cues, and which maps find them."""
+
+    training: int = key("Images that the network learns from.", "image", ge=96)
+    testing: int = key("Images, a third of them without a cue.", "image", ge=6)
+    epochs: int = key("Passes over the training images.", "epoch", ge=1)
+    learning_rate: float = key("Largest learning rate.", gt=0)
+
+
 class Chapter(Section):
     """Simulated strong lenses and the networks that find them (Wilde et al. 2022)."""
 
     images: Images
     networks: Classifiers
     explanation: Explanation
+    cues: Cues
     own_images: str | None = key(
         "An npz of images to score beside the real lenses, see docs/how-to/find-lenses.md.",
         "path",
@@ -104,6 +114,18 @@ def _train_lens_network(config: Any) -> Work:
     return Work(section.networks + 2, units)
 
 
+@costs.of("planted_cues", common=True)
+def _planted_cues(config: Any) -> Work:
+    section = config.wilde2022.cues
+    explained = 2 / 3 * section.testing * len(config.wilde2022.explanation.methods)
+    units = {
+        "pass": section.training * section.epochs * costs.lens_step(config),
+        "map": explained * costs.lens_step(config),
+        "held": config.wilde2022.images.training * costs.lens_pixels(config),
+    }
+    return Work(1, units)
+
+
 @costs.of("find_lenses")
 def _find_lenses(config: Any) -> Work:
     images, section = config.wilde2022.images, config.wilde2022.networks
@@ -122,7 +144,7 @@ def _explain_lenses(config: Any) -> Work:
     units = {
         "map": explained * len(section.methods) * costs.lens_step(config),
         "dream_step": explained * section.dream_steps * costs.lens_step(config),
-        "scene": 12 * section.probed * costs.lens_pixels(config),
+        "scene": 16 * section.probed * costs.lens_pixels(config),
         "held": config.wilde2022.images.testing * costs.lens_pixels(config),
     }
     return Work(1, units)

@@ -428,6 +428,31 @@ def recoloured(each: Drawn, what: str) -> Drawn:
     return _with_fluxes(each, front, behind)
 
 
+def as_bright(
+    changed: Sequence[Drawn], drawn: Sequence[Drawn], camera: imaging.Camera, rounds: int = 3
+) -> list[Drawn]:
+    """Scale the arcs of changed scenes to the signal-to-noise that they have in the others.
+
+    Other colours at the same flux in one band have another signal in all: a change of colour alone
+    also makes arcs fainter.
+    """
+
+    def signal(scenes: Sequence[Drawn]) -> np.ndarray:
+        return imaging.observe(camera, imaging.scenes_of(scenes), True).arc_signal(camera)
+
+    wanted, out = signal(drawn), list(changed)
+    for _ in range(rounds):
+        # Not in proportion: arcs add to their own noise.
+        factors = wanted / np.maximum(signal(out), 1e-9)
+        out = [
+            _with_fluxes(
+                each, each.scene.foreground_flux, each.scene.background_flux * np.float32(f)
+            )
+            for each, f in zip(out, factors, strict=True)
+        ]
+    return out
+
+
 def _moved(each: Drawn, by: float) -> Drawn:
     """Move the whole scene along x, towards the image's other half [arcsec]."""
     scene = each.scene
@@ -464,6 +489,8 @@ def probes(drawn: Sequence[Drawn], camera: imaging.Camera) -> Iterator[tuple[str
     yield "none", Probe(drawn, camera)
     for what, name in (("arcs", "arc_colour"), ("galaxy", "galaxy_colour"), ("both", "swapped")):
         yield name, Probe([recoloured(each, what) for each in drawn], camera)
+    recoloured_arcs = [recoloured(each, "arcs") for each in drawn]
+    yield "arc_colour_same_signal", Probe(as_bright(recoloured_arcs, drawn, camera), camera)
     yield "arcs_removed", Probe(without(front=False), camera)
     yield "arcs_covered", Probe(drawn, camera, covered=True)
     yield "galaxy_removed", Probe(without(front=True), camera)
@@ -518,7 +545,7 @@ def probe_rows(
     drawn = scenes_again(population, images, seed, split)
     rows: list[dict[str, Any]] = []
     before: np.ndarray | None = None
-    with progress.bar(12, "changed scenes", unit="change") as shown:
+    with progress.bar(13, "changed scenes", unit="change") as shown:
         for name, probe in probes(drawn, camera):
             x = seen(probe, images, seed, split)
             margins = np.stack([classifiers.margin(model, x) for model in models]).astype(float)

@@ -318,6 +318,7 @@ def dreams(arrays: Arrays, rows: Rows) -> Figure:
 
 PROBES = {
     "arc_colour": "arcs in the galaxy's colour",
+    "arc_colour_same_signal": "the same, as bright in all",
     "galaxy_colour": "galaxy in the arcs' colour",
     "swapped": "colours swapped",
     "arcs_removed": "arcs removed",
@@ -469,6 +470,63 @@ def arcs(rows: Rows, matched: Rows, completeness: Rows) -> Figure:
     return figure
 
 
+def planted(rows: Rows, shares: Rows) -> Figure:
+    """Draw in how many images each method finds a planted cue, and F1 by the hard non-lenses.
+
+    Parameters
+    ----------
+    rows, shares : of ``planted.csv`` and ``f1_share.csv``.
+
+    """
+    with figure_style():
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.1), width_ratios=(1.3, 1)
+        )
+        names = list(dict.fromkeys(row["label"] for row in rows))
+        for shift, cue, colour, marker in (
+            (-0.12, "dot", BLUE, "o"),
+            (0.12, "ring", VERMILION, "s"),
+        ):
+            told = [row for row in rows if row["cue"] == cue]
+            left.errorbar(
+                [float(row["hits_percent"]) for row in told],
+                [names.index(row["label"]) + shift for row in told],
+                xerr=[float(row["error"]) for row in told],
+                fmt=marker,
+                ms=4,
+                capsize=2,
+                color=colour,
+                label=f"planted {cue}",
+            )
+        left.axvline(5, color=GREY, lw=0.9, ls=":", label="by chance")
+        left.set_yticks(range(len(names)), names, fontsize=8)
+        left.set(xlim=(0, 103), ylim=(len(names) - 0.4, -0.6))
+        left.set_xlabel("images in which it is found [%]")
+        left.legend(loc="best", fontsize=8)
+        for column, error, text, colour, marker in (
+            ("f1", "error", r"$F_1$", BLUE, "o"),
+            ("precision", "precision_error", "precision", GREEN, "s"),
+        ):
+            right.errorbar(
+                [float(row["hard_percent"]) for row in shares],
+                [float(row[column]) for row in shares],
+                [float(row[error] or "nan") for row in shares],
+                fmt=marker,
+                ls="-",
+                lw=1,
+                ms=4,
+                capsize=2,
+                color=colour,
+                label=text,
+            )
+        for row in shares:
+            if row["ours"]:
+                right.axvline(float(row["hard_percent"]), color=GREY, lw=0.9, ls="--")
+        right.set(ylim=(0, 1.02), xlabel="spirals and companions among non-lenses [%]")
+        right.legend(loc="lower left", fontsize=8)
+    return figure
+
+
 MOST_REAL = 12
 
 
@@ -533,6 +591,7 @@ def _wrapped(text: str) -> str:
         "dreams",
         "probes",
         "arcs",
+        "planted",
         "real",
     ),
 )
@@ -561,5 +620,6 @@ def _plot_lenses(inputs: Any, spec: Any) -> dict[str, Figure]:
         "dreams": dreams(examples, table("dreams")),
         "probes": probes(table("probes"), table("shares")),
         "arcs": arcs(table("arcs"), table("matched"), table("completeness")),
+        "planted": planted(table("planted"), table("f1_share")),
         "real": real(read_arrays(inputs.systems), table("real")),
     }

@@ -60,6 +60,14 @@ MATCHED = Table(
     (recall of all single lenses), overlap_percent (of the compound lenses that have such single
     ones), median_signal, single_median_signal, images""",
 )
+F1_SHARE = Table(
+    "wilde2022/f1_share.csv",
+    "share of hard non-lenses",
+    """hard_percent (spirals and companions among non-lenses, at the same number of non-lenses), f1,
+    error (bootstrap over images, and over networks), precision, precision_error, ours (yes for the
+    share nearest to that of the testing images)""",
+)
+HARD = ("spiral", "companions")
 SIGNAL_BINS = 8
 POSITION = Table(
     "wilde2022/position.csv",
@@ -296,6 +304,66 @@ def matched_rows(
                 "median_signal": float(np.median(images.arc_signal[compound])),
                 "single_median_signal": float(np.median(images.arc_signal[single])),
                 "images": len(compound),
+            }
+        )
+    return rows
+
+
+def f1_rows(
+    scores: np.ndarray, images: Images, seed: int, draws: int = 200
+) -> list[dict[str, Any]]:
+    """Return rows of ``f1_share.csv``: F1 by how many of the non-lenses are hard ones.
+
+    F1 depends on what lenses are told from, which is a choice: non-lenses are weighed here so that
+    a share of them is hard, and as many in all.
+
+    Parameters
+    ----------
+    scores : (network, image) probabilities.
+    images : lenses and non-lenses, no compound ones.
+
+    """
+    called = (scores > 0.5).astype(float)
+    hard, lens = np.isin(images.kind, HARD), images.lenses
+    if not (hard.any() and (~hard & ~lens).any()):
+        return []
+
+    def measured(share: float, pick: np.ndarray) -> np.ndarray:
+        """Return F1 and precision of each network, (2, network)."""
+        kinds = (hard[pick], ~hard[pick] & ~lens[pick])
+        number = float((~lens[pick]).sum())
+        false = number * sum(
+            part * called[:, pick[which]].mean(1)
+            for part, which in zip((share, 1 - share), kinds, strict=True)
+        )
+        found, missed = (
+            (called[:, pick[lens[pick]]] == value).sum(1).astype(float) for value in (1, 0)
+        )
+        return np.stack(
+            [2 * found / (2 * found + false + missed), found / np.maximum(found + false, 1e-12)]
+        )
+
+    everything = np.arange(len(images.kind))
+    draw = randomness.generator(seed, "bootstrap of F1 by hard non-lenses")
+    picks = [draw.integers(len(everything), size=len(everything)) for _ in range(draws)]
+    picks = [p for p in picks if hard[p].any() and (~hard[p] & ~lens[p]).any() and lens[p].any()]
+    own = float(hard.sum() / (~lens).sum())
+    shares = np.linspace(0, 1, 11)
+    rows = []
+    for share in shares:
+        each = measured(float(share), everything)
+        again = np.array([measured(float(share), pick).mean(1) for pick in picks])
+        errors = [
+            combined(float(again[:, k].std(ddof=1)), error_of_mean(each[k])) for k in range(2)
+        ]
+        rows.append(
+            {
+                "hard_percent": 100 * float(share),
+                "f1": float(each[0].mean()),
+                "error": errors[0],
+                "precision": float(each[1].mean()),
+                "precision_error": errors[1],
+                "ours": "yes" if share == shares[np.abs(shares - own).argmin()] else "",
             }
         )
     return rows
