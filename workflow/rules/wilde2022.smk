@@ -195,7 +195,9 @@ rule planted_cues:
         images=LENS_IMAGES,
     output:
         report(
-            wilde("planted.csv"), caption="../report/planted_cues.rst", category="Lenses"
+            wilde("planted.csv"),
+            caption="../report/planted_cues.rst",
+            category="Lenses",
         ),
     log:
         log_of("planted_cues"),
