@@ -186,6 +186,7 @@ METHODS.add("lrp_0", text=f"LRP-0: equals input_x_gradient on ReLU networks. {_P
 )
 METHODS.add(
     "lrp_epsilon",
+    label="LRP-ε",
     text=f"""LRP-ε, ε = 0.001 (Bach et al. 2015). Σ S = y_k less what ε and the biases absorb.
     {_PROPORTIONAL}""",
 )(_lrp(rules.Epsilon(1e-3)))
@@ -254,9 +255,11 @@ def _taylor(bias: str, batch_norm: rules.Rule) -> Propagation:
 
 
 _identity = rules.PassThrough()
-METHODS.add("deep_taylor", text=f"{_TAYLOR} The same as deep_taylor_bn_identity.")(
-    _taylor("both", _identity)
-)
+METHODS.add(
+    "deep_taylor",
+    label="Deep Taylor",
+    text=f"{_TAYLOR} The same as deep_taylor_bn_identity.",
+)(_taylor("both", _identity))
 METHODS.add(
     "deep_taylor_bn_identity",
     label="Deep Taylor decomposition",

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from kappascope import progress, randomness
-from kappascope.attribution.labels import label
+from kappascope.attribution.labels import family
 from kappascope.chapters.wilde2022 import config, explaining
 from kappascope.chapters.wilde2022.explaining import Model
 from kappascope.faithfulness import planted
@@ -148,7 +148,7 @@ def rows(
             yield {
                 "cue": name,
                 "method": method,
-                "label": label(method),
+                "label": family(method),
                 "called_percent": 100 * float(right.sum() / there.sum()),
                 **planted.judged(found[right], given.truth[right]),
             }

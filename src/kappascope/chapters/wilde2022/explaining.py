@@ -10,7 +10,7 @@ from scipy.special import expit
 
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import DeepDream
-from kappascope.attribution.labels import coarse, label
+from kappascope.attribution.labels import coarse, family
 from kappascope.attribution.methods import find, in_batches
 from kappascope.chapters.wilde2022 import finder
 from kappascope.chapters.wilde2022.config import Explanation
@@ -191,7 +191,7 @@ def arc_rows(
             ring = (np.abs(radius - at) < RING_ARCSEC).ravel()
             yield {
                 "method": name,
-                "label": label(name),
+                "label": family(name),
                 "group": group,
                 **_against_others(every, shown[:, ring].mean(1), f"{name} {group}", seed),
                 "images": len(chosen),

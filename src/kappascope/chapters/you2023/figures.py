@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kappascope.attribution.labels import family as shown_as
 from kappascope.cosmology.parameters import PARAMETERS
@@ -14,6 +15,7 @@ from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.published import published_by
 from kappascope.reporting.style import (
+    BLACK,
     BLUE,
     COLOURS,
     DOUBLE_COLUMN_INCHES,
@@ -24,7 +26,6 @@ from kappascope.reporting.style import (
     PURPLE,
     SKY_BLUE,
     VERMILION,
-    YELLOW,
     figure_style,
 )
 
@@ -86,6 +87,7 @@ def theorem(rows: Rows) -> Figure:
         axes[1].set_ylim(bottom=0)
         for axis in axes:
             axis.set_xlabel(r"features $d$")
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     return figure
 
 
@@ -286,7 +288,8 @@ def regions(area: Rows, order: Rows, published: Mapping[str, float]) -> Figure:
         right.invert_yaxis()
         right.tick_params(axis="y", which="both", left=False, right=False)
         right.set_xlabel(r"share for $\Omega_\mathrm{m}$ less that for $\sigma_8$ [%]")
-        right.legend(loc="best")
+        # Where clusters are: their differences are small.
+        right.legend(loc="lower right", fontsize=8)
     return figure
 
 
@@ -442,7 +445,7 @@ def compared(rows: Rows) -> Figure:
 
 _METHOD_STYLES = tuple(
     zip(
-        (GREY, BLUE, ORANGE, GREEN, SKY_BLUE, PURPLE, YELLOW, VERMILION),
+        (GREY, BLUE, ORANGE, GREEN, SKY_BLUE, PURPLE, BLACK, VERMILION),
         ("x", "o", "s", "^", "v", "P", "<", "D"),
         strict=True,
     )
@@ -482,7 +485,7 @@ def by_area(rows: Rows) -> Figure:
             axis.set_xscale("log")
             ticks = sorted({float(row["area_percent"]) for row in rows})
             axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-            axis.tick_params(axis="x", which="minor", bottom=False, top=False)
+            axis.xaxis.set_minor_locator(NullLocator())
             axis.set_xlabel("area of the most important cells [% of the map]")
         axes[0].axhline(1, color="0.6", lw=0.8, ls=":")
         axes[0].set_ylabel("MSE of a fitted last layer\nover that of whole maps")
@@ -550,10 +553,10 @@ def attributions(examples: Mapping[str, np.ndarray], most: int = 10) -> Figure:
         figure, axes = plt.subplots(
             1 + len(names),
             len(maps),
-            figsize=(DOUBLE_COLUMN_INCHES, 0.72 * (1 + len(names)) + 0.35),
+            figsize=(DOUBLE_COLUMN_INCHES, 0.63 * (1 + len(names)) + 0.25),
             squeeze=False,
-            gridspec_kw={"wspace": 0.04, "hspace": 0.04},
         )
+        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
         for axis in axes.ravel():
             axis.set_xticks([])
             axis.set_yticks([])
