@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from kappascope.attribution.labels import family as shown_as
@@ -556,7 +557,8 @@ def attributions(examples: Mapping[str, np.ndarray], most: int = 10) -> Figure:
             figsize=(DOUBLE_COLUMN_INCHES, 0.63 * (1 + len(names)) + 0.25),
             squeeze=False,
         )
-        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
+        tight = ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.0)
+        figure.set_layout_engine(tight)
         for axis in axes.ravel():
             axis.set_xticks([])
             axis.set_yticks([])
