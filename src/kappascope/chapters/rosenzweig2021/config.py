@@ -68,8 +68,9 @@ def _nonlinear_saliency(config: Any) -> Work:
     steps = 8 * section.steps
     one_network = costs.explaining(config) / config.network.networks
     units = {
-        "galaxy_step": steps * section.images * costs.lens_step(config),
-        "digit_step": steps * section.digits,
+        # Four trajectories of each example, and one for each of five arms.
+        "galaxy_step": 9 / 4 * steps * section.images * costs.lens_step(config),
+        "digit_step": 9 / 4 * steps * section.digits,
         "kappa_step": steps * section.kappa_maps * one_network,
         "images_held": config.wilde2022.images.testing * costs.lens_pixels(config),
         "galaxies_held": section.images * costs.lens_pixels(config),
