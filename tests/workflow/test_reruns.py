@@ -55,7 +55,6 @@ BANDS = {"band_curves", "compare_bands", "plot_bands", "learn_dictionaries", "pl
 TRANSFORMATIONS = {
     *BANDS,
     "planted_band",
-    "plot_planted_band",
     "planted_frequency",
     "plot_planted_frequency",
     "topics",
@@ -68,7 +67,7 @@ TRANSFORMATIONS = {
 
 
 COMPARED = {"compare_attributions", "gather_baselines", "plot_baselines"}
-PLANTED_GROUPS = {"planted_structures", "plot_planted_structures"}
+PLANTED_GROUPS = {"planted_structures"}
 """Attributions of planted maps, which need no others."""
 GROUPS = {
     "train_group_network",
@@ -80,7 +79,7 @@ GROUPS = {
 """What finds groups in maps."""
 
 
-SEEN_LENSES = {"explain_lenses", "plot_lenses"}
+SEEN_LENSES = {"explain_lenses", "planted_cues", "plot_lenses"}
 NONLINEAR = {"nonlinear_saliency", "planted_pairs", "plot_nonlinear"}
 """What explains networks that read images of galaxies."""
 

@@ -9,7 +9,6 @@ makes   singh2020/: fig2 (topics), fig3, fig4, figS1, band_nulls (frequency band
 localrules:
     compare_bands,
     plot_bands,
-    plot_planted_band,
     plot_planted_frequency,
     plot_topics,
     plot_digits,
@@ -163,6 +162,7 @@ rule plot_bands:
         arrays=BANDS,
         curves=singh("band_curves.csv"),
         nulls=list(NULL_BANDS.values()),
+        planted=singh("planted_band.csv"),
     output:
         fig3=report(
             singh("fig3.png"),
@@ -188,6 +188,12 @@ rule plot_bands:
             category="Transformations",
         ),
         nulls_pdf=singh("band_nulls.pdf"),
+        planted=report(
+            singh("planted_band.png"),
+            caption="../report/planted_band.rst",
+            category="Transformations",
+        ),
+        planted_pdf=singh("planted_band.pdf"),
     log:
         log_of("plot_bands"),
     conda:
@@ -227,28 +233,6 @@ rule planted_band:
         ),
     script:
         "../../scripts/planted_band.py"
-
-
-rule plot_planted_band:
-    input:
-        table=singh("planted_band.csv"),
-    output:
-        png=report(
-            singh("planted_band.png"),
-            caption="../report/planted_band.rst",
-            category="Transformations",
-        ),
-        pdf=singh("planted_band.pdf"),
-    log:
-        log_of("plot_planted_band"),
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        **resources_of("plot_planted_band"),
-    params:
-        spec=figure_spec("plot_planted_band", []),
-    script:
-        "../../scripts/plot.py"
 
 
 rule planted_frequency:

@@ -13,7 +13,6 @@ localrules:
     plot_theorem,
     plot_groups,
     plot_baselines,
-    plot_planted_structures,
 
 
 GROUPS = CONFIG.you2023
@@ -234,28 +233,6 @@ rule planted_structures:
         "../../scripts/planted_structures.py"
 
 
-rule plot_planted_structures:
-    input:
-        table=you("planted.csv"),
-    output:
-        png=report(
-            you("planted.png"),
-            caption="../report/planted_structures.rst",
-            category="Groups",
-        ),
-        pdf=you("planted.pdf"),
-    log:
-        log_of("plot_planted_structures"),
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        **resources_of("plot_planted_structures"),
-    params:
-        spec=figure_spec("plot_planted_structures", []),
-    script:
-        "../../scripts/plot.py"
-
-
 rule compare_attributions:
     input:
         maps=MAPS,
@@ -371,6 +348,7 @@ rule plot_baselines:
         table=you("baselines.csv"),
         areas=you("mask_area.csv"),
         examples=you("comparison/0.npz"),
+        planted=you("planted.csv"),
     output:
         png=report(
             you("baselines.png"), caption="../report/baselines.rst", category="Groups"
@@ -386,6 +364,12 @@ rule plot_baselines:
             category="Groups",
         ),
         attributions_pdf=you("attributions.pdf"),
+        planted=report(
+            you("planted.png"),
+            caption="../report/planted_structures.rst",
+            category="Groups",
+        ),
+        planted_pdf=you("planted.pdf"),
     log:
         log_of("plot_baselines"),
     conda:

@@ -204,10 +204,11 @@ def test_a_map_of_a_lenss_own_arcs_is_told_from_one_of_its_surroundings(simulate
 def test_compound_lenses_are_compared_with_single_ones_as_bright(simulated) -> None:
     """Recall that depends on brightness alone differs between kinds, not at matched brightness."""
     draw = np.random.default_rng(4)
-    kind = np.repeat(["lens", "compound_arcs", "double_rings"], 900)
-    signal = np.exp(draw.normal(np.repeat([4.0, 4.7, 4.7], 900), 0.7))
+    kind = np.repeat(["lens", "compound_arcs", "double_rings", "isolated"], 900)
+    signal = np.exp(draw.normal(np.repeat([4.0, 4.7, 4.7, 0.0], 900), 0.7))
+    signal[kind == "isolated"] = 0.0
     told = SimpleNamespace(kind=kind, arc_signal=signal)
-    chance = 1 / (1 + np.exp(-2 * (np.log(signal) - 4.3)))
+    chance = 1 / (1 + np.exp(-2 * (np.log(signal + 1e-9) - 4.3)))
     score = (draw.random((2, len(kind))) < chance).astype(float)
     score[:, kind == "double_rings"] *= draw.random((2, 900)) < 0.7
     rows = {row["kind"]: row for row in finder.matched_rows(score, told, 1)}

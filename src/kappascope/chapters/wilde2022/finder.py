@@ -254,10 +254,10 @@ def matched_rows(
         compound = np.flatnonzero(images.kind == kind)
         if not len(compound) or not len(single):
             continue
-        signal = np.log(images.arc_signal)
-        edges = np.quantile(signal[compound], np.linspace(0, 1, SIGNAL_BINS + 1))
-        edges[-1] += 1e-9
-        slots = [np.searchsorted(edges, signal[of], "right") - 1 for of in (compound, single)]
+        signals = [images.arc_signal[of] for of in (compound, single)]
+        edges = np.quantile(signals[0], np.linspace(0, 1, SIGNAL_BINS + 1))
+        edges[-1] *= 1 + 1e-9
+        slots = [np.searchsorted(edges, each, "right") - 1 for each in signals]
 
         def measured(
             *pick: np.ndarray,
@@ -301,8 +301,8 @@ def matched_rows(
                 "difference_error": 100 * float((again[:, 0] - again[:, 1]).std(ddof=1)),
                 "unmatched_percent": 100 * float(called[:, single].mean()),
                 "overlap_percent": 100 * overlap,
-                "median_signal": float(np.median(images.arc_signal[compound])),
-                "single_median_signal": float(np.median(images.arc_signal[single])),
+                "median_signal": float(np.median(signals[0])),
+                "single_median_signal": float(np.median(signals[1])),
                 "images": len(compound),
             }
         )

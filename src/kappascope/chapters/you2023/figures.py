@@ -576,11 +576,6 @@ def attributions(examples: Mapping[str, np.ndarray], most: int = 10) -> Figure:
     return figure
 
 
-@FIGURES.add("plot_planted_structures", makes=("planted",))
-def _plot_planted(inputs: Any, spec: Any) -> dict[str, Figure]:
-    return {"planted": found(read_rows(inputs.table))}
-
-
 @FIGURES.add("plot_theorem", makes=("theorem",))
 def _plot_theorem(inputs: Any, spec: Any) -> dict[str, Figure]:
     return {"theorem": theorem(read_rows(inputs.table))}
@@ -616,10 +611,11 @@ def _plot_groups(inputs: Any, spec: Any) -> dict[str, Figure]:
     }
 
 
-@FIGURES.add("plot_baselines", makes=("baselines", "mask_area", "attributions"))
+@FIGURES.add("plot_baselines", makes=("baselines", "mask_area", "attributions", "planted"))
 def _plot_baselines(inputs: Any, spec: Any) -> dict[str, Figure]:
     return {
         "baselines": compared(read_rows(inputs.table)),
         "mask_area": by_area(read_rows(inputs.areas)),
         "attributions": attributions(read_arrays(inputs.examples)),
+        "planted": found(read_rows(inputs.planted)),
     }

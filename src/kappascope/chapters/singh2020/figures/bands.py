@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import StrMethodFormatter
 
 from kappascope.attribution.labels import DECOMPOSITIONS, label
+from kappascope.chapters.singh2020.figures import planted_band
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import (
@@ -228,6 +229,7 @@ def beside_nulls(curves: Mapping[str, Rows]) -> Figure:
         "fig4",
         "figS1",
         "band_nulls",
+        "planted_band",
     ),
 )
 def _plot_bands(inputs: Any, spec: Any) -> dict[str, Figure]:
@@ -241,4 +243,5 @@ def _plot_bands(inputs: Any, spec: Any) -> dict[str, Figure]:
         "fig4": curves_by_parameter(rows, ["omega_matter"]),
         "figS1": curves_by_parameter(rows, ["omega_matter", "sigma_8"]),
         "band_nulls": beside_nulls({"trained": rows, **nulls}),
+        "planted_band": planted_band.found(read_rows(inputs.planted)),
     }

@@ -1,12 +1,9 @@
 """How often methods find a planted band of frequencies (singh2020)."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib.figure import Figure
 
-from kappascope.files import read_rows
-from kappascope.reporting.figures import FIGURES
 from kappascope.reporting.style import BLUE, DOUBLE_COLUMN_INCHES, VERMILION, figure_style
 
 Rows = Sequence[Mapping[str, str]]
@@ -57,8 +54,3 @@ def found(rows: Rows) -> Figure:
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
-
-
-@FIGURES.add("plot_planted_band", makes=("planted_band",))
-def _plot_planted_band(inputs: Any, spec: Any) -> dict[str, Figure]:
-    return {"planted_band": found(read_rows(inputs.table))}
