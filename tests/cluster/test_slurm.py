@@ -91,7 +91,7 @@ def test_a_job_over_its_time_comes_back_with_more_and_loses_no_work(
     # The shortest limit there is, one minute; the training stands still until it is over.
     options = (
         *(*SLURM, "--retries", "8", *SMOKE_ALONE, "cluster={time_factor: 0.1}"),
-        "network={epochs: 40, checkpoint_every_seconds: 0.1}",
+        "network={epochs: 12, checkpoint_every_seconds: 0.1}",
     )
     log = tmp_path / "run.log"
 
