@@ -105,13 +105,18 @@ def checkpoints(checkout: Checkout) -> dict[str, int]:
     return steps
 
 
-def kill_one(run: psutil.Process, victim: str, choose: random.Random) -> bool:
-    """Kill Snakemake or one of its jobs; False where there is no job at this moment."""
+def at_work(checkout: Checkout) -> bool:
+    """Whether a job of the run has begun its work: Python has started, and it can tell of itself."""
+    return any((checkout.root / "results/.kappascope/jobs").glob("*.json"))
+
+
+def kill_one(run: psutil.Process, victim: str, choose: random.Random, ready: bool) -> bool:
+    """Kill Snakemake or one of its jobs; False where there is none, or none that is ready."""
     if victim == "snakemake":
         run.kill()
         return True
     scripts = scripts_of(run.pid)
-    if not scripts:
+    if not scripts or not ready:
         return False
     choose.choice(scripts).kill()
     return True
@@ -169,8 +174,11 @@ def journey(tmp_path_factory: pytest.TempPathFactory) -> Journey:
             log,
         )
         time.sleep(delay)
+        # Every other job while it works, others as it comes: mostly while Python starts.
         wait_until(
-            lambda run=run, victim=victim: kill_one(psutil.Process(run.pid), victim, draw),
+            lambda run=run, victim=victim, any_moment=number % 2 == 0: kill_one(
+                psutil.Process(run.pid), victim, draw, any_moment or at_work(checkout)
+            ),
             run,
             log,
         )
