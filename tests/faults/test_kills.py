@@ -106,7 +106,7 @@ def checkpoints(checkout: Checkout) -> dict[str, int]:
 
 
 def at_work(checkout: Checkout) -> bool:
-    """Whether a job of the run has begun its work: Python has started, and it can tell of itself."""
+    """Whether a job of the run has begun its work: it can tell of itself by then."""
     return any((checkout.root / "results/.kappascope/jobs").glob("*.json"))
 
 
