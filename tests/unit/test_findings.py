@@ -242,16 +242,13 @@ def test_the_peak_is_scaled_to_the_published_axis():
     assert (row["value"], row["error"]) == (6000.0, 200.0)
 
 
-def test_arcs_and_places_over_chance():
-    columns = {"method": ["m"], "output": [1], "group": ["lens"], "region": ["arcs"]}
-    columns |= {"percent": [30.0], "error": [3.0], "area_percent": [10.0]}
-    (row,) = wilde.arcs(CONFIG, pd.DataFrame(columns))
-    assert row["finding"] == "arcs_m" and (row["value"], row["error"]) == pytest.approx((3.0, 0.3))
-    places = {"method": ["m", "m"], "reference": ["locator", "chance"]}
-    places |= {"within_percent": [60.0, 20.0], "within_error": [0.0, 2.0]}
+def test_places_over_chance_are_those_of_maxima():
+    places = {"method": ["m"] * 4, "point": ["maximum", "maximum", "centroid", "centroid"]}
+    places |= {"reference": ["locator", "chance"] * 2}
+    places |= {"within_percent": [60.0, 20.0, 90.0, 30.0], "within_error": [0.0, 2.0] * 2}
     (row,) = wilde.places(CONFIG, pd.DataFrame(places))
     assert (row["value"], row["error"]) == pytest.approx((3.0, 0.3))
-    places["within_percent"] = [60.0, 0.0]
+    places["within_percent"] = [60.0, 0.0, 90.0, 30.0]
     assert list(wilde.places(CONFIG, pd.DataFrame(places))) == []
 
 

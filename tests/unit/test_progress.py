@@ -19,7 +19,7 @@ def test_rate_and_time_left_stand_only_where_they_are_known(
     first, *middle, last = [line for line in capsys.readouterr().err.splitlines() if line]
     assert first == "predict: 0/4" and middle
     for line in middle[: next(n for n, text in enumerate(middle) if "4/4" in text)]:
-        assert re.fullmatch(r"predict: [123]/4, [\d.e+]+ input/s, \d\d:\d\d left", line)
+        assert re.fullmatch(r"predict: [123]/4, [\d.e+]+ (input/s|s/input), \d\d:\d\d left", line)
     assert re.fullmatch(r"predict: 4/4 in \d\d:\d\d", last)
 
 
