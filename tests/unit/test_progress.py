@@ -16,7 +16,7 @@ def test_rate_and_time_left_stand_only_where_they_are_known(
         for _ in range(4):
             time.sleep(0.01)
             shown.update()
-    first, *middle, last = [line for line in capsys.readouterr().err.splitlines() if line]
+    first, *middle, last = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
     assert first == "predict: 0/4" and middle
     for line in middle[: next(n for n, text in enumerate(middle) if "4/4" in text)]:
         assert re.fullmatch(r"predict: [123]/4, [\d.e+]+ (input/s|s/input), \d\d:\d\d left", line)
