@@ -213,7 +213,7 @@ def test_hits_are_shown_for_every_target_with_the_sharpness_of_groups() -> None:
 
 def test_ten_maps_stand_beside_every_method() -> None:
     generator = np.random.default_rng(0)
-    names = ("maps", "lime", "grad_cam.relu3", "sum_of_parts")
+    names = ("maps", "LIME", "Grad-CAM", "Sum of parts")
     examples = {name: generator.normal(size=(12, 16, 16)) for name in names}
     figure = figures.attributions(examples)
     assert len(figure.axes) == 4 * 10

@@ -145,10 +145,10 @@ def all_attributed(
 def examples(maps: np.ndarray, found: Attributions, most: int = 10) -> dict[str, np.ndarray]:
     """Return maps far apart in the list and what methods attribute to them, for a figure.
 
-    ``maps`` (map, y, x) and method → (map, y, x) float32, for the first output.
+    ``maps`` (map, y, x) and label of a method → (map, y, x) float32, for the first output.
     """
     rows = np.unique(np.linspace(0, len(maps) - 1, most).astype(int))
-    shown = {name: each[0, rows] for name, each in found.items() if name != RANDOM}
+    shown = {label(name): each[0, rows] for name, each in found.items() if name != RANDOM}
     return {name: array.astype(np.float32) for name, array in {"maps": maps[rows], **shown}.items()}
 
 

@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from kappascope.attribution.labels import family as shown_as
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
@@ -545,7 +544,7 @@ def attributions(examples: Mapping[str, np.ndarray], most: int = 10) -> Figure:
 
     Parameters
     ----------
-    examples : ``maps`` (map, y, x) and method → (map, y, x), from ``comparison/{network}.npz``.
+    examples : ``maps`` (map, y, x) and label → (map, y, x), from ``comparison/{network}.npz``.
 
     """
     maps = examples["maps"][:most]
@@ -571,7 +570,7 @@ def attributions(examples: Mapping[str, np.ndarray], most: int = 10) -> Figure:
                 # Each by itself: methods and outputs have units of their own.
                 size = np.percentile(np.abs(relevance), 99.5) or 1.0
                 axes[row, column].imshow(relevance, cmap="RdBu_r", vmin=-size, vmax=size)
-        for row, name in enumerate(("map", *map(shown_as, names))):
+        for row, name in enumerate(("map", *names)):
             axes[row, 0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     return figure
 
