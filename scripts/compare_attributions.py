@@ -21,10 +21,10 @@ def main(inputs, outputs, spec):
         for some, seen in ((explained, parts), (learned, their_parts))
     )
     fitted_to = baselines.Learned(learned.maps, learned.targets / learned.scale, theirs)
-    given = (explained, attributions, fitted_to, chosen)
-    baselines.MAPS.write(outputs.maps, baselines.rows(spec.index, model, parts, *given))
+    given = baselines.Compared(spec.index, model, explained, attributions, fitted_to, chosen)
+    baselines.MAPS.write(outputs.maps, baselines.rows(given, parts))
     write_arrays(outputs.examples, baselines.examples(explained.maps, attributions))
-    baselines.AREA_MAPS.write(outputs.areas, baselines.area_rows(spec.index, model, *given))
+    baselines.AREA_MAPS.write(outputs.areas, baselines.area_rows(given))
 
 
 if __name__ == "__main__":

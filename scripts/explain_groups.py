@@ -20,7 +20,7 @@ def main(inputs, outputs, spec):
     usual = {"void": chosen.void_below, "cluster": chosen.cluster_above}
     thresholds = {name: sorted({usual[name], *sweep[name]}) for name in sweep}
     weights, orders = structures.weight_rows(groups, thresholds, spec.seed)
-    histogram = structures.histogram_rows(groups, usual)
+    histogram = structures.histogram_rows(groups, usual, spec.seed)
     placed = regions.placed(found, explained.maps, groups, usual, chosen.area_cap_percent / 100)
 
     def at_usual(listed):

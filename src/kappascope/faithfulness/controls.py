@@ -100,19 +100,6 @@ def task(control: str, paths: Sequence[str | Path], section: KnownAnswers, spec:
     return Task(*parts)
 
 
-class _Patches:
-    """Patches in memory, as training reads them."""
-
-    def __init__(self, patches: np.ndarray) -> None:
-        self._patches = patches
-
-    def __len__(self) -> int:
-        return len(self._patches)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        return self._patches[rows]
-
-
 def train(
     control: str,
     given: Task,
@@ -137,13 +124,12 @@ def train(
     network = architectures.convergence_cnn(
         side, section.width, "SAME", outputs=1, blocks=section.blocks
     )
-    settings = training.Settings.of(spec.network.model_copy(update={"epochs": section.epochs}))
-    trained = training.train(
+    trained = training.train_as_they_are(
         network,
-        _Patches(given.training),
+        given.training,
         given.training_labels,
-        lambda maps, key: maps,
-        settings,
+        spec.network,
+        section.epochs,
         spec.seed,
         number,
         scratch,

@@ -42,6 +42,20 @@ class MapSource(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
+class InMemory:
+    """Maps (map, y, x) in memory."""
+
+    maps: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Return some of the maps."""
+        return self.maps[rows]
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """How to train; the ``network`` section of the config.
 
@@ -246,6 +260,44 @@ SEEN = 64
 
 _State = dict[str, Any]
 """``variables``, the optimiser's ``moments``, and the ``history`` of :class:`Trained`."""
+
+
+def train_as_they_are(
+    network: Network,
+    maps: np.ndarray,
+    targets: np.ndarray,
+    section: Regressor,
+    epochs: int,
+    seed: int,
+    index: int,
+    scratch: Path,
+    label: str,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Trained:
+    """Train on maps (map, y, x) in memory to which nothing is done; else as :func:`train`.
+
+    Parameters
+    ----------
+    section : of the config, how to train; but for so many ``epochs``.
+
+    """
+    settings = Settings.of(section.model_copy(update={"epochs": epochs}))
+    return train(
+        network,
+        InMemory(maps),
+        targets,
+        _as_they_are,
+        settings,
+        seed,
+        index,
+        scratch,
+        label,
+        held_out,
+    )
+
+
+def _as_they_are(maps: Array, key: Array) -> Array:
+    return maps
 
 
 def compiled_step(

@@ -2,15 +2,12 @@
 
 import numpy as np
 import pytest
+from drawn import as_text
 from invented import invented, picked
 
 from kappascope.chapters.singh2020 import bands, learned, planted_band
 from kappascope.chapters.singh2020.figures import bands as figures
 from kappascope.chapters.singh2020.figures import planted_band as planted_figure
-
-
-def as_text(rows: list[dict]) -> list[dict[str, str]]:
-    return [{name: str(value) for name, value in row.items()} for row in rows]
 
 
 def peaks(contrast: float, error: float | str) -> list[dict]:

@@ -59,9 +59,8 @@ def compared() -> tuple[
         for some, seen in ((maps, parts), (learned, learned_parts))
     )
     fitted_to = baselines.Learned(learned, targets, theirs)
-    given = (explained, attributions, fitted_to, BUDGET)
-    rows = list(baselines.rows(0, model, parts, *given))
-    return rows, parts, explained, list(baselines.area_rows(0, model, *given))
+    given = baselines.Compared(0, model, explained, attributions, fitted_to, BUDGET)
+    return list(baselines.rows(given, parts)), parts, explained, list(baselines.area_rows(given))
 
 
 def test_every_method_is_judged_on_every_map_and_output(compared) -> None:

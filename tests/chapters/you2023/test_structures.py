@@ -119,7 +119,7 @@ def test_a_histogram_holds_every_group_once(one_map) -> None:
     maps, parts = one_map
     rows = list(structures.group_rows(parts, maps, np.zeros(1, int), 0))
     groups = structures.Groups.of(rows, np.arange(1), 1)
-    histogram = structures.histogram_rows(groups, {"void": 0.0, "cluster": 2.0})
+    histogram = list(structures.histogram_rows(groups, {"void": 0.0, "cluster": 2.0}, seed=1))
     for structure in structures.STRUCTURES:
         for parameter in structures.PARAMETERS:
             mine = [
@@ -148,3 +148,20 @@ def test_a_sweep_of_thresholds_takes_in_less_and_less(one_map) -> None:
             == (structure, "sigma_8", "per_group")
         ]
         assert (np.diff(shares) * order >= 0).all()
+
+
+def test_errors_of_the_histogram_count_light_cones_and_not_groups() -> None:
+    """Ten copies of a light cone's groups are no ten times as many."""
+    cones = np.repeat(np.arange(40), 10)
+    score = np.repeat(np.where(np.arange(40) % 2, 0.95, 0.05), 10)
+    none = np.zeros(len(cones), int)
+    rows = np.arange(len(cones))
+    errors = []
+    for light_cone in (cones, rows):
+        groups = structures.Groups(none, rows, none, score, none - 1.0, light_cone, 1)
+        listed = list(structures.histogram_rows(groups, {"void": 0.0}, seed=1))
+        high = pick(listed, parameter="omega_matter", low=0.9)
+        assert high["percent"] == pytest.approx(50) and high["groups"] == 400
+        errors.append(high["error"])
+    assert errors[0] == pytest.approx(50 / np.sqrt(40), rel=0.15)
+    assert errors[1] == pytest.approx(50 / np.sqrt(400), rel=0.15)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.points import dots, named
 from kappascope.reporting.style import (
     BLUE,
     DOUBLE_COLUMN_INCHES,
@@ -339,22 +340,12 @@ def arms(rows: Rows) -> Figure:
                 (-0.12, "galaxies", BLUE, "o"),
                 (0.12, "digits", VERMILION, "s"),
             ):
-                told = [row for row in _of(rows, subject) if row[column]]
-                axis.errorbar(
-                    [float(row[column]) for row in told],
-                    [names.index(row["label"]) + shift for row in told],
-                    xerr=[float(row[error] or "nan") for row in told],
-                    fmt=marker,
-                    ms=4,
-                    capsize=2,
-                    color=colour,
-                    label=subject,
-                )
+                told = _of(rows, subject)
+                places = [names.index(row["label"]) + shift for row in told]
+                dots(axis, told, column, error, places, colour, marker, subject)
             axis.set_xlabel(text, fontsize=9)
             axis.set_xlim(-3, 103)
-            axis.tick_params(axis="y", which="both", left=False, right=False)
-        axes[0, 0].set_yticks(range(len(names)), names)
-        axes[0, 0].set_ylim(len(names) - 0.5, -0.5)
+            named(axis, names)
         axes[0, 2].legend(loc="best", fontsize=8)
     return figure
 
@@ -370,38 +361,19 @@ def separated(rows: Rows) -> Figure:
     with figure_style():
         figure, (left, right) = plt.subplots(1, 2, figsize=(DOUBLE_COLUMN_INCHES, 2.9), sharey=True)
         place = np.arange(len(rows))
-        left.errorbar(
-            [float(row["separates_percent"]) for row in rows],
-            place,
-            xerr=[float(row["separates_error"]) for row in rows],
-            fmt="o",
-            ms=4,
-            capsize=2,
-            color=BLUE,
-        )
+        dots(left, rows, "separates_percent", "separates_error", place, BLUE)
         if rows:
             chance = float(rows[0]["by_chance_percent"])
             left.axvline(chance, color=GREY, lw=0.9, ls=":", label="by chance")
             left.legend(loc="lower right", fontsize=8)
         left.set(xlim=(0, 103), xlabel="pairs whose maps separate [%]")
-        for column, error, shift, colour, marker, text in (
-            ("own_percent", "own_error", -0.12, BLUE, "o", "on its own digit"),
-            ("other_percent", "other_error", 0.12, VERMILION, "s", "on the other digit"),
-        ):
-            right.errorbar(
-                [float(row[column]) for row in rows],
-                place + shift,
-                xerr=[float(row[error] or "nan") for row in rows],
-                fmt=marker,
-                ms=4,
-                capsize=2,
-                color=colour,
-                label=text,
-            )
+        own = ("own_percent", "own_error", place - 0.12, BLUE, "o", "on its own digit")
+        other = ("other_percent", "other_error", place + 0.12, VERMILION, "s", "on the other digit")
+        for drawn in (own, other):
+            dots(right, rows, *drawn)
         right.set(xlim=(0, 103), xlabel="share of a class's map [%]")
         right.legend(loc="lower right", fontsize=8)
-        left.set_yticks(place, [row["label"] for row in rows], fontsize=8)
-        left.set_ylim(len(rows) - 0.4, -0.6)
+        named(left, [row["label"] for row in rows], fontsize=8)
     return figure
 
 

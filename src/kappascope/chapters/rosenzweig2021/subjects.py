@@ -33,12 +33,11 @@ def chosen(outputs: np.ndarray, true: np.ndarray, number: int) -> np.ndarray:
     each = -(-number // len(names))
     rows: list[np.ndarray] = []
     for name in names:
-        unlikely, others = (np.flatnonzero((true == name) & which) for which in (rare, ~rare))
-        first = spread(unlikely, -(-2 * each // 3)) if len(unlikely) else unlikely
-        rest = np.setdiff1d(np.flatnonzero(true == name), first)
-        preferred = np.intersect1d(rest, others)
-        rest = preferred if len(preferred) >= each - len(first) else rest
-        rows += [first, spread(rest, each - len(first)) if len(rest) else rest]
+        mine = np.flatnonzero(true == name)
+        first = spread(mine[rare[mine]], -(-2 * each // 3))
+        others = np.setdiff1d(mine, first)
+        others = others[np.argsort(rare[others], kind="stable")]
+        rows += [first, others[: each - len(first)]]
     return np.concatenate(rows)
 
 

@@ -60,13 +60,6 @@ class Planted:
     maps: np.ndarray
     targets: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return maps, as training reads them."""
-        return self.maps[rows]
-
 
 def drawn(count: int, seed: int, split: str) -> Planted:
     """Draw maps of unit mean power a coefficient, times a number of its own in each band.
@@ -104,12 +97,12 @@ def train(
     described = architectures.convergence_cnn(
         PIXELS, section.width, "SAME", outputs=len(TARGETS), blocks=BLOCKS
     )
-    trained = training.train(
+    trained = training.train_as_they_are(
         described,
-        given,
+        given.maps,
         given.targets,
-        lambda maps, key: maps,
-        training.Settings.of(network.model_copy(update={"epochs": section.epochs})),
+        network,
+        section.epochs,
         seed,
         0,
         scratch,
@@ -182,5 +175,5 @@ def rows(
                 "by_chance_percent": 100 / BANDS,
                 "untrained_percent": by_null["hits_percent"],
                 "untrained_error": by_null["error"],
-                "maps": len(testing),
+                "maps": len(testing.maps),
             }

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from kappascope.attribution.labels import family
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.points import curve, dots, named, numbers
 from kappascope.reporting.published import published_by
 from kappascope.reporting.style import (
     BLACK,
@@ -215,18 +216,11 @@ def _agreement(axis: Axes, agreement: Rows) -> None:
         by_method = {
             row["method"]: row for row in agreement if (row["point"], row["reference"]) == which
         }
-        axis.errorbar(
-            [float(by_method[m]["median_pixels"]) for m in methods],
-            np.arange(len(methods)) + shift,
-            xerr=[float(by_method[m]["error"]) for m in methods],
-            fmt=marker,
-            ms=4,
-            color=colour,
-            label=text,
-        )
-    axis.set_yticks(np.arange(len(methods)), [family(m) for m in methods], fontsize=7)
+        told = [by_method[method] for method in methods]
+        places = np.arange(len(methods)) + shift
+        dots(axis, told, "median_pixels", "error", places, colour, marker, text)
+    named(axis, [family(m) for m in methods], room=2, fontsize=7)
     axis.set_xlabel("distance [pixel]", fontsize=9)
-    axis.set_ylim(len(methods) + 1.6, -0.6)
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=7, handletextpad=0.2)
 
@@ -348,15 +342,9 @@ def probes(rows: Rows, shares: Rows) -> Figure:
         ):
             by_probe = {row["probe"]: row for row in rows if row["colour"] == colour}
             known = [k for k, name in enumerate(PROBES) if name in by_probe]
-            values = [by_probe[name] for name in PROBES if name in by_probe]
-            axes[0].errorbar(
-                [float(row["drop_percent"]) for row in values],
-                np.array(known) + shift,
-                xerr=[float(row["error"]) for row in values],
-                fmt=marker,
-                ms=4,
-                color=paint,
-                label=text,
+            told = [by_probe[name] for name in PROBES if name in by_probe]
+            dots(
+                axes[0], told, "drop_percent", "error", np.array(known) + shift, paint, marker, text
             )
         axes[0].axvline(0, color=GREY, lw=0.8)
         axes[0].set_yticks(place, list(PROBES.values()), fontsize=8)
@@ -375,21 +363,14 @@ def _share_points(axis: Axes, shares: Rows) -> None:
     ):
         here = {row["method"]: row for row in selected if row["region"] == region}
         known = [m for m in methods if m in here]
-        axis.errorbar(
-            [float(here[m]["percent"]) for m in known],
-            [methods.index(m) + shift for m in known],
-            xerr=[float(here[m]["error"]) for m in known],
-            fmt=marker,
-            ms=4,
-            color=colour,
-            label=text,
-        )
+        told, places = [here[m] for m in known], [methods.index(m) + shift for m in known]
+        dots(axis, told, "percent", "error", places, colour, marker, text)
         if known:
             area = float(here[known[0]]["area_percent"])
             axis.axvline(area, ls="--", lw=0.9, color=colour)
     axis.plot([], [], "--", color=GREY, lw=0.9, label="share of the area")
-    axis.set_yticks(np.arange(len(methods)), [family(m) for m in methods], fontsize=8)
-    axis.set(xlabel="share of the map, lenses [%]", ylim=(len(methods) + 1.4, -0.6))
+    named(axis, [family(m) for m in methods], room=1.8, fontsize=8)
+    axis.set(xlabel="share of the map, lenses [%]")
     axis.set_xlim(left=0)
     axis.legend(loc="lower right", fontsize=8)
 
@@ -407,31 +388,16 @@ def arcs(rows: Rows, matched: Rows, completeness: Rows) -> Figure:
             1, 2, figsize=(DOUBLE_COLUMN_INCHES, 3.6), width_ratios=(1.25, 1)
         )
         selected = [row for row in rows if row["group"] == "lens"]
-        for column, error, shift, colour, marker, text in (
-            ("enrichment", "error", -0.2, BLUE, "o", "on the lens's own arcs"),
-            (
-                "shuffled",
-                "shuffled_error",
-                0.0,
-                VERMILION,
-                "s",
-                "on other lenses' arcs, moved here",
-            ),
-            ("ring", "ring_error", 0.2, GREY, "x", "on a ring"),
+        places = np.arange(len(selected))
+        for drawn in (
+            ("enrichment", "error", places - 0.2, BLUE, "o", "on the lens's own arcs"),
+            ("shuffled", "shuffled_error", places, VERMILION, "s", "on other lenses', moved here"),
+            ("ring", "ring_error", places + 0.2, GREY, "x", "on a ring"),
         ):
-            left.errorbar(
-                [float(row[column]) for row in selected],
-                np.arange(len(selected)) + shift,
-                xerr=[float(row[error] or "nan") for row in selected],
-                fmt=marker,
-                ms=4,
-                capsize=2,
-                color=colour,
-                label=text,
-            )
+            dots(left, selected, *drawn)
         left.axvline(1, color=GREY, lw=0.8, ls="--")
-        left.set_yticks(np.arange(len(selected)), [row["label"] for row in selected], fontsize=8)
-        left.set(ylim=(len(selected) + 1.4, -0.6), xlabel="relevance a pixel over the image's")
+        named(left, [row["label"] for row in selected], room=1.8, fontsize=8)
+        left.set(xlabel="relevance a pixel over the image's")
         left.set_xlim(left=0)
         left.legend(loc="lower right", fontsize=8)
         for kind, colour, marker in (
@@ -444,17 +410,14 @@ def arcs(rows: Rows, matched: Rows, completeness: Rows) -> Figure:
                 for row in completeness
                 if (row["kind"], row["quantity"]) == (kind, "arc_signal")
             ]
-            right.errorbar(
-                [np.sqrt(float(row["low"]) * float(row["high"])) for row in bins],
-                [float(row["recall_percent"]) for row in bins],
-                [float(row["error"]) for row in bins],
-                fmt=marker,
-                ls="-",
-                lw=1,
-                ms=4,
-                capsize=2,
-                color=colour,
-                label=kind.replace("_", " ") if kind != "lens" else "single lens",
+            curve(
+                right,
+                np.sqrt(numbers(bins, "low") * numbers(bins, "high")),
+                numbers(bins, "recall_percent"),
+                numbers(bins, "error"),
+                colour,
+                marker,
+                kind.replace("_", " ") if kind != "lens" else "single lens",
             )
         told = [
             f"{row['kind'].replace('_', ' ')}: {float(row['difference_percent']):+.1f} "
@@ -488,36 +451,20 @@ def planted(rows: Rows, shares: Rows) -> Figure:
             (0.12, "ring", VERMILION, "s"),
         ):
             told = [row for row in rows if row["cue"] == cue]
-            left.errorbar(
-                [float(row["hits_percent"]) for row in told],
-                [names.index(row["label"]) + shift for row in told],
-                xerr=[float(row["error"]) for row in told],
-                fmt=marker,
-                ms=4,
-                capsize=2,
-                color=colour,
-                label=f"planted {cue}",
-            )
+            places = [names.index(row["label"]) + shift for row in told]
+            dots(left, told, "hits_percent", "error", places, colour, marker, f"planted {cue}")
         left.axvline(5, color=GREY, lw=0.9, ls=":", label="by chance")
-        left.set_yticks(range(len(names)), names, fontsize=8)
-        left.set(xlim=(0, 103), ylim=(len(names) - 0.4, -0.6))
+        named(left, names, fontsize=8)
+        left.set_xlim(0, 103)
         left.set_xlabel("images in which it is found [%]")
         left.legend(loc="best", fontsize=8)
         for column, error, text, colour, marker in (
             ("f1", "error", r"$F_1$", BLUE, "o"),
             ("precision", "precision_error", "precision", GREEN, "s"),
         ):
-            right.errorbar(
-                [float(row["hard_percent"]) for row in shares],
-                [float(row[column]) for row in shares],
-                [float(row[error] or "nan") for row in shares],
-                fmt=marker,
-                ls="-",
-                lw=1,
-                ms=4,
-                capsize=2,
-                color=colour,
-                label=text,
+            hard = numbers(shares, "hard_percent")
+            curve(
+                right, hard, numbers(shares, column), numbers(shares, error), colour, marker, text
             )
         for row in shares:
             if row["ours"]:

@@ -169,27 +169,44 @@ class Learned:
     attributions: Attributions
 
 
-def area_rows(
-    number: int,
-    model: Model,
-    explained: Explained,
-    attributions: Attributions,
-    learned: Learned,
-    section: Baselines,
-) -> Iterator[dict[str, Any]]:
-    """Yield what each method's most important cells tell a last layer that was fitted to them.
+@dataclasses.dataclass(frozen=True)
+class Compared:
+    """What methods are compared on.
 
-    Parameters
+    Attributes
     ----------
+    number : of the network.
     attributions : of the explained maps.
 
     """
-    cases = [(name, k) for name in attributions for k in range(model[0].outputs)]
-    with progress.bar(len(cases), f"fit last layers, network {number}", unit="fit") as shown:
+
+    number: int
+    model: Model
+    explained: Explained
+    attributions: Attributions
+    learned: Learned
+    section: Baselines
+
+    def of_map(self, name: str, output: int, row: int) -> dict[str, Any]:
+        """Return what rows of both tables begin with."""
+        return {
+            "network": self.number,
+            "method": name,
+            "map": row,
+            "light_cone": int(self.explained.light_cone[row]),
+            "parameter": structures.PARAMETERS[output],
+        }
+
+
+def area_rows(given: Compared) -> Iterator[dict[str, Any]]:
+    """Yield what each method's most important cells tell a last layer that was fitted to them."""
+    model, explained, learned, section = given.model, given.explained, given.learned, given.section
+    cases = [(name, k) for name in given.attributions for k in range(model[0].outputs)]
+    with progress.bar(len(cases), f"fit last layers, network {given.number}", unit="fit") as shown:
         for name, output in cases:
             ranks, learned_ranks = (
                 np.stack([perturbation.cell_ranks(a, section.tile_pixels) for a in found[output]])
-                for found in (attributions[name], learned.attributions[name])
+                for found in (given.attributions[name], learned.attributions[name])
             )
             for percent in section.mask_areas:
                 kept = ranks < percent / 100
@@ -204,37 +221,24 @@ def area_rows(
                 miss -= explained.targets[:, output]
                 for row, map_ in enumerate(explained.maps):
                     yield {
-                        "network": number,
-                        "method": name,
+                        **given.of_map(name, output, row),
                         "area_percent": percent,
-                        "map": row,
-                        "light_cone": int(explained.light_cone[row]),
-                        "parameter": structures.PARAMETERS[output],
                         "squared_error": float(miss[row]) ** 2,
                         "purity": float(perturbation.purity(kept[row], map_)[0]),
                     }
             shown.update()
 
 
-def rows(
-    number: int,
-    model: Model,
-    parts: Parts,
-    explained: Explained,
-    attributions: Attributions,
-    learned: Learned,
-    section: Baselines,
-) -> Iterator[dict[str, Any]]:
+def rows(given: Compared, parts: Parts) -> Iterator[dict[str, Any]]:
     """Yield what each method gets on each map for each output of one network.
 
     Parameters
     ----------
     parts : of the sum-of-parts model on the explained maps.
-    attributions : of the explained maps.
-    learned : for FRESH.
 
     """
-    maps = explained.maps
+    model, explained, learned = given.model, given.explained, given.learned
+    maps, attributions = explained.maps, given.attributions
     rewritten: dict[int, np.ndarray] = {}
     if "fresh" in attributions:
         for output, found in enumerate(learned.attributions["fresh"]):
@@ -242,10 +246,10 @@ def rows(
                 model, learned.maps, found > 0, learned.targets[:, output]
             )
     outputs = range(model[0].outputs)
-    with progress.bar(len(maps), f"insert and delete, network {number}", unit="map") as shown:
+    with progress.bar(len(maps), f"insert and delete, network {given.number}", unit="map") as shown:
         for row, map_ in enumerate(maps):
             tests = [
-                _Test.of(name, attributions[name][output, row], output, row, parts, section)
+                _Test.of(name, attributions[name][output, row], output, row, parts, given.section)
                 for name in attributions
                 for output in outputs
             ]
@@ -253,12 +257,6 @@ def rows(
             answers = evaluate(*model, np.concatenate(seen))
             whole, place = answers[0], 1
             for test in tests:
-                here = {
-                    "network": number,
-                    "map": row,
-                    "cosmology": int(explained.cosmology[row]),
-                    "light_cone": int(explained.light_cone[row]),
-                }
                 predictions = answers[place : place + test.length, test.output]
                 place += test.length
                 prediction_alone = test.alone(predictions, parts, row)
@@ -271,9 +269,8 @@ def rows(
                     - (explained.targets[row, test.output])
                 )
                 yield {
-                    **here,
-                    "method": test.name,
-                    "parameter": structures.PARAMETERS[test.output],
+                    **given.of_map(test.name, test.output, row),
+                    "cosmology": int(explained.cosmology[row]),
                     "squared_error": float(miss) ** 2,
                     **test.measured(map_, float(whole[test.output]), predictions, parts, row),
                 }

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator, NullLocator
 from kappascope.cosmology.parameters import PARAMETERS
 from kappascope.files import read_arrays, read_rows
 from kappascope.reporting.figures import FIGURES
+from kappascope.reporting.points import curve, dots, named, numbers
 from kappascope.reporting.published import published_by
 from kappascope.reporting.style import (
     BLACK,
@@ -224,23 +225,21 @@ def regions(area: Rows, order: Rows, published: Mapping[str, float]) -> Figure:
             selected = [
                 row for row in area if (row["structure"], row["parameter"]) == ("void", parameter)
             ]
-            middle = [(float(r["low_percent"]) + float(r["high_percent"])) / 2 for r in selected]
-            for name, error, fill, label in (
-                ("share_percent", "error", COLOURS[parameter], LABELS[parameter]),
-                ("null_percent", "null_error", "white", f"{LABELS[parameter]}, regions moved"),
+            middle = (numbers(selected, "low_percent") + numbers(selected, "high_percent")) / 2
+            for name, error, line, fill, label in (
+                ("share_percent", "error", "-", COLOURS[parameter], ""),
+                ("null_percent", "null_error", ":", "white", ", regions moved"),
             ):
-                left.errorbar(
-                    np.array(middle) + shift,
-                    [float(row[name]) for row in selected],
-                    [float(row[error] or "nan") for row in selected],
-                    fmt=marker,
-                    ls="-" if name == "share_percent" else ":",
-                    ms=4,
-                    lw=1,
-                    capsize=2,
-                    color=COLOURS[parameter],
+                curve(
+                    left,
+                    middle + shift,
+                    numbers(selected, name),
+                    numbers(selected, error),
+                    COLOURS[parameter],
+                    marker,
+                    f"{LABELS[parameter]}{label}",
+                    ls=line,
                     mfc=fill,
-                    label=label,
                 )
         left.set_xlim(0, 100)
         left.set_ylim(bottom=0)
@@ -248,45 +247,22 @@ def regions(area: Rows, order: Rows, published: Mapping[str, float]) -> Figure:
         left.set_ylabel("share of all weight, in voids [%]")
         left.set_title("Voids as published, by their area")
         left.legend(loc="upper left")
-        places = [(s, d) for s in STRUCTURES for d in DEFINITIONS]
-        for place, (structure, definition) in enumerate(places):
-            (row,) = [
-                r for r in order if (r["structure"], r["definition"]) == (structure, definition)
-            ]
-            for name, error, shift, fill in (
-                ("difference_percent", "error", -0.12, BLUE),
-                ("null_percent", "null_error", 0.12, "white"),
-            ):
-                right.errorbar(
-                    float(row[name]),
-                    place + shift,
-                    xerr=float(row[error] or "nan"),
-                    fmt="o",
-                    ms=4.5,
-                    capsize=2,
-                    color=BLUE,
-                    mfc=fill,
-                    label="" if place else ("found" if name != "null_percent" else "regions moved"),
-                )
-            if definition == "published" and structure in published:
-                right.plot(
-                    published[structure],
-                    place,
-                    "x",
-                    ms=7,
-                    mew=1.8,
-                    color=VERMILION,
-                    label="" if place else "published, mean weights",
-                )
+        by_name = {(row["structure"], row["definition"]): row for row in order}
+        names = [(s, d) for s in STRUCTURES for d in DEFINITIONS]
+        told, places = [by_name[name] for name in names], np.arange(len(names))
+        known = [published.get(s, np.nan) if d == "published" else np.nan for s, d in names]
+        right.plot(
+            known, places, "x", ms=7, mew=1.8, color=VERMILION, label="published, mean weights"
+        )
+        dots(right, told, "difference_percent", "error", places - 0.12, BLUE, label="found")
+        dots(
+            *(right, told, "null_percent", "null_error", places + 0.12, BLUE),
+            label="regions moved",
+            mfc="white",
+        )
         right.axvline(0, color="0.6", lw=0.8)
         right.axhline(len(DEFINITIONS) - 0.5, color="0.85", lw=0.8)
-        right.set_yticks(
-            range(len(places)),
-            [f"{STRUCTURES[s]}, {DEFINITIONS[d]}" for s, d in places],
-            fontsize=7,
-        )
-        right.invert_yaxis()
-        right.tick_params(axis="y", which="both", left=False, right=False)
+        named(right, [f"{STRUCTURES[s]}, {DEFINITIONS[d]}" for s, d in names], fontsize=7)
         right.set_xlabel(r"share for $\Omega_\mathrm{m}$ less that for $\sigma_8$ [%]")
         # Where clusters are: their differences are small.
         right.legend(loc="lower right", fontsize=8)
@@ -413,6 +389,14 @@ _MEASURES = (
 )
 
 
+def _methods(axis: Axes, rows: Rows, value: str, error: str) -> None:
+    """Draw one number of every method, sum-of-parts in another colour."""
+    for own, marker, colour, size in ((False, "o", BLUE, 4.0), (True, "D", VERMILION, 5.0)):
+        places = [k for k, row in enumerate(rows) if (row["method"] == "sum_of_parts") == own]
+        told = [rows[place] for place in places]
+        dots(axis, told, value, error, places, colour, marker, size=size)
+
+
 def compared(rows: Rows) -> Figure:
     """Draw what each method gets in each test, with standard errors over light cones."""
     labels = [row["label"] for row in rows]
@@ -421,25 +405,12 @@ def compared(rows: Rows) -> Figure:
             2, 3, figsize=(DOUBLE_COLUMN_INCHES, 4.8), sharey=True, squeeze=False
         )
         for axis, (measure, title, good) in zip(axes.ravel(), _MEASURES, strict=True):
-            for place, row in enumerate(rows):
-                own = row["method"] == "sum_of_parts"
-                axis.errorbar(
-                    float(row[measure]),
-                    place,
-                    xerr=float(row[f"{measure}_error"] or "nan"),
-                    fmt="D" if own else "o",
-                    ms=5 if own else 4,
-                    capsize=2,
-                    color=VERMILION if own else BLUE,
-                )
+            _methods(axis, rows, measure, f"{measure}_error")
             axis.set_xlabel(f"{title} ({good} is good)", fontsize=8.5)
             axis.set_xlim(left=0)
-            axis.tick_params(axis="y", which="both", left=False, right=False)
+            named(axis, labels)
             for place in range(1, len(labels)):
                 axis.axhline(place - 0.5, color="0.9", lw=0.6, zorder=0)
-        for axis in axes[:, 0]:
-            axis.set_yticks(range(len(labels)), labels)
-        axes[0, 0].invert_yaxis()
     return figure
 
 
@@ -467,19 +438,16 @@ def by_area(rows: Rows) -> Figure:
         for number, name in enumerate(names):
             colour, marker = _METHOD_STYLES[number % len(_METHOD_STYLES)]
             selected = [row for row in rows if row["method"] == name]
-            area = np.array([float(row["area_percent"]) for row in selected])
             for axis, measure, scale in zip(axes, ("mse", "purity"), (backbone, 1.0), strict=True):
-                axis.errorbar(
+                curve(
+                    axis,
                     # Beside each other, not on top.
-                    area * 1.02 ** (number - len(names) / 2),
-                    [float(row[measure]) / scale for row in selected],
-                    [float(row[f"{measure}_error"] or "nan") / scale for row in selected],
-                    marker=marker,
-                    ms=4,
-                    lw=1,
-                    capsize=2,
-                    color=colour,
-                    label=selected[0]["label"],
+                    numbers(selected, "area_percent") * 1.02 ** (number - len(names) / 2),
+                    numbers(selected, measure) / scale,
+                    numbers(selected, f"{measure}_error") / scale,
+                    colour,
+                    marker,
+                    selected[0]["label"],
                 )
         for axis in axes:
             axis.set_xscale("log")
@@ -512,24 +480,12 @@ def found(rows: Rows) -> Figure:
         )
         for axis, target in zip(axes[0], targets, strict=True):
             selected = [row for row in rows if row["target"] == target]
-            for place, row in enumerate(selected):
-                own = row["method"] == "sum_of_parts"
-                axis.errorbar(
-                    float(row["hits_percent"]),
-                    place,
-                    xerr=float(row["error"] or "nan"),
-                    fmt="D" if own else "o",
-                    ms=5 if own else 4,
-                    capsize=2,
-                    color=VERMILION if own else BLUE,
-                )
+            _methods(axis, selected, "hits_percent", "error")
             axis.axvline(5, color="0.4", lw=0.9, ls=":", label="by chance")
             axis.set_xlim(0, 104)
             axis.set_title({"clusters": "Clusters", "voids": "Voids", "both": "Both"}[target])
             axis.set_xlabel("maps in which it is found [%]", fontsize=8.5)
-            axis.tick_params(axis="y", which="both", left=False, right=False)
-        axes[0, 0].set_yticks(range(len(labels)), labels)
-        axes[0, 0].invert_yaxis()
+            named(axis, labels)
         axes[0, -1].legend(loc="upper right", fontsize=7)
     return figure
 

@@ -71,13 +71,6 @@ class Planted:
     targets: np.ndarray
     truth: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.maps)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Return maps, as training reads them."""
-        return self.maps[rows]
-
 
 def drawn(count: int, seed: int, split: str) -> Planted:
     """Draw maps with objects.
@@ -150,12 +143,12 @@ def train(
 
     """
     described = architectures.cosmogrid_cnn(PIXELS, section.width, len(TARGETS))
-    trained = training.train(
+    trained = training.train_as_they_are(
         described,
-        given,
+        given.maps,
         given.targets,
-        lambda maps, key: maps,
-        training.Settings.of(network.model_copy(update={"epochs": section.epochs})),
+        network,
+        section.epochs,
         seed,
         0,
         scratch,
@@ -254,7 +247,7 @@ def weight_rows(
     parts: Mapping[float, Parts], given: Planted, section: config.Structures, seed: int
 ) -> Iterator[dict[str, Any]]:
     """Yield the weight that groups of voids and of clusters have for each target."""
-    count = len(given)
+    count = len(given.maps)
     thresholds = {"void": section.void_below, "cluster": section.cluster_above}
     same = ("structure", "share_percent", "error", "null_percent", "null_error", "maps")
     for sharpness, one in parts.items():

@@ -28,9 +28,8 @@ GROUPS = Table(
     "you2023/groups.csv",
     "network × map × parameter × group",
     """network, map, cosmology, parameter, group (0 is the heaviest), score (c, merged groups
-    added), mean_kappa, significance (over the map's r.m.s.), contrast (the same less the map's
-    mean), area_percent, merged (groups of the same region), bright_percent (above 3 σ),
-    dark_percent (below 0)""",
+    added), mean_kappa, significance (over the map's r.m.s.), area_percent, merged (groups of
+    the same region), bright_percent (above 3 σ), dark_percent (below 0)""",
 )
 WEIGHTS = Table(
     "you2023/weights.csv, weight_sweep.csv (more thresholds)",
@@ -43,7 +42,8 @@ WEIGHTS = Table(
 HISTOGRAM = Table(
     "you2023/weight_histogram.csv",
     "structure × parameter × bin",
-    "structure, parameter, low, high, percent, error, groups",
+    """structure, parameter, low, high, percent, error (bootstrap over light cones and networks),
+    groups""",
 )
 ORDER = Table(
     "you2023/weight_order.csv, weight_sweep_order.csv (more thresholds)",
@@ -71,7 +71,7 @@ def group_rows(
 
     """
     for row, map_ in enumerate(maps):
-        sigma, middle = float(map_.std(ddof=1)), float(map_.mean())
+        sigma = float(map_.std(ddof=1))
         for output, parameter in enumerate(names):
             merged = distinct(parts, row, parts.scores[row, :, output])
             for number, (members, score) in enumerate(merged):
@@ -86,7 +86,6 @@ def group_rows(
                     "score": score,
                     "mean_kappa": float(inside.mean()),
                     "significance": float(inside.mean()) / sigma if sigma else 0.0,
-                    "contrast": (float(inside.mean()) - middle) / sigma if sigma else 0.0,
                     "area_percent": 100.0 * region.mean(),
                     "merged": len(members),
                     "bright_percent": 100.0 * float((inside > 3 * sigma).mean()),
@@ -324,32 +323,42 @@ def _spread(values: np.ndarray) -> float:
 
 
 def histogram_rows(
-    groups: Groups, thresholds: Mapping[str, float], bins: int = 10
-) -> list[dict[str, Any]]:
-    """Return how the scores of voids and clusters are distributed on [0, 1], in per cent."""
+    groups: Groups, thresholds: Mapping[str, float], seed: int, bins: int = 10, draws: int = 300
+) -> Iterator[dict[str, Any]]:
+    """Yield how the scores of voids and clusters are distributed on [0, 1], in per cent.
+
+    Parameters
+    ----------
+    draws : of :func:`samples`.
+
+    """
     edges = np.linspace(0, 1, bins + 1)
-    rows = []
+    # Sums of scores can exceed one by rounding.
+    slot = np.minimum((np.clip(groups.score, 0, 1) * bins).astype(int), bins - 1)
+    drawn = samples(groups.light_cone, groups.networks, seed, draws)
     for structure, threshold in thresholds.items():
-        selected = groups.chosen(structure, threshold)
-        for output, parameter in enumerate(PARAMETERS):
-            scores = groups.score[selected & (groups.output == output)]
-            # Sums of scores can exceed one by rounding.
-            counts = np.histogram(np.clip(scores, 0, 1), edges)[0]
-            total = max(int(counts.sum()), 1)
-            for low, high, count in zip(edges, edges[1:], counts, strict=False):
-                share = count / total
-                rows.append(
-                    {
-                        "structure": structure,
-                        "parameter": parameter,
-                        "low": low,
-                        "high": high,
-                        "percent": 100 * share,
-                        "error": 100 * np.sqrt(share * (1 - share) / total),
-                        "groups": int(counts.sum()),
-                    }
-                )
-    return rows
+        chosen = groups.chosen(structure, threshold)
+        counts = np.zeros((groups.networks, len(PARAMETERS), groups.maps, bins))
+        place = (groups.network, groups.output, groups.map, slot)
+        np.add.at(counts, tuple(each[chosen] for each in place), 1.0)
+        again = np.array([_percent(counts[nets][:, :, maps]) for maps, nets in drawn])
+        for output, percent in enumerate(_percent(counts)):
+            for number in range(bins):
+                yield {
+                    "structure": structure,
+                    "parameter": PARAMETERS[output],
+                    "low": edges[number],
+                    "high": edges[number + 1],
+                    "percent": percent[number],
+                    "error": again[:, output, number].std(ddof=1),
+                    "groups": int(counts[:, output].sum()),
+                }
+
+
+def _percent(counts: np.ndarray) -> np.ndarray:
+    """Return shares of (network, output, map, bin) counts: (output, bin) in per cent."""
+    total = counts.sum((0, 2))
+    return np.asarray(100 * total / np.maximum(total.sum(-1, keepdims=True), 1))
 
 
 def kinds(parts: Parts, maps: np.ndarray, thresholds: Mapping[str, float]) -> dict[str, np.ndarray]:

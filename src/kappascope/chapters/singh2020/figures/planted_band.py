@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 from matplotlib.figure import Figure
 
+from kappascope.reporting.points import dots, named
 from kappascope.reporting.style import BLUE, DOUBLE_COLUMN_INCHES, VERMILION, figure_style
 
 Rows = Sequence[Mapping[str, str]]
@@ -23,20 +25,19 @@ def found(rows: Rows) -> Figure:
         panels = figure.subplots(1, len(targets), sharey=True, squeeze=False)[0]
         for axes, target in zip(panels, targets, strict=True):
             selected = [row for row in rows if row["target"] == target]
-            for column, error, shift, colour, marker, name in (
-                ("hits_percent", "error", -0.12, VERMILION, "o", "trained"),
-                ("untrained_percent", "untrained_error", 0.12, BLUE, "s", "before training"),
+            places = np.arange(len(selected))
+            for drawn in (
+                ("hits_percent", "error", places - 0.12, VERMILION, "o", "trained"),
+                (
+                    "untrained_percent",
+                    "untrained_error",
+                    places + 0.12,
+                    BLUE,
+                    "s",
+                    "before training",
+                ),
             ):
-                axes.errorbar(
-                    [float(row[column]) for row in selected],
-                    [place + shift for place in range(len(selected))],
-                    xerr=[float(row[error]) for row in selected],
-                    fmt=marker,
-                    ms=4,
-                    capsize=2,
-                    color=colour,
-                    label=name,
-                )
+                dots(axes, selected, *drawn)
             axes.axvline(
                 float(selected[0]["by_chance_percent"]),
                 color="0.4",
@@ -46,11 +47,9 @@ def found(rows: Rows) -> Figure:
             )
             axes.set_xlim(0, 104)
             axes.set_xlabel("maps in which it is found [%]", fontsize=8.5)
-            axes.tick_params(axis="y", which="both", left=False, right=False)
+            named(axes, [row["label"] for row in selected])
             low, high = float(selected[0]["low"]), float(selected[0]["high"])
             axes.set_title(f"{low:.2f}–{high:.2f} Nyquist", fontsize=10)
-        panels[0].set_yticks(range(len(selected)), [row["label"] for row in selected])
-        panels[0].invert_yaxis()
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
     return figure
