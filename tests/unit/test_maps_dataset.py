@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kappascope.errors import InputError
+from kappascope.maps import dataset
 from kappascope.maps.dataset import (
     COLUMNS,
     MapSet,
@@ -184,3 +185,23 @@ def test_batches_must_agree(tmp_path: Path) -> None:
     write_maps(paths[1], a_set(mask=np.eye(8, dtype=bool)))
     with pytest.raises(InputError, match="mask"):
         read_maps(paths)
+
+
+@pytest.mark.parametrize(("each", "there", "expected"), [(3, 12, 12), (5, 12, 12), (12, 12, 12)])
+def test_cosmologies_together_show_every_light_cone(each: int, there: int, expected: int) -> None:
+    cosmology = np.repeat([4, 7, 8, 9], there)
+    light_cone = np.tile(np.arange(there), 4)
+    rows = dataset.spread_of_each(cosmology, each)
+    assert (np.bincount(cosmology[rows])[[4, 7, 8, 9]] == each).all()
+    assert len(set(rows.tolist())) == 4 * each and (np.diff(rows) > 0).all()
+    assert len(set(light_cone[rows].tolist())) == expected
+    # As many of the one as of the other, to the next whole number.
+    assert np.ptp(np.bincount(light_cone[rows], minlength=there)) <= 1
+    # The first of all cosmologies are the same few.
+    assert len(set(light_cone[dataset.first_of_each(cosmology, each)].tolist())) == each
+
+
+def test_a_cosmology_with_fewer_maps_gives_what_it_has() -> None:
+    cosmology = np.array([0, 0, 1, 1, 1, 1])
+    rows = dataset.spread_of_each(cosmology, 3)
+    assert np.bincount(cosmology[rows]).tolist() == [2, 3]

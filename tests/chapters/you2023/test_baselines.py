@@ -148,6 +148,13 @@ def test_every_method_has_a_last_layer_fitted_to_its_own_masks(compared) -> None
             if (one["method"], one["area_percent"]) == (row["method"], row["area_percent"])
         ]
         assert row["mse"] == pytest.approx(np.mean(mine))
+    # A quarter of the cells is not: each method's masks are its own.
+    quarter = {
+        row["squared_error"]
+        for row in areas
+        if (row["area_percent"], row["map"], row["parameter"]) == (25, 0, "sigma_8")
+    }
+    assert len(quarter) > len(names) / 2
     # The whole map is the same for all: a last layer fitted to whole maps.
     whole = [row for row in areas if row["area_percent"] == 100]
     for number in range(3):
@@ -159,16 +166,36 @@ def test_every_method_has_a_last_layer_fitted_to_its_own_masks(compared) -> None
         assert len(errors) == 1
 
 
-def test_a_fitted_last_layer_is_the_best_linear_one() -> None:
-    network = architectures.cosmogrid_cnn(32, 2)
+@pytest.fixture(scope="module")
+def reader() -> tuple[Any, np.ndarray, np.ndarray]:
+    """A network with features that differ from map to map, maps, and masks of their middle."""
+    network = architectures.cosmogrid_cnn(32, 4)
     variables = training.initial_variables(GraphNetwork(network), randomness.generator(3, "test"))
-    model = (network, flatten(network, variables))
-    maps = np.random.default_rng(2).normal(0, 1, (40, 32, 32)).astype(np.float32)
-    kept = np.ones_like(maps, bool)
+    maps = np.random.default_rng(2).normal(0, 1, (60, 32, 32)).astype(np.float32)
+    middle = np.zeros_like(maps, bool)
+    middle[:, 8:24, 8:24] = True
+    return (network, flatten(network, variables)), maps, middle
+
+
+def test_a_fitted_last_layer_is_the_best_linear_one(reader) -> None:
+    model, maps, middle = reader
     known = baselines._features(model, maps)
-    targets = known @ np.arange(1.0, 5.0) + 0.7
-    weights = baselines.fitted_readout(model, maps, kept, targets, ridge=1e-9)
+    assert (known.std(0) > 0.005).sum() > 4
+    targets = known @ np.arange(1.0, 9.0) + 0.7
+    weights = baselines.fitted_readout(model, maps, np.ones_like(middle), targets, ridge=1e-9)
     np.testing.assert_allclose(known @ weights[:-1] + weights[-1], targets, atol=1e-3)
+
+
+def test_a_last_layer_is_fitted_to_what_masks_leave(reader) -> None:
+    """Fitted through masks it reads masked maps, which one fitted to whole maps misses."""
+    model, maps, middle = reader
+    known = baselines._features(model, maps * middle)
+    targets = known @ np.arange(1.0, 9.0) + 0.7
+    miss = {}
+    for name, mask in (("own", middle), ("whole", np.ones_like(middle))):
+        readout = baselines.fitted_readout(model, maps, mask, targets, ridge=1e-9)
+        miss[name] = np.abs(known @ readout[:-1] + readout[-1] - targets).max()
+    assert miss["own"] < 1e-3 < 0.1 < miss["whole"]
 
 
 def test_sample_counts_follow_the_config() -> None:

@@ -373,7 +373,7 @@ def separated(rows: Rows) -> Figure:
             dots(right, rows, *drawn)
         right.set(xlim=(0, 103), xlabel="share of a class's map [%]")
         right.legend(loc="lower right", fontsize=8)
-        named(left, [row["label"] for row in rows], fontsize=8)
+        named(left, [row["label"] for row in rows], room=1.6, fontsize=8)
     return figure
 
 

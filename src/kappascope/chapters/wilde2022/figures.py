@@ -469,7 +469,7 @@ def planted(rows: Rows, shares: Rows) -> Figure:
         for row in shares:
             if row["ours"]:
                 right.axvline(float(row["hard_percent"]), color=GREY, lw=0.9, ls="--")
-        right.set(ylim=(0, 1.02), xlabel="spirals and companions among non-lenses [%]")
+        right.set(ylim=(0, 1.02), xlabel="hard ones among non-lenses [%]")
         right.legend(loc="lower left", fontsize=8)
     return figure
 
