@@ -17,6 +17,7 @@ from registered import METHODS
 
 from kappascope.attribution import methods, rules, walk
 from kappascope.attribution.methods import Method, Model, attribute, in_batches
+from kappascope.attribution.propagation import GUIDED
 from kappascope.attribution.sampling import Occlusion
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
@@ -406,6 +407,8 @@ def test_the_sign_of_zero_is_positive() -> None:
         ("gradient", (5, -1), (-3, -1)),
         # Positive and open: (2, 0, 0) and (0, 1, 0).
         ("guided_backprop", (2, 2), (-1, 1)),
+        # Dense layers keep their derivative.
+        ("lens_guided_backprop", (5, -1), (-3, -1)),
         # Positive: (2, 0, 4) and (0, 1, 1).
         ("deconvnet", (10, -4), (1, -0.5)),
         # Times y = 3; times -5, positive and open: (10, 0, 0).
@@ -595,7 +598,7 @@ def dense_forms(x: np.ndarray, w: np.ndarray, b: float) -> dict[str, np.ndarray]
     without = y * plus / plus.sum()
     both = y * plus / (plus.sum() + b)
     taylor = np.zeros_like(both) if y < 0 else both
-    linear = ("gradient", "smoothgrad", "guided_backprop", "deconvnet")
+    linear = ("gradient", "smoothgrad", "guided_backprop", "deconvnet", "lens_guided_backprop")
     return {
         **dict.fromkeys(linear, w),
         **dict.fromkeys(("inn_guided_backprop", "inn_deconvnet"), y * w),
@@ -668,6 +671,7 @@ def test_a_network_without_relu_has_closed_forms() -> None:
     every = np.broadcast_to(slopes, (2, *x.shape))
     wanted = {
         **dict.fromkeys(("gradient", "smoothgrad", "guided_backprop", "deconvnet"), every),
+        "lens_guided_backprop": every,
         **dict.fromkeys(("inn_guided_backprop", "inn_deconvnet"), every * y),
         **dict.fromkeys(
             ("input_x_gradient", "integrated_gradients", "deep_lift", "lrp_0"), every * x
@@ -686,6 +690,11 @@ def test_a_network_without_relu_has_closed_forms() -> None:
     place = np.arange(6) * raw.shape[2] // 6
     nearest = np.maximum(raw, 0)[:, :, place][..., place, None]
     wanted[f"guided_grad_cam.{inner}"] = every * nearest
+    # Released code of Wilde et al.: the sum over channels starts from one.
+    wanted[f"lens_grad_cam.{inner}"] = np.maximum(raw + 1, 0)
+    wanted[f"lens_guided_grad_cam.{inner}"] = (
+        every * np.maximum(raw + 1, 0)[:, :, place][..., place, None]
+    )
     for name, maps in wanted.items():
         close(attribute(name, model, x), maps, 1e-9)
 
@@ -729,6 +738,36 @@ def test_walking_back_is_differentiating_with_another_relu(name: str, rectifier:
 
     wanted = [jax.grad(lambda x, k=k: evaluate(x)[:, k].sum())(x) for k in range(3)]
     close(attribute(name, model, x), np.stack(wanted))
+
+
+@pytest.mark.usefixtures("double")
+def test_released_guided_backpropagation_guides_convolutions_only() -> None:
+    build = Builder((6, 6, 1), 3)
+    build.conv(4)
+    build.add("relu")
+    build.add("flatten")
+    build.dense(8)
+    build.add("relu")
+    build.dense(2)
+    model = build.model()
+    x = inputs(model)
+
+    def wanted(x: Array, dense: Any) -> Array:
+        values = {"x": x}
+        for node in model[0].nodes:
+            given = [values[source] for source in node["inputs"]]
+            if node["kind"] == "relu":
+                rectifier = guided if given[0].ndim > 2 else dense
+                values[node["name"]] = rectifier(*given)
+            else:
+                values[node["name"]] = apply_node(node, model[1], *given)
+        return values[model[0].nodes[-1]["name"]]
+
+    for name, dense in (("lens_guided_backprop", jax.nn.relu), ("guided_backprop", guided)):
+        slopes = [jax.grad(lambda x, k=k, d=dense: wanted(x, d)[:, k].sum())(x) for k in range(2)]
+        close(attribute(name, model, x), np.stack(slopes))
+    one, other = (attribute(f"{name}guided_backprop", model, x) for name in ("", "lens_"))
+    assert np.abs(np.asarray(one) - np.asarray(other)).max() > 1e-3
 
 
 @pytest.mark.usefixtures("double")
@@ -1088,7 +1127,7 @@ def test_names_are_found() -> None:
     assert methods.find("occlusion_w4s2").procedure == Occlusion(4, 2)
     assert methods.find("grad_cam.relu1", network).procedure == methods.GradCam("relu1")
     assert methods.find("grad_cam_raw.a.b").procedure == methods.GradCam("a.b", rectified=False)
-    assert methods.find("guided_grad_cam.a").procedure == methods.GradCam("a", guided=True)
+    assert methods.find("guided_grad_cam.a").procedure == methods.GradCam("a", guided=GUIDED)
 
 
 @pytest.mark.parametrize(

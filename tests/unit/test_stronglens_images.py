@@ -60,6 +60,26 @@ def test_faint_scenes_are_drawn_again_and_hopeless_ones_refused() -> None:
         images.drawn(hopeless, CAMERA, 5, "testing", "lens", 3)
 
 
+def test_released_sources_are_wide_in_compound_lenses_only_and_none_is_drawn_again() -> None:
+    released = dataclasses.replace(POPULATION, compound_sources="released")
+    for kind in COMPOUND:
+        scenes, light, attempt = images.drawn(released, CAMERA, 5, "testing", kind, 24)
+        radius, index = (
+            np.array([getattr(each.scene.background, field)[1] for each in scenes])
+            for field in ("radius", "index")
+        )
+        assert radius.min() >= 0.2 and radius.max() <= 7 and 2.5 < radius.mean() < 4.7
+        assert index.min() >= 1.5 and index.max() <= 4
+        assert not attempt.any() and not images.is_lens(light, CAMERA).all()
+        # The light of the second deflector is that of a small galaxy all the same.
+        assert max(each.scene.background.radius[0] for each in scenes) <= 0.6
+        compact = [POPULATION.draw(5, "testing", kind, k, 0).scene for k in range(24)]
+        assert max(scene.background.radius[1] for scene in compact) <= 0.6
+    one, other = (p.draw(5, "testing", "lens", 3, 0) for p in (POPULATION, released))
+    for field, same in zip(one.scene.background, other.scene.background, strict=True):
+        np.testing.assert_array_equal(field, same)
+
+
 def test_light_of_a_galaxy_is_its_flux_whatever_the_psf() -> None:
     camera = Camera(64, 0.2, ("VIS", "H"), 4)
     one = POPULATION.draw(3, "testing", "isolated", 0, 0)

@@ -9,7 +9,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from kappascope.attribution.propagation import GRADIENT, GUIDED, compiled
+from kappascope.attribution.propagation import (
+    CONVOLUTIONS_GUIDED,
+    GRADIENT,
+    GUIDED,
+    Propagation,
+    compiled,
+)
 from kappascope.attribution.registry import METHODS
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
@@ -149,13 +155,16 @@ class GradCam:
     ----------
     node : name of the inner node.
     rectified : whether negative sums become zero.
-    guided : whether the map is up-sampled and multiplied by guided backpropagation.
+    guided : guided backpropagation, by which the map is multiplied after up-sampling; None for the
+        map alone.
+    start : what the sum over channels starts from.
 
     """
 
     node: str
     rectified: bool = True
-    guided: bool = False
+    guided: Propagation | None = None
+    start: float = 0.0
 
     def __call__(
         self, network: Network, parameters: Any, x: Array, outputs: Sequence[int], keys: Array
@@ -170,20 +179,21 @@ class GradCam:
         gradient = dataclasses.replace(GRADIENT, target=self.node)
         slopes = gradient(network, parameters, x, outputs, keys)
         values = activations(network, parameters, x)[self.node]
-        relevance = (slopes.mean((2, 3), keepdims=True) * values).sum(-1)
+        relevance = self.start + (slopes.mean((2, 3), keepdims=True) * values).sum(-1)
         if self.rectified:
             relevance = jax.nn.relu(relevance)
-        if not self.guided:
+        if self.guided is None:
             return relevance
         for axis, size in ((2, x.shape[1]), (3, x.shape[2])):
             nearest = np.arange(size) * relevance.shape[axis] // size
             relevance = jnp.take(relevance, nearest, axis)
-        guided = GUIDED
-        return guided(network, parameters, x, outputs, keys) * relevance[..., None]
+        return self.guided(network, parameters, x, outputs, keys) * relevance[..., None]
 
     def conventions(self) -> dict[str, Any]:
         """Return what another library may do otherwise."""
         conventions = {"node": self.node, "seed": "1", "final_relu": self.rectified}
+        if self.start:
+            conventions["start"] = self.start
         return {**conventions, "upsampling": "nearest"} if self.guided else conventions
 
 
@@ -207,4 +217,18 @@ METHODS.add(
     label="Guided Grad-CAM",
     pattern=r"guided_grad_cam\.(?P<node>.+)",
     text="guided_backprop times Grad-CAM, up-sampled to the nearest neighbour.",
-)(lambda node: GradCam(node, guided=True))
+)(lambda node: GradCam(node, guided=GUIDED))
+METHODS.add(
+    "lens_grad_cam.NODE",
+    label="Grad-CAM, released",
+    pattern=r"lens_grad_cam\.(?P<node>.+)",
+    coarse=True,
+    text="""Grad-CAM as the released code of Wilde et al. (2022) has it: the sum over channels
+    starts from one, S = max(0, 1 + Σ_c w_c A_c).""",
+)(lambda node: GradCam(node, start=1.0))
+METHODS.add(
+    "lens_guided_grad_cam.NODE",
+    label="Guided Grad-CAM, released",
+    pattern=r"lens_guided_grad_cam\.(?P<node>.+)",
+    text="lens_guided_backprop times lens_grad_cam, up-sampled to the nearest neighbour.",
+)(lambda node: GradCam(node, guided=CONVOLUTIONS_GUIDED, start=1.0))

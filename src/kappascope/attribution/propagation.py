@@ -92,6 +92,9 @@ GRADIENT = Propagation()
 GUIDED = Propagation(rules.Composite(relu=rules.GuidedRectifier()))
 """Guided backpropagation."""
 
+CONVOLUTIONS_GUIDED = Propagation(rules.Composite(relu=rules.GuidedRectifier(everywhere=False)))
+"""Guided backpropagation whose dense layers have their derivative."""
+
 
 @functools.partial(jax.jit, static_argnames=("procedure", "network", "outputs"))
 def _compiled(
@@ -164,6 +167,12 @@ METHODS.add(
     text="""The gradient, with ReLU handing back R [R > 0] [z > 0] (Springenberg et al. 2015).
     Conserves nothing.""",
 )(GUIDED)
+METHODS.add(
+    "lens_guided_backprop",
+    label="Guided backpropagation, released",
+    text="""Guided backpropagation as the released code of Wilde et al. (2022) has it: ReLUs after
+    dense layers keep their derivative.""",
+)(CONVOLUTIONS_GUIDED)
 METHODS.add(
     "deconvnet",
     label="Deconvnet",

@@ -122,11 +122,21 @@ class PassThrough:
 
 @dataclasses.dataclass(frozen=True)
 class GuidedRectifier:
-    """ReLU of guided backpropagation: R_in = R [R > 0] [z > 0] (Springenberg et al. 2015)."""
+    """ReLU of guided backpropagation: R_in = R [R > 0] [z > 0] (Springenberg et al. 2015).
+
+    Attributes
+    ----------
+    everywhere : False leaves the ReLUs after dense layers their derivative.
+
+    """
+
+    everywhere: bool = True
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
         """Return the relevance at each input."""
-        return (jnp.where(step.inputs[0] > 0, jnp.maximum(relevance, 0), 0),)
+        if self.everywhere or step.inputs[0].ndim > 2:
+            relevance = jnp.maximum(relevance, 0)
+        return (jnp.where(step.inputs[0] > 0, relevance, 0),)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,6 +46,10 @@ class Images(Section):
     )
     source_magnitudes: Range = key("Range of unlensed sources in the Y band.", "AB mag")
     red_sources: float = key("Share of red sources; the others are blue.", ge=0, le=1)
+    compound_sources: Literal["compact", "released"] = key(
+        "Sources of compound lenses: compact as all others, or those of Wilde et al.'s released "
+        "code, with radii from 0.2 to 7 arcsec.",
+    )
 
     def problems(self, config: Any) -> Iterator[Problem]:
         """Yield values that do not go together."""

@@ -219,6 +219,15 @@ def _small(
     return _Galaxy((*light, *place), _fluxes(magnitude, _colours(draw, colour), REFERENCE))
 
 
+def _released(
+    draw: np.random.Generator, colour: str, magnitude: float, place: tuple[float, float]
+) -> _Galaxy:
+    """Draw a source as the released code of Wilde et al. (2022) does: most are wider than rings."""
+    light = (draw.uniform(0.2, 7.0), draw.uniform(1.5, 4.0), draw.uniform(0.3, 1.0))
+    fluxes = _fluxes(magnitude, _colours(draw, colour), REFERENCE)
+    return _Galaxy((*light, draw.uniform(0, math.pi), *place), fluxes)
+
+
 def _around(
     draw: np.random.Generator, centre: Sequence[float], least: float, most: float
 ) -> tuple[float, float]:
@@ -257,12 +266,19 @@ class Population:
     reach : largest distance of the main galaxy from the image's middle along each axis [arcsec].
     source_magnitudes : range of unlensed sources' magnitudes in the reference band.
     red_sources : share of sources of the red population.
+    compound_sources : sizes and profiles of what two deflectors lens, ``compact`` as other sources
+        or ``released`` as in the code of Wilde et al. (2022).
 
     """
 
     reach: float
     source_magnitudes: tuple[float, float]
     red_sources: float
+    compound_sources: str = "compact"
+
+    def must_show_arcs(self, kind: str) -> bool:
+        """Return whether scenes of a kind whose arcs nobody sees are drawn again."""
+        return kind in LENSES or (kind in COMPOUND and self.compound_sources == "compact")
 
     def draw(self, seed: int, split: str, kind: str, index: int, attempt: int) -> Drawn:
         """Draw one scene, from (seed, split, kind, index, attempt) only.
@@ -340,7 +356,8 @@ class Population:
         deflector = _early(draw, second, dispersion, middle)
         # Its light is a source's: of the drawn brightness, not of an early type that far away.
         lensed = _small(draw, colour, draw.uniform(*self.source_magnitudes), middle)
-        source = _small(draw, colour, magnitude, far)
+        shape = _released if self.compound_sources == "released" else _small
+        source = shape(draw, colour, magnitude, far)
         deflectors = [
             _mass(draw, main, radius),
             _mass(draw, deflector, isothermal_radius(dispersion, second, last)),

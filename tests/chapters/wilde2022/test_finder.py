@@ -231,13 +231,15 @@ def test_changed_scenes_change_what_they_say(simulated) -> None:
     lenses = simulated.of("lens")
     drawn = explaining.scenes_again(POPULATION, lenses, 5, "testing")
     probes = dict(explaining.probes(drawn, CAMERA))
-    same = explaining.seen(probes["none"], lenses, 5, "testing")
+    same, signal = explaining.seen(probes["none"], lenses, 5, "testing")
+    np.testing.assert_allclose(signal, lenses.arc_signal, rtol=1e-5)
     # Kept in half precision: eleven bits.
     np.testing.assert_allclose(same, lenses.x.astype(np.float32), rtol=1e-3, atol=1e-4)
     for name, probe in probes.items():
         if name != "none":
-            assert (explaining.seen(probe, lenses, 5, "testing") != same).any()
-    covered = explaining.seen(probes["arcs_covered"], lenses, 5, "testing")
+            assert (explaining.seen(probe, lenses, 5, "testing")[0] != same).any()
+    covered, signal = explaining.seen(probes["arcs_covered"], lenses, 5, "testing")
+    assert not signal.any()
     assert not covered[lenses.arc_mask].any()
     np.testing.assert_array_equal(covered[~lenses.arc_mask], same[~lenses.arc_mask])
 
@@ -267,6 +269,17 @@ def test_recoloured_arcs_can_keep_their_signal(simulated) -> None:
 
     np.testing.assert_allclose(signal("arc_colour_same_signal"), signal("none"), rtol=0.02)
     assert np.abs(signal("arc_colour") / signal("none") - 1).max() > 0.1
+
+    def contrast(name: str) -> np.ndarray:
+        return explaining.contrasts(probes[name].drawn, CAMERA)
+
+    same = "arc_colour_same_contrast"
+    np.testing.assert_allclose(signal(same), signal("none"), rtol=0.02)
+    np.testing.assert_allclose(contrast(same), contrast("none"), rtol=1e-5)
+    assert np.abs(contrast("arc_colour_same_signal") / contrast("none") - 1).max() > 0.1
+    flux = drawn[0].scene.foreground_flux[MAIN] / drawn[0].scene.background_flux[1]
+    assert contrast("none")[0] == pytest.approx(np.exp(np.log(flux[CAMERA.columns]).mean()))
+    assert np.isnan(contrast("arcs_removed")).all()
 
 
 def test_f1_falls_with_the_share_of_hard_non_lenses_and_is_ours_at_ours() -> None:

@@ -73,7 +73,9 @@ PROBES = Table(
     "wilde2022/probes.csv",
     "change × colour of the source",
     """probe, colour, score_percent, drop_percent (of the lens probability), error, margin_drop (of
-    the difference of outputs), margin_error, still_called_lens_percent, images""",
+    the difference of outputs), margin_error, still_called_lens_percent, arc_signal (median
+    signal-to-noise of the arcs), contrast (median of the galaxy's flux over the source's, geometric
+    mean over bands; empty without either), images""",
 )
 DREAMS = Table(
     "wilde2022/dreams.csv",
@@ -428,6 +430,37 @@ def recoloured(each: Drawn, what: str) -> Drawn:
     return _with_fluxes(each, front, behind)
 
 
+def contrasts(drawn: Sequence[Drawn], camera: imaging.Camera) -> np.ndarray:
+    """Return (scene,): the galaxy's flux over the source's, geometric mean over bands.
+
+    NaN without one of them. Lensing multiplies all bands of a source alike.
+    """
+    columns = camera.columns
+    galaxies = np.array([each.scene.foreground_flux[MAIN][columns] for each in drawn], float)
+    sources = np.array([each.scene.background_flux[1][columns] for each in drawn], float)
+    known = (galaxies > 0) & (sources > 0)
+    ratio = np.where(known, galaxies, np.nan) / np.where(known, sources, np.nan)
+    return np.exp(np.log(ratio).mean(1))
+
+
+def as_contrasted(
+    changed: Sequence[Drawn], drawn: Sequence[Drawn], camera: imaging.Camera, rounds: int = 3
+) -> list[Drawn]:
+    """Scale arcs and galaxies of changed scenes to signal-to-noise and contrast of the others.
+
+    Arcs in the galaxy's colour stand out less in the bluest band, however bright they are in all.
+    """
+    wanted, out = contrasts(drawn, camera), list(changed)
+    for _ in range(rounds):
+        out = as_bright(out, drawn, camera, rounds=1)
+        factors = wanted / contrasts(out, camera)
+        for k, factor in enumerate(factors.astype(np.float32)):
+            front = out[k].scene.foreground_flux.copy()
+            front[MAIN] *= factor
+            out[k] = _with_fluxes(out[k], front, out[k].scene.background_flux)
+    return out
+
+
 def as_bright(
     changed: Sequence[Drawn], drawn: Sequence[Drawn], camera: imaging.Camera, rounds: int = 3
 ) -> list[Drawn]:
@@ -491,6 +524,7 @@ def probes(drawn: Sequence[Drawn], camera: imaging.Camera) -> Iterator[tuple[str
         yield name, Probe([recoloured(each, what) for each in drawn], camera)
     recoloured_arcs = [recoloured(each, "arcs") for each in drawn]
     yield "arc_colour_same_signal", Probe(as_bright(recoloured_arcs, drawn, camera), camera)
+    yield "arc_colour_same_contrast", Probe(as_contrasted(recoloured_arcs, drawn, camera), camera)
     yield "arcs_removed", Probe(without(front=False), camera)
     yield "arcs_covered", Probe(drawn, camera, covered=True)
     yield "galaxy_removed", Probe(without(front=True), camera)
@@ -502,15 +536,20 @@ def probes(drawn: Sequence[Drawn], camera: imaging.Camera) -> Iterator[tuple[str
         yield f"moved_{pixels}", Probe(moved, camera)
 
 
-def seen(probe: Probe, images: Images, seed: int, split: str) -> np.ndarray:
-    """Observe changed scenes, with the noise of the unchanged ones: (image, y, x, band).
+def seen(probe: Probe, images: Images, seed: int, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Observe changed scenes, with the noise of the unchanged ones.
 
     Parameters
     ----------
     images : what is known of the scenes; noise is drawn from their kind and index.
 
+    Returns
+    -------
+    (image, y, x, band) as networks see them, and (image,) signal-to-noise of the arcs.
+
     """
-    light = imaging.observe(probe.camera, imaging.scenes_of(probe.drawn), True).light
+    observed = imaging.observe(probe.camera, imaging.scenes_of(probe.drawn), True)
+    light, signal = observed.light, observed.arc_signal(probe.camera)
     noise = np.concatenate(
         [
             probe.camera.noise(light[k : k + 1], seed, f"{NOISE}: {split} {kind}", [int(index)])
@@ -520,7 +559,8 @@ def seen(probe: Probe, images: Images, seed: int, split: str) -> np.ndarray:
     flux = light + noise
     if probe.covered:
         flux = np.where(images.arc_mask[..., None], 0, flux)
-    return imaging.stretched(flux, probe.camera.sky_noise())
+        signal = np.zeros_like(signal)
+    return imaging.stretched(flux, probe.camera.sky_noise()), signal
 
 
 def scenes_again(population: Population, images: Images, seed: int, split: str) -> list[Drawn]:
@@ -545,9 +585,10 @@ def probe_rows(
     drawn = scenes_again(population, images, seed, split)
     rows: list[dict[str, Any]] = []
     before: np.ndarray | None = None
-    with progress.bar(13, "changed scenes", unit="change") as shown:
+    with progress.bar(14, "changed scenes", unit="change") as shown:
         for name, probe in probes(drawn, camera):
-            x = seen(probe, images, seed, split)
+            x, signal = seen(probe, images, seed, split)
+            contrast = contrasts(probe.drawn, camera)
             margins = np.stack([classifiers.margin(model, x) for model in models]).astype(float)
             before = margins if before is None else before
             p, start = expit(margins), expit(before)
@@ -567,11 +608,18 @@ def probe_rows(
                         "margin_drop": fall,
                         "margin_error": fall_error,
                         "still_called_lens_percent": 100 * float((p[:, selected] > 0.5).mean()),
+                        "arc_signal": float(np.median(signal[selected])),
+                        "contrast": _median_or_none(contrast[selected]),
                         "images": int(selected.sum()),
                     }
                 )
             shown.update()
     return rows
+
+
+def _median_or_none(values: np.ndarray) -> float | None:
+    """Return the median, None where a value is not known."""
+    return float(np.median(values)) if np.isfinite(values).all() else None
 
 
 def _mean(values: np.ndarray) -> tuple[float, float]:

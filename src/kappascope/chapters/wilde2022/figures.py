@@ -313,6 +313,7 @@ def dreams(arrays: Arrays, rows: Rows) -> Figure:
 PROBES = {
     "arc_colour": "arcs in the galaxy's colour",
     "arc_colour_same_signal": "the same, as bright in all",
+    "arc_colour_same_contrast": "and the galaxy scaled with them",
     "galaxy_colour": "galaxy in the arcs' colour",
     "swapped": "colours swapped",
     "arcs_removed": "arcs removed",
