@@ -18,6 +18,7 @@ import numpy as np
 import kappascope
 from kappascope.attribution.command import add_parser as add_attribute
 from kappascope.errors import InputError
+from kappascope.exchange.command import add_export, add_import
 from kappascope.files import check_output, write_json
 from kappascope.maps.reading import open_map, open_mask
 from kappascope.runtime import available_cores, configure
@@ -323,4 +324,10 @@ def _unmeasured(mask: np.ndarray | None, pixels: int, settings: Settings) -> set
     return unmeasured
 
 
-_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (_add_measure, add_attribute, add_doctor)
+_SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (
+    _add_measure,
+    add_attribute,
+    add_import,
+    add_export,
+    add_doctor,
+)

@@ -527,7 +527,14 @@ def test_the_page_about_a_network_of_ones_own_is_true(
     text = (DOCS / "how-to/explain-your-network.md").read_text(encoding="utf-8")
     names: dict[str, Any] = {}
     blocks = re.findall(r"```(python|sh)\n(.*?)```", text, flags=re.S)
-    assert [language for language, _ in blocks] == ["python", "sh", "sh", "python", "python"]
+    assert [language for language, _ in blocks] == [
+        "python",
+        "sh",
+        "sh",
+        "python",
+        "python",
+        "python",
+    ]
     assert text.count("```") == 2 * len(blocks)
     for language, block in blocks:
         if language == "python":

@@ -21,7 +21,8 @@ from kappascope.attribution.propagation import GUIDED
 from kappascope.attribution.sampling import Occlusion
 from kappascope.errors import InputError
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations, apply_node, forward
+from kappascope.networks.module import activations, forward
+from kappascope.networks.operations import apply_node
 
 Array = Any
 
@@ -469,7 +470,7 @@ def test_rules_that_are_none_are_refused(make: Any, told: str) -> None:
 
 def test_a_rule_for_another_kind_of_node_is_refused() -> None:
     network, parameters = chain()
-    composite = rules.Composite(relu=rules.AlphaBeta(1, 0))
+    composite = rules.Composite(rectifier=rules.AlphaBeta(1, 0))
     with pytest.raises(InputError, match="'relu4': this rule is for conv and dense nodes, not for"):
         attribute(
             Method("m", methods.Propagation(composite), ""), (network, parameters), inputs_32()
@@ -602,7 +603,8 @@ def dense_forms(x: np.ndarray, w: np.ndarray, b: float) -> dict[str, np.ndarray]
     return {
         **dict.fromkeys(linear, w),
         **dict.fromkeys(("inn_guided_backprop", "inn_deconvnet"), y * w),
-        **dict.fromkeys(("input_x_gradient", "integrated_gradients", "deep_lift", "lrp_0"), c),
+        **dict.fromkeys(("input_x_gradient", "integrated_gradients", "lrp_0"), c),
+        **dict.fromkeys(("deep_lift", "captum_deep_lift"), c),
         "gradient_shap": c,
         **dict.fromkeys(
             ("lrp_epsilon", "inn_lrp_epsilon_bn_z"), c * y / (y + 1e-3 * (1 if y > 0 else -1))
@@ -674,7 +676,8 @@ def test_a_network_without_relu_has_closed_forms() -> None:
         "lens_guided_backprop": every,
         **dict.fromkeys(("inn_guided_backprop", "inn_deconvnet"), every * y),
         **dict.fromkeys(
-            ("input_x_gradient", "integrated_gradients", "deep_lift", "lrp_0"), every * x
+            ("input_x_gradient", "integrated_gradients", "deep_lift", "captum_deep_lift", "lrp_0"),
+            every * x,
         ),
     }
     for window, stride in ((2, 2), (3, 2), (4, 3), (6, 1)):

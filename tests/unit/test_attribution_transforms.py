@@ -17,7 +17,8 @@ from kappascope.attribution.methods import attribute
 from kappascope.command_line import main
 from kappascope.errors import InputError
 from kappascope.networks import description
-from kappascope.networks.module import activations, apply_node, forward
+from kappascope.networks.module import activations, forward
+from kappascope.networks.operations import apply_node
 from kappascope.transforms import fourier, matrix, wavelets
 
 BANDS = ((0.0, 0.3), (0.3, 0.7), (0.7, 1.5))

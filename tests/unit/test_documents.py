@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from kappascope import __version__
+from kappascope.networks.kinds import FUNCTION, KINDS
 from kappascope.workflow import configuration, reference
 
 ROOT = configuration.ROOT
@@ -59,6 +60,13 @@ def test_tables_are_documented_as_they_are_declared():
         assert f"<!-- {folder}: written" in text
         for table in tables:
             assert f"| {table.row} |" in text
+
+
+def test_kinds_of_nodes_are_documented_as_they_are_declared():
+    text = (ROOT / "docs/reference/networks.md").read_text(encoding="utf-8")
+    assert text == reference.networks_text(text), "run: make config-reference"
+    for kind in KINDS.values():
+        assert (f"| `{kind.name}` | {kind.role} |" in text) == (kind.role != FUNCTION)
 
 
 def test_every_config_key_that_is_named_exists():
@@ -176,6 +184,7 @@ def test_the_page_on_transforms_is_true(tmp_path, monkeypatch):
     assert sorted(page.stem for page in pages) == [
         "explain-your-network",
         "find-lenses",
+        "import-networks",
         "own-figures",
         "transforms",
     ]

@@ -15,7 +15,8 @@ from kappascope.errors import InputError
 from kappascope.networks import description
 from kappascope.networks.architectures import convergence_cnn
 from kappascope.networks.description import Network, load, save
-from kappascope.networks.module import GraphNetwork, activations, flatten, forward, pool_sum
+from kappascope.networks.module import GraphNetwork, activations, flatten, forward
+from kappascope.networks.operations import pool_sum
 
 REFERENCE_NETWORKS = ("chain", "chain_nobias", "mlp", "residual")
 

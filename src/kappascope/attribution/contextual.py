@@ -17,8 +17,11 @@ import jax
 import jax.numpy as jnp
 
 from kappascope.errors import InputError
+from kappascope.networks import kinds
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations, apply_kernel, apply_node
+from kappascope.networks.kinds import KINDS
+from kappascope.networks.module import activations
+from kappascope.networks.operations import apply_kernel, apply_node
 
 Array = Any
 Pair = tuple[Array, Array]
@@ -70,7 +73,7 @@ class _Split(NamedTuple):
 
 
 def _linear(at: _Split) -> Array:
-    """Split a conv or dense node: the bias in proportion to abs(Wr) and abs(Wi)."""
+    """Split an affine node: the bias in proportion to abs(Wr) and abs(Wi)."""
     names = at.node["params"]
     r = apply_kernel(at.node, at.parameters[names["kernel"]], at.relevant[0])
     if "bias" not in names or at.convention.biases == "rest":
@@ -90,16 +93,16 @@ def _batch_norm(at: _Split) -> Array:
     return r + jnp.where(p + q > 0, p / jnp.where(p + q > 0, p + q, 1), 0) * shift
 
 
-def _relu(at: _Split) -> Array:
-    """Split ReLU: the relevant part goes first, the other gets what is left."""
-    first = jax.nn.relu(at.relevant[0])
+def _activation(at: _Split) -> Array:
+    """Split ReLU and its like: the relevant part goes first, the other gets what is left."""
+    first = apply_node(at.node, at.parameters, at.relevant[0])
     if at.convention.relu == "first":
         return first
-    last = at.output - jax.nn.relu(at.whole[0] - at.relevant[0])
+    last = at.output - apply_node(at.node, at.parameters, at.whole[0] - at.relevant[0])
     return 0.5 * (first + last)
 
 
-def _max_pool(at: _Split) -> Array:
+def _maximum(at: _Split) -> Array:
     """Split max pooling: both parts at the place where their sum is largest."""
     pool = functools.partial(apply_node, at.node, at.parameters)
     # Along r the derivative of the maximum is r at the winner.
@@ -107,21 +110,21 @@ def _max_pool(at: _Split) -> Array:
 
 
 def _alone(at: _Split) -> Array:
-    """Each part by itself through a linear node without bias."""
-    return apply_node(at.node, at.parameters, *at.relevant)
+    """Each part by itself through a linear node; what a border holds goes to the rest."""
+    node = {**at.node, "value": 0.0} if at.node["kind"] == "pad" else at.node
+    return apply_node(node, at.parameters, *at.relevant)
 
 
-_RULES: dict[str, Callable[[_Split], Array]] = {
-    "conv": _linear,
-    "dense": _linear,
-    "batch_norm": _batch_norm,
-    "relu": _relu,
-    "max_pool": _max_pool,
-    "avg_pool": _alone,
-    "global_avg_pool": _alone,
-    "add": _alone,
-    "flatten": _alone,
+RULES: dict[str, Callable[[_Split], Array]] = {
+    kinds.AFFINE: _linear,
+    kinds.NORMALIZATION: _batch_norm,
+    kinds.RECTIFIER: _activation,
+    kinds.ACTIVATION: _activation,
+    kinds.MAXIMUM: _maximum,
+    kinds.AVERAGE: _alone,
+    kinds.SELECTION: _alone,
 }
+"""Role of a node → how its output is split."""
 
 
 def decompose(
@@ -153,12 +156,13 @@ def decompose(
     """
     parts = {"x": relevant}
     for node in network.nodes:
-        if node["kind"] not in _RULES:
+        role = KINDS[node["kind"]].role
+        if role not in RULES:
             raise InputError(
                 f"node {node['name']!r}: contextual decomposition has no rule for {node['kind']}"
             )
         names = node["inputs"]
-        parts[node["name"]] = _RULES[node["kind"]](
+        parts[node["name"]] = RULES[role](
             _Split(
                 node,
                 parameters,

@@ -10,9 +10,10 @@ k is the explained output and y_k its value, x the input, S the map.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -107,9 +108,38 @@ def configured(name: str, section: Any, network: Network | None = None) -> Metho
     return dataclasses.replace(method, procedure=procedure)
 
 
+def of_function(function: Callable[[Array], Array], x: Array) -> Model:
+    """Return a JAX function as a network whose inside is not known.
+
+    Parameters
+    ----------
+    function : (batch, ...) → (batch, output), or (batch,) for one output; each input by itself.
+    x : (batch, ...) inputs, for their shape.
+
+    """
+    shape = jnp.shape(x)[1:]
+    kind = jnp.result_type(float)
+    try:
+        given = jax.eval_shape(function, jax.ShapeDtypeStruct((2, *shape), kind)).shape
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise InputError(
+            f"the function does not take inputs of shape (batch, {', '.join(map(str, shape))}) "
+            f"({reason})"
+        ) from error
+    if len(given) not in (1, 2) or given[0] != 2:
+        raise InputError(
+            f"the function gives {given} for 2 inputs; it must give (batch, output) or (batch,)"
+        )
+    outputs = given[1] if len(given) == 2 else 1
+    node = {"name": "function", "kind": "function", "inputs": ["x"]}
+    nodes = ({**node, "call": function, "features": outputs},)
+    return Network(getattr(function, "__name__", "function"), shape, outputs, nodes), {}
+
+
 def attribute(
     method: str | Method,
-    network: Model,
+    network: Model | Callable[[Array], Array],
     x: Array,
     output: int | Sequence[int] | None = None,
     seed: int = 0,
@@ -120,7 +150,8 @@ def attribute(
     Parameters
     ----------
     method : its name, or a :class:`Method`.
-    network : (description, parameters), from ``description.load``.
+    network : (description, parameters), from ``description.load``; or a JAX function (batch, ...) →
+        (batch, output), for methods that need no layers.
     x : (batch, y, x, channel) or (batch, feature), in the network's own size.
     output : which output to explain; several or None (all) add an axis in front.
     seed, names : of what SmoothGrad, gradient SHAP, LIME, kernel SHAP and RISE draw: (seed, method,
@@ -137,7 +168,7 @@ def attribute(
         that is not finite.
 
     """
-    graph, parameters = network
+    graph, parameters = of_function(network, x) if callable(network) else network
     resolved = find(method, graph) if isinstance(method, str) else method
     outputs = _outputs(graph, output)
     x = jnp.asarray(x)
@@ -164,7 +195,7 @@ def attribute(
 
 def in_batches(
     method: str | Method,
-    network: Model,
+    network: Model | Callable[[Array], Array],
     maps: np.ndarray,
     output: int | Sequence[int] | None = None,
     seed: int = 0,

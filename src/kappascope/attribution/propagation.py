@@ -74,10 +74,10 @@ class Propagation:
         """Return what another library may do otherwise."""
         conventions = {
             "seed": {"one": "1", "output": "y_k", "positive_output": "max(y_k, 0)"}[self.seed],
-            "batch_norm": "folded" if self.fold else _rule_text(self.composite.batch_norm),
+            "batch_norm": "folded" if self.fold else _rule_text(self.composite.normalization),
         }
         for kind in ("conv", "dense", "relu", "avg_pool", "global_avg_pool", "max_pool", "add"):
-            conventions[kind] = _rule_text(getattr(self.composite, kind))
+            conventions[kind] = _rule_text(self.composite.rule({"kind": kind}))
         if self.composite.first is not None:
             conventions["first"] = _rule_text(self.composite.first)
         return {**conventions, "times_input": self.times_input}
@@ -89,10 +89,16 @@ def _rule_text(rule: rules.Rule) -> str:
 
 GRADIENT = Propagation()
 
-GUIDED = Propagation(rules.Composite(relu=rules.GuidedRectifier()))
+
+def _guided(rectifier: rules.Rule, method: str) -> Propagation:
+    refused = rules.Refused(method)
+    return Propagation(rules.Composite(rectifier=rectifier, activation=refused, function=refused))
+
+
+GUIDED = _guided(rules.GuidedRectifier(), "guided backpropagation")
 """Guided backpropagation."""
 
-CONVOLUTIONS_GUIDED = Propagation(rules.Composite(relu=rules.GuidedRectifier(everywhere=False)))
+CONVOLUTIONS_GUIDED = _guided(rules.GuidedRectifier(everywhere=False), "guided backpropagation")
 """Guided backpropagation whose dense layers have their derivative."""
 
 
@@ -146,21 +152,32 @@ METHODS.add(
     label="Input×gradient",
     text="""S = x ⊙ ∂y_k/∂x (Shrikumar et al. 2016). Σ S = y_k on a ReLU network without biases.""",
 )(Propagation(times_input=True))
+_rescaled = rules.Composite(
+    function=rules.Refused("DeepLIFT"),
+    **dict.fromkeys(("rectifier", "activation", "squash"), rules.Rescale()),
+)
 METHODS.add(
     "deep_lift",
     label="DeepLift",
-    text="""Rescale rule, baseline 0 (Shrikumar et al. 2017): ReLU and sigmoid multiply by Δout/Δin,
-    the rest by its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
+    text="""Rescale rule, baseline 0 (Shrikumar et al. 2017): activations multiply by Δout/Δin, the
+    rest by its derivative, and S = x ⊙ product. Complete: Σ S = y_k(x) - y_k(0).""",
 )(
     Propagation(
-        rules.Composite(
-            relu=rules.Rescale(), sigmoid=rules.Rescale(), max_pool=rules.Refused("deep_lift")
+        dataclasses.replace(
+            _rescaled,
+            **dict.fromkeys(("maximum", "product", "standardization"), rules.Refused("deep_lift")),
         ),
         times_input=True,
         from_baseline=True,
     )
 )
-_deconvnet = rules.Composite(relu=rules.DeconvnetRectifier())
+METHODS.add(
+    "captum_deep_lift",
+    label="DeepLift, Captum",
+    text="""DeepLift as Captum has it: maxima, products and normalizations by averages of their own
+    have their derivative at x, and Σ S misses y_k(x) - y_k(0) by as much.""",
+)(Propagation(_rescaled, times_input=True, from_baseline=True))
+_deconvnet = _guided(rules.DeconvnetRectifier(), "the deconvnet")
 METHODS.add(
     "guided_backprop",
     label="Guided backpropagation",
@@ -178,7 +195,7 @@ METHODS.add(
     label="Deconvnet",
     text="""The gradient, with ReLU handing back max(R, 0) (Zeiler & Fergus 2014). Conserves
     nothing.""",
-)(Propagation(_deconvnet))
+)(_deconvnet)
 METHODS.add(
     "inn_guided_backprop",
     label="Guided backpropagation",
@@ -189,7 +206,7 @@ METHODS.add(
     "inn_deconvnet",
     label="Deconvnet",
     text="The deconvnet started from y_k, as iNNvestigate does.",
-)(Propagation(_deconvnet, seed="output"))
+)(dataclasses.replace(_deconvnet, seed="output"))
 METHODS.add("lrp_0", text=f"LRP-0: equals input_x_gradient on ReLU networks. {_PROPORTIONAL}")(
     _lrp(rules.Epsilon(0.0))
 )
@@ -254,11 +271,14 @@ on conv and dense nodes, ReLU as in the gradient, pooling evenly; zero everywher
 
 def _taylor(bias: str, batch_norm: rules.Rule) -> Propagation:
     kernel = rules.AlphaBeta(1, 0, bias)
+    refused = rules.Refused("deep Taylor decomposition")
     composite = rules.Composite(
         conv=kernel,
         dense=kernel,
-        batch_norm=batch_norm,
-        sigmoid=rules.Refused("deep Taylor decomposition"),
+        normalization=batch_norm,
+        **dict.fromkeys(
+            ("activation", "squash", "product", "standardization", "function"), refused
+        ),
     )
     return Propagation(composite, "positive_output")
 

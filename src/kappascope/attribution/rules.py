@@ -15,7 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from kappascope.errors import InputError
-from kappascope.networks.module import apply_kernel, apply_node
+from kappascope.networks import kinds
+from kappascope.networks.kinds import KINDS
+from kappascope.networks.operations import apply_kernel, apply_node
 
 Array = Any
 
@@ -46,8 +48,8 @@ class Step(NamedTuple):
 
     @property
     def kernel(self) -> Array:
-        """Kernel of a conv or dense node."""
-        if self.node["kind"] not in ("conv", "dense"):
+        """Kernel of an affine node."""
+        if KINDS[self.node["kind"]].role != kinds.AFFINE:
             raise InputError(
                 f"node {self.node['name']!r}: this rule is for conv and dense nodes, not for "
                 f"{self.node['kind']}; give that kind another rule"
@@ -56,7 +58,7 @@ class Step(NamedTuple):
 
     @property
     def bias(self) -> Array:
-        """Bias of a conv or dense node, zero where it has none."""
+        """Bias of an affine node, zero where it has none."""
         name = self.node["params"].get("bias")
         return jnp.zeros((), self.output.dtype) if name is None else self.parameters[name]
 
@@ -73,8 +75,8 @@ class Step(NamedTuple):
 class Rule(Protocol):
     """A relevance rule."""
 
-    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
-        """Return the relevance at each input."""
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array | None, ...]:
+        """Return the relevance at each input; None hands nothing on."""
         ...
 
 
@@ -124,6 +126,8 @@ class PassThrough:
 class GuidedRectifier:
     """ReLU of guided backpropagation: R_in = R [R > 0] [z > 0] (Springenberg et al. 2015).
 
+    Of ReLU6 nothing passes where z is above 6.
+
     Attributes
     ----------
     everywhere : False leaves the ReLUs after dense layers their derivative.
@@ -136,7 +140,7 @@ class GuidedRectifier:
         """Return the relevance at each input."""
         if self.everywhere or step.inputs[0].ndim > 2:
             relevance = jnp.maximum(relevance, 0)
-        return (jnp.where(step.inputs[0] > 0, relevance, 0),)
+        return Derivative()(step, relevance)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +154,7 @@ class DeconvnetRectifier:
 
 @dataclasses.dataclass(frozen=True)
 class Rescale:
-    """ReLU and sigmoid of DeepLift's rescale rule: R_in = R Δz/Δa, differences from the baseline.
+    """DeepLift's rescale rule for functions of one number: R_in = R Δz/Δa, from the baseline.
 
     The derivative where |Δa| < ``smallest`` (Shrikumar et al. 2017, §3.5.2).
     """
@@ -227,7 +231,7 @@ class AlphaBeta:
         if self.beta:
             signs.append((below, above, parts[self.bias][1], -self.beta))
         shares: list[Array] = []
-        if step.nonnegative:
+        if step.nonnegative and kinds.value(step.node, "groups") in (None, 1):
             # Both signs in one convolution with twice the channels.
             kernels = jnp.concatenate([each[0] for each in signs], -1)
             sums = jnp.split(step.linear(kernels, a), len(signs), -1)
@@ -349,6 +353,42 @@ class Proportional:
         return tuple(a * slope for a, slope in zip(step.inputs, slopes, strict=True))
 
 
+@dataclasses.dataclass(frozen=True)
+class Held:
+    """LRP-0 of a standardization whose standard deviation counts as a constant (Ali et al. 2022).
+
+    R_in = a ⊙ (∂z/∂a)ᵀ[R/z] with σ held: centring and scale share relevance as a linear layer, what
+    the shift contributed is absorbed.
+    """
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
+        """Return the relevance at each input."""
+
+        def evaluate(a: Array) -> Array:
+            return apply_node(step.node, step.parameters, a, held=True)
+
+        (slopes,) = jax.vjp(evaluate, *step.inputs)[1](divide(relevance, step.output))
+        return (step.inputs[0] * slopes,)
+
+
+@dataclasses.dataclass(frozen=True)
+class SignalTakesAll:
+    """Of a product the signal gets all relevance, the gate none (Arras et al. 2017).
+
+    The gate is the factor with fewer values, one a channel or one a pixel.
+    """
+
+    def __call__(self, step: Step, relevance: Array) -> tuple[Array | None, ...]:
+        """Return the relevance of the signal, None of the gate: nothing is asked of its nodes."""
+        sizes = [a.size for a in step.inputs]
+        if sizes[0] == sizes[1]:
+            raise InputError(
+                f"node {step.node['name']!r}: of two factors of one shape relevance propagation "
+                "cannot tell which is the gate; use gradients for this network"
+            )
+        return (None, relevance) if sizes[1] > sizes[0] else (relevance, None)
+
+
 # ---- composites ----------------------------------------------------------------------------------
 
 
@@ -360,6 +400,11 @@ class Refused:
 
     def __call__(self, step: Step, relevance: Array) -> tuple[Array, ...]:
         """Return the relevance at each input."""
+        if step.node["kind"] == kinds.FUNCTION:
+            raise InputError(
+                f"{self.method} needs a network's layers, which a function does not show; use "
+                "gradients, samples or occlusion"
+            )
         raise InputError(
             f"node {step.node['name']!r}: {self.method} has no rule for {step.node['kind']}; "
             "use another method for this network"
@@ -368,54 +413,62 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Composite:
-    """A rule for each kind of node.
+    """A rule for each role of nodes (:mod:`kappascope.networks.kinds`).
 
     Attributes
     ----------
-    first : for the conv or dense nodes that read the network's input, as it is or flattened,
-        normalized, averaged or added (``walk.first_layers``); None takes their kind's.
+    conv, dense : affine nodes that read maps, and those that read vectors.
+    first : for the affine nodes that read the network's input, as it is or flattened, normalized,
+        averaged or added (``walk.first_layers``); None takes their kind's.
 
     """
 
     conv: Rule = Derivative()
     dense: Rule = Derivative()
-    batch_norm: Rule = Derivative()
-    relu: Rule = Derivative()
-    avg_pool: Rule = Derivative()
-    global_avg_pool: Rule = Derivative()
-    max_pool: Rule = Derivative()
-    add: Rule = Derivative()
-    flatten: Rule = Derivative()
-    sigmoid: Rule = Derivative()
+    normalization: Rule = Derivative()
+    standardization: Rule = Derivative()
+    rectifier: Rule = Derivative()
+    activation: Rule = Derivative()
+    squash: Rule = Derivative()
+    average: Rule = Derivative()
+    maximum: Rule = Derivative()
+    selection: Rule = Derivative()
+    product: Rule = Derivative()
+    function: Rule = Derivative()
     first: Rule | None = None
 
     def rule(self, node: Mapping[str, Any], is_first: bool = False) -> Rule:
         """Return the rule of a node; ``is_first`` where it is one of the network's first layers."""
-        kind = node["kind"]
+        kind = KINDS.get(node["kind"])
+        if kind is None:
+            raise InputError(f"node {node['name']!r}: no relevance rule for kind {node['kind']!r}")
         if self.first is not None and is_first:
             return self.first
-        if kind not in {field.name for field in dataclasses.fields(self)} - {"first"}:
-            raise InputError(f"node {node['name']!r}: no relevance rule for kind {kind!r}")
-        return getattr(self, kind)
+        if kind.role == kinds.AFFINE:
+            return self.dense if kind.name == "dense" else self.conv
+        return getattr(self, kind.role)
 
 
 def propagation(rule: Rule, **others: Rule) -> Composite:
-    """Return LRP with ``rule`` on every conv and dense node.
+    """Return LRP with ``rule`` on every affine node.
 
-    ReLU passes relevance on, sums and averages hand it back in proportion, max pooling to the
-    winner. Batch normalization, where it was not folded away, is the ``Proportional`` rule.
+    Activations pass relevance on, sums and averages hand it back in proportion, maxima to the
+    winner, a product to its signal. Batch normalization, where it was not folded away, is the
+    ``Proportional`` rule.
     """
-    sums = Proportional()
+    sums, through = Proportional(), PassThrough()
     return Composite(
         **{
             "conv": rule,
             "dense": rule,
-            "batch_norm": sums,
-            "relu": PassThrough(),
-            "avg_pool": sums,
-            "global_avg_pool": sums,
-            "add": sums,
-            "sigmoid": Refused("relevance propagation"),
+            "normalization": sums,
+            "standardization": Held(),
+            "rectifier": through,
+            "activation": through,
+            "squash": Refused("relevance propagation"),
+            "average": sums,
+            "product": SignalTakesAll(),
+            "function": Refused("relevance propagation"),
             **others,
         }
     )

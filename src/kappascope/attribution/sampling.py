@@ -43,7 +43,7 @@ def masked_outputs(
 
     """
     results = []
-    for rows, piece in in_batches(masks, BATCH):
+    for rows, piece in in_batches(masks, min(BATCH, len(masks))):
         through = jnp.asarray(x) * jnp.asarray(piece, x.dtype)[..., None]
         outputs = np.asarray(outputs_of(network, parameters, through))
         results.append(outputs[: rows.stop - rows.start])

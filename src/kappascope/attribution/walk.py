@@ -8,8 +8,11 @@ from typing import Any
 import jax.numpy as jnp
 
 from kappascope.attribution.rules import Composite, Step
+from kappascope.networks import kinds
 from kappascope.networks.description import Network
-from kappascope.networks.module import activations, apply_node
+from kappascope.networks.kinds import KINDS
+from kappascope.networks.module import activations
+from kappascope.networks.operations import apply_node
 
 Array = Any
 
@@ -19,24 +22,24 @@ def nonnegative_nodes(network: Network) -> frozenset[str]:
     """Return the nodes whose outputs cannot be negative: ReLUs, and sums and pools of them."""
     nonnegative: set[str] = set()
     for node in network.nodes:
-        kept = node["kind"] in ("avg_pool", "max_pool", "global_avg_pool", "add", "flatten")
-        if node["kind"] in ("relu", "sigmoid") or (
-            kept and all(name in nonnegative for name in node["inputs"])
+        negative = KINDS[node["kind"]].negative
+        if negative == kinds.NEVER or (
+            negative == kinds.KEPT and all(name in nonnegative for name in node["inputs"])
         ):
             nonnegative.add(node["name"])
     return frozenset(nonnegative)
 
 
-_AFFINE = ("flatten", "batch_norm", "avg_pool", "global_avg_pool", "add")
+_BETWEEN = (kinds.AVERAGE, kinds.SELECTION, kinds.NORMALIZATION)
 
 
 @functools.lru_cache(maxsize=64)
 def first_layers(network: Network) -> Mapping[str, tuple[Mapping[str, Any], ...]]:
-    """Return the conv and dense nodes that read the input before any other of them does.
+    """Return the affine nodes that read the input before any other of them does.
 
     Returns
     -------
-    Name to the nodes, in order, that stand between ``x`` and it: flattening, batch normalization,
+    Name to the nodes, in order, that stand between ``x`` and it: selections, batch normalization,
     averages and sums, which hand on what a rule for the input needs to know.
 
     """
@@ -46,9 +49,10 @@ def first_layers(network: Network) -> Mapping[str, tuple[Mapping[str, Any], ...]
         if not all(name in behind for name in node["inputs"]):
             continue
         before = tuple({id(n): n for name in node["inputs"] for n in behind[name]}.values())
-        if node["kind"] in _AFFINE:
+        role = KINDS[node["kind"]].role
+        if role in _BETWEEN:
             behind[node["name"]] = (*before, node)
-        elif node["kind"] in ("conv", "dense"):
+        elif role == kinds.AFFINE:
             first[node["name"]] = before
     return first
 
@@ -108,6 +112,8 @@ def backward(
         )
         shares = composite.rule(node, node["name"] in first)(step, relevance.pop(node["name"]))
         for name, share in zip(names, shares, strict=True):
+            if share is None:
+                continue
             relevance[name] = relevance[name] + share if name in relevance else share
     return relevance.get(target, jnp.zeros_like(values[target]))
 
@@ -127,7 +133,7 @@ def _foldings(network: Network) -> tuple[tuple[str, str], ...]:
     pairs = []
     for node in network.nodes:
         source = nodes.get(node["inputs"][0]) if node["kind"] == "batch_norm" else None
-        if source is None or source["kind"] not in ("conv", "dense"):
+        if source is None or KINDS[source["kind"]].role != kinds.AFFINE:
             continue
         alone = readers[source["name"]] == [node["name"]]
         own = (*source["params"].values(), *node["params"].values())

@@ -25,7 +25,9 @@ from kappascope.attribution.methods import (
 )
 from kappascope.errors import InputError
 from kappascope.faithfulness import similarity
+from kappascope.networks import kinds
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.kinds import KINDS
 from kappascope.networks.module import forward, with_statistics
 
 Array = Any
@@ -55,9 +57,10 @@ def layers(network: Network) -> list[tuple[Mapping[str, Any], ...]]:
     """
     by_name: dict[str, list[Mapping[str, Any]]] = {}
     for node in network.nodes:
-        if node["kind"] in ("conv", "dense"):
+        role = KINDS[node["kind"]].role
+        if role == kinds.AFFINE:
             by_name[node["name"]] = [node]
-        elif node["kind"] == "batch_norm" and by_name:
+        elif role in (kinds.NORMALIZATION, kinds.STANDARDIZATION) and by_name:
             source = node["inputs"][0]
             by_name[source if source in by_name else list(by_name)[-1]].append(node)
     return [tuple(nodes) for nodes in reversed(by_name.values())]

@@ -1,21 +1,7 @@
 """The description of a network: a list of nodes in order of evaluation, and its files.
 
-A node is a small mapping with ``name``, ``kind``, ``inputs`` and the fields of its kind:
-
-==================  ==========================================================================
-kind                fields
-==================  ==========================================================================
-``conv``            ``features``, ``window``, ``strides``, ``padding``, ``params.kernel``
-                    (height, width, in, out), ``params.bias`` (absent: no bias)
-``batch_norm``      ``eps``, ``params.scale``, ``.bias``, ``.mean``, ``.var``
-``relu``, ``sigmoid`` none
-``avg_pool``,       ``window``, ``strides``, ``padding``; rows that fill no window are dropped
-``max_pool``
-``global_avg_pool`` none
-``add``             none; two or more inputs
-``flatten``         none; (y, x, channel) to a vector, channels fastest
-``dense``           ``features``, ``params.kernel`` (in, out), ``params.bias`` (absent: no bias)
-==================  ==========================================================================
+A node is a small mapping with ``name``, ``kind``, ``inputs`` and the fields of its kind, which
+:mod:`kappascope.networks.kinds` declares; docs/how-to/explain-your-network.md has the table.
 
 ``params`` names arrays of ``network.npz``. ``features`` and ``window`` of conv and dense can be
 left out of a file: they are read off the kernels. A field that is not in the table is refused. Maps
@@ -34,19 +20,7 @@ import numpy as np
 from kappascope.errors import InputError
 from kappascope.files import atomic_path, read_arrays, write_json
 from kappascope.networks.checking import FORMAT, check_content, check_node, check_shapes
-
-KINDS = (
-    "conv",
-    "batch_norm",
-    "relu",
-    "sigmoid",
-    "avg_pool",
-    "max_pool",
-    "global_avg_pool",
-    "add",
-    "flatten",
-    "dense",
-)
+from kappascope.networks.kinds import KINDS
 
 Parameters = dict[str, np.ndarray]
 """Flat parameters by the names the nodes give, for example ``conv1.kernel``."""
@@ -88,7 +62,7 @@ class Network:
 
     def __hash__(self) -> int:
         """Hash the nodes, so that compiled functions are kept by network."""
-        return hash(json.dumps(self.as_json(), sort_keys=True))
+        return hash(json.dumps(self.as_json(), sort_keys=True, default=id))
 
     @property
     def parameter_names(self) -> tuple[str, ...]:

@@ -15,7 +15,13 @@ MAPS_AT_ONCE = 32
 
 
 def in_batches(values: np.ndarray, size: int) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield rows and as many values, the last piece filled up with zeros to ``size``."""
+    """Yield rows and as many values, the last piece filled up with zeros to ``size``.
+
+    Fewer values than that are one piece, filled up to a power of two: few sizes to compile, and at
+    most half of the work for nothing.
+    """
+    if len(values) < size:
+        size = min(size, 1 << (len(values) - 1).bit_length()) if len(values) else size
     for start in range(0, len(values), size):
         piece = values[start : start + size]
         missing = size - len(piece)

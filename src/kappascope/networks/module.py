@@ -1,65 +1,20 @@
 """A network description as a Flax module for training, and as plain functions afterwards."""
 
 import functools
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Container, Mapping
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
+from kappascope.errors import InputError
 from kappascope.networks.description import Network, Parameters
+from kappascope.networks.kinds import value
+from kappascope.networks.operations import PARAMETER_FREE, apply_node
 
 Array = Any
-
-
-def pool_sum(x: Array, node: Mapping[str, Any]) -> Array:
-    """Window sums of x (batch, y, x, channel) with the node's window, strides and padding."""
-    height, width = node["window"]
-    if [height, width] == list(node["strides"]) and not np.any(node["padding"]):
-        # Windows that tile: adding strided slices is many times faster on a CPU.
-        rows, columns = x.shape[1] // height * height, x.shape[2] // width * width
-        tiles = x[:, :rows, :columns].reshape(
-            x.shape[0], rows // height, height, columns // width, width, x.shape[3]
-        )
-        return tiles.sum((2, 4))
-    return lax.reduce_window(
-        x,
-        np.zeros((), x.dtype),
-        lax.add,
-        (1, *node["window"], 1),
-        (1, *node["strides"], 1),
-        ((0, 0), *map(tuple, node["padding"]), (0, 0)),
-    )
-
-
-def _average_pool(x: Array, node: Mapping[str, Any]) -> Array:
-    return pool_sum(x, node) / float(np.prod(node["window"]))
-
-
-def _max_pool(x: Array, node: Mapping[str, Any]) -> Array:
-    return lax.reduce_window(
-        x,
-        np.full((), -np.inf, x.dtype),
-        lax.max,
-        (1, *node["window"], 1),
-        (1, *node["strides"], 1),
-        ((0, 0), *map(tuple, node["padding"]), (0, 0)),
-    )
-
-
-_PARAMETER_FREE: dict[str, Callable[[Sequence[Array], Mapping[str, Any]], Array]] = {
-    # jax.nn.relu has derivative 0 at 0; maximum(x, 0) would have 1/2.
-    "relu": lambda inputs, node: jax.nn.relu(inputs[0]),
-    "avg_pool": lambda inputs, node: _average_pool(inputs[0], node),
-    "max_pool": lambda inputs, node: _max_pool(inputs[0], node),
-    "global_avg_pool": lambda inputs, node: inputs[0].mean((1, 2)),
-    "add": lambda inputs, node: sum(inputs[1:], inputs[0]),
-    "flatten": lambda inputs, node: inputs[0].reshape(len(inputs[0]), -1),
-    "sigmoid": lambda inputs, node: jax.nn.sigmoid(inputs[0]),
-}
 
 
 class GraphNetwork(nn.Module):
@@ -90,6 +45,8 @@ class GraphNetwork(nn.Module):
                 tuple(node["window"]),
                 tuple(node["strides"]),
                 padding=[tuple(side) for side in node["padding"]],
+                kernel_dilation=tuple(value(node, "dilation")),
+                feature_group_count=value(node, "groups"),
                 use_bias="bias" in node["params"],
                 kernel_init=start,
                 name=name,
@@ -108,7 +65,11 @@ class GraphNetwork(nn.Module):
                 kernel_init=start,
                 name=name,
             )(inputs[0])
-        return _PARAMETER_FREE[kind](inputs, node)
+        if kind not in PARAMETER_FREE:
+            raise InputError(
+                f"node {name!r}: a {kind} is read with its weights, it cannot be trained here"
+            )
+        return PARAMETER_FREE[kind](inputs, node)
 
 
 def flatten(network: Network, variables: Mapping[str, Any]) -> Parameters:
@@ -119,31 +80,6 @@ def flatten(network: Network, variables: Mapping[str, Any]) -> Parameters:
             collection = "batch_stats" if field in ("mean", "var") else "params"
             parameters[name] = np.asarray(variables[collection][node["name"]][field])
     return parameters
-
-
-def apply_kernel(node: Mapping[str, Any], kernel: Array, x: Array) -> Array:
-    """Evaluate a conv or dense node with another kernel of its shape and without bias."""
-    if node["kind"] == "dense":
-        return x @ kernel
-    return lax.conv_general_dilated(
-        x,
-        kernel,
-        tuple(node["strides"]),
-        [tuple(side) for side in node["padding"]],
-        dimension_numbers=("NHWC", "HWIO", "NHWC"),
-    )
-
-
-def apply_node(node: Mapping[str, Any], parameters: Mapping[str, Array], *inputs: Array) -> Array:
-    """Evaluate one node with stored parameters, batch normalization on its running averages."""
-    names = node.get("params", {})
-    if node["kind"] in ("conv", "dense"):
-        out = apply_kernel(node, parameters[names["kernel"]], inputs[0])
-        return out + parameters[names["bias"]] if "bias" in names else out
-    if node["kind"] == "batch_norm":
-        scale, bias, mean, var = (parameters[names[f]] for f in ("scale", "bias", "mean", "var"))
-        return (inputs[0] - mean) * (scale / jnp.sqrt(var + node["eps"])) + bias
-    return _PARAMETER_FREE[node["kind"]](inputs, node)
 
 
 def activations(network: Network, parameters: Mapping[str, Array], x: Array) -> dict[str, Array]:

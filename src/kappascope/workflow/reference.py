@@ -1,7 +1,7 @@
 """What is written from declarations: the options, the schema for editors, the tables' columns.
 
 ``python -m kappascope.workflow.reference`` writes config/README.md, config/schema.json and the
-tables in docs/reference/files.md.
+tables in docs/reference/files.md and docs/reference/networks.md.
 """
 
 import functools
@@ -130,12 +130,83 @@ def files_text(page: str) -> str:
     )
 
 
+def _kinds() -> list[str]:
+    from kappascope.networks.kinds import FUNCTION, KINDS
+
+    lines = ["| kind | role | what it computes | fields | weights |", "|---|---|---|---|---|"]
+    for kind in KINDS.values():
+        if kind.role == FUNCTION:
+            continue
+        fields = [f"`{name}`" for name in kind.fields]
+        for name, usual in kind.options.items():
+            told = (
+                "read off the kernel"
+                if usual is None
+                else _cell(list(usual) if isinstance(usual, tuple) else usual)
+            )
+            fields.append(f"`{name}` ({told})")
+        weights = [f"`{name}`" for name in kind.params]
+        weights += [f"`{name}` (or none)" for name in kind.more_params]
+        cells = (f"`{kind.name}`", kind.role, kind.text, ", ".join(fields), ", ".join(weights))
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _roles() -> list[str]:
+    """Return a table of roles × groups of methods that refuse the same ones."""
+    from kappascope.attribution import contextual, labels, rules
+    from kappascope.attribution.gradients import GradCam
+    from kappascope.attribution.propagation import Propagation
+    from kappascope.attribution.registry import METHODS
+    from kappascope.networks.kinds import FUNCTION, KINDS
+
+    by_role: dict[str, str] = {}
+    for kind in KINDS.values():
+        by_role.setdefault(kind.role, kind.name)
+    groups: dict[frozenset[str], list[str]] = {}
+    for name in METHODS.names():
+        made = METHODS[name]
+        refused = set()
+        if name.endswith(".NODE"):
+            made = made(node="node")
+        if isinstance(made, GradCam):
+            # A function has no inner nodes.
+            refused.add(FUNCTION)
+            made = made.guided
+        if isinstance(made, Propagation):
+            for role, kind_name in by_role.items():
+                rule = made.composite.rule({"kind": kind_name, "name": kind_name})
+                if isinstance(rule, rules.Refused):
+                    refused.add(role)
+        groups.setdefault(frozenset(refused), []).append(name)
+    decomposed = frozenset(set(by_role) - set(contextual.RULES))
+    groups.setdefault(decomposed, []).extend(labels.DECOMPOSITIONS)
+    ordered = sorted(groups.items(), key=lambda item: (len(item[0]), item[1]))
+    lines = ["| methods | refuse |", "|---|---|"]
+    for roles, methods in ordered:
+        shown = ", ".join(f"`{name}`" for name in methods)
+        lines.append(f"| {shown} | {', '.join(sorted(roles)) or 'nothing'} |")
+    return lines
+
+
+def networks_text(page: str) -> str:
+    """Return docs/reference/networks.md with the kinds and rules as they are declared."""
+    written = {"kinds": _kinds(), "roles": _roles()}
+
+    def table(match: re.Match[str]) -> str:
+        return "\n".join([match[1], "", *written[match[2]], "", "<!-- end -->"])
+
+    return re.sub(r"(<!-- (\w+): written by .*? -->)\n.*?<!-- end -->", table, page, flags=re.S)
+
+
 def main() -> None:
     """Write all of them."""
     write_text(ROOT / "config/README.md", reference())
     write_text(ROOT / "config/schema.json", schema_text())
     page = ROOT / "docs/reference/files.md"
     write_text(page, files_text(page.read_text(encoding="utf-8")))
+    page = ROOT / "docs/reference/networks.md"
+    write_text(page, networks_text(page.read_text(encoding="utf-8")))
 
 
 if __name__ == "__main__":

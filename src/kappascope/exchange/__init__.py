@@ -1,0 +1,1 @@
+"""Networks from other programs and for them: ONNX, and PyTorch's state dicts."""
