@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kappascope.chapters.wilde2022 import finder, observed
+from kappascope.chapters.wilde2022 import finder, observed, released
 from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.stronglens import classifiers, images
@@ -12,7 +12,7 @@ from kappascope.workflow.script import run
 
 
 def main(inputs, outputs, spec):
-    section, seed = spec.images, spec.seed
+    section, seed = spec.wilde2022.images, spec.seed
     camera = images.camera_of(section)
     tested = images.load(inputs.images, "testing")
     finders = description.load_all(inputs.finders)
@@ -43,6 +43,17 @@ def main(inputs, outputs, spec):
             "einstein_radii": tested.einstein_radius,
         },
     )
+
+    folders = sorted({Path(path).parent for path in inputs.released})
+    made = released.tables(
+        [released.read(folder) for folder in folders],
+        images.population_of(section),
+        spec.wilde2022.published.images,
+        seed,
+    )
+    released.FINDERS.write(outputs.released, made["finders"])
+    released.ACCURACY.write(outputs.released_accuracy, made["accuracy"])
+    released.ARCS.write(outputs.released_arcs, made["arcs"])
 
     light = observed.typical_light(plain.of("lens"), camera)
     systems = []

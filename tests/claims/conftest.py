@@ -33,7 +33,7 @@ from kappascope.chapters.singh2020 import (
     sounds,
     topics,
 )
-from kappascope.chapters.wilde2022 import cues, explaining, finder, observed
+from kappascope.chapters.wilde2022 import cues, explaining, finder, observed, released
 from kappascope.chapters.you2023 import baselines, planted, structures, theorem
 from kappascope.chapters.you2023 import explaining as explaining_groups
 from kappascope.chapters.you2023 import regions as group_regions
@@ -570,6 +570,30 @@ def wilde() -> Iterator[Made]:
         finder.RECALL,
         kinds=recalls,
         error=2.0,
+    )
+    yield made(
+        released.FINDERS,
+        network=("OU-66", "mean", "best"),
+        kind=tuple(called),
+        sources=("", "released"),
+        called_lens_percent=picked(called, "kind"),
+        error=2.0,
+    )
+    yield made(
+        released.ACCURACY,
+        network=("OU-66", "mean"),
+        measure=("precision", "recall", "f1", "auc"),
+        value=0.87,
+        error=0.01,
+    )
+    yield made(
+        released.ARCS,
+        method=("gradient", "guided_grad_cam.relu9"),
+        label=lambda row: row["method"],
+        group=("lens", "compound lens"),
+        beyond=1.5,
+        beyond_error=0.1,
+        sees_arcs="yes",
     )
     yield made(
         finder.POSITION,

@@ -195,7 +195,7 @@ def test_every_unit_of_work_has_a_cost_and_no_cost_is_without_a_unit() -> None:
         ("randomize", "matilla2020.saliency.curve_maps"),
         ("band_curves", "singh2020.bands.bands"),
         ("explain_groups", "you2023.structures.maps"),
-        ("find_lenses", "wilde2022.images.testing"),
+        ("find_lenses", "wilde2022.published.images"),
         ("nonlinear_saliency", "rosenzweig2021.steps"),
     ],
 )

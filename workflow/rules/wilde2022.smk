@@ -2,7 +2,8 @@
 
 needs   real lenses where there are any
 makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.csv, sorter.csv,
-        real.csv, matched.csv, f1_share.csv, planted.csv, shares.csv, arcs.csv, agreement.csv, probes.csv, dreams.csv,
+        real.csv, matched.csv, f1_share.csv, published_finders.csv, published_accuracy.csv,
+        published_arcs.csv, planted.csv, shares.csv, arcs.csv, agreement.csv, probes.csv, dreams.csv,
         randomization.csv and the figures gallery, finder, position, maps, dreams, probes, arcs,
         planted, real; images.h5, networks/
 """
@@ -37,7 +38,17 @@ TABLES["wilde2022"] = [
     "randomization",
     "planted",
     "f1_share",
+    "published_finders",
+    "published_accuracy",
+    "published_arcs",
 ]
+PUBLISHED_FINDERS = real_files(
+    **{
+        f"{name}_{file}": f"published_networks/wilde2022/{name}/{file}"
+        for name in CONFIG.wilde2022.published.networks
+        for file in ("about.json", "network.json", "network.npz")
+    }
+)
 REAL_LENSES = real_files(
     jackpot="stronglens/jackpot/data.fits",
     jackpot_noise="stronglens/jackpot/noise_map.fits",
@@ -115,6 +126,7 @@ rule find_lenses:
     input:
         **REAL_LENSES,
         **OWN_IMAGES,
+        released=list(PUBLISHED_FINDERS.values()),
         images=LENS_IMAGES,
         finders=LENS_FINDERS,
         locator=LOCATOR,
@@ -135,6 +147,13 @@ rule find_lenses:
         real=report(
             wilde("real.csv"), caption="../report/lens_real.rst", category="Lenses"
         ),
+        released=report(
+            wilde("published_finders.csv"),
+            caption="../report/released_finders.rst",
+            category="Lenses",
+        ),
+        released_accuracy=wilde("published_accuracy.csv"),
+        released_arcs=wilde("published_arcs.csv"),
         scores=wilde("scores.npz"),
         systems=wilde("systems.npz"),
     log:
@@ -149,7 +168,7 @@ rule find_lenses:
     params:
         spec=spec(
             "find_lenses",
-            ["seed", "wilde2022.images"],
+            ["seed", "wilde2022[images, published]"],
             jax=True,
         ),
     script:

@@ -193,11 +193,11 @@ def spread(rows: np.ndarray, number: int) -> np.ndarray:
     return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).astype(int)]
 
 
-def joined(one: Images, other: Images) -> Images:
-    """Return the images of two sets."""
+def joined(*sets: Images) -> Images:
+    """Return the images of several sets."""
     return Images(
         **{
-            field.name: np.concatenate([getattr(one, field.name), getattr(other, field.name)])
+            field.name: np.concatenate([getattr(one, field.name) for one in sets])
             for field in dataclasses.fields(Images)
         }
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kappascope import costs
 from kappascope.attribution import labels
@@ -46,6 +46,15 @@ class Cues(Section):
     learning_rate: float = key("Largest learning rate.", gt=0)
 
 
+class Published(Section):
+    """The finders that were released, on our images at their sampling."""
+
+    networks: Distinct[Literal["OU-66", "OU-J", "OU-Y", "OU-H", "OU-JYH", "OU-200", "OU-VIS"]] = (
+        key("Released networks, where the real inputs are; OU-66 is explained as well.")
+    )
+    images: int = key("Images of each kind that they score.", "image", ge=8)
+
+
 class Chapter(Section):
     """Simulated strong lenses and the networks that find them (Wilde et al. 2022)."""
 
@@ -53,6 +62,7 @@ class Chapter(Section):
     networks: Classifiers
     explanation: Explanation
     cues: Cues
+    published: Published
     own_images: str | None = key(
         "An npz of images to score beside the real lenses, see docs/how-to/find-lenses.md.",
         "path",
@@ -129,9 +139,12 @@ def _planted_cues(config: Any) -> Work:
 @costs.of("find_lenses")
 def _find_lenses(config: Any) -> Work:
     images, section = config.wilde2022.images, config.wilde2022.networks
+    published = config.wilde2022.published
     number = images.testing + 2 * images.compound
     units = {
         "pass": number * (section.networks + 3) * costs.lens_step(config),
+        # Seven kinds, and both of compound lenses once more.
+        "published": 9 * published.images * len(published.networks),
         "held": number * costs.lens_pixels(config),
     }
     return Work(1, units)

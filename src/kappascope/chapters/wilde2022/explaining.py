@@ -50,15 +50,12 @@ SHARES = Table(
     """method, output (0 non-lens, 1 lens), group, region (arcs, or the galaxy's core of 0.5
     arcsec), percent (of Σ|S|), error, area_percent, images""",
 )
-ARCS = Table(
-    "wilde2022/arcs.csv",
-    "method × group",
-    """method, label, group (lens, compound lens), enrichment (Σ|S| a pixel on arcs over that of the
-    image, galaxy's core left out), error, shuffled (the same on the arcs of other lenses, moved to
-    this galaxy), shuffled_error, ring (on a ring as wide as arcs, at the median Einstein radius),
+ARC_COLUMNS = """method, label, group (lens, compound lens), enrichment (Σ|S| a pixel on arcs over
+    that of the image, galaxy's core left out), error, shuffled (the same on the arcs of other lenses,
+    moved to this galaxy), shuffled_error, ring (on a ring as wide as arcs, at the median Einstein radius),
     ring_error, beyond (enrichment over that on other lenses' arcs), beyond_error, sees_arcs (yes,
-    no, cannot tell: whether it is larger than one by 2 σ), images""",
-)
+    no, cannot tell: whether it is larger than one by 2 σ), images"""
+ARCS = Table("wilde2022/arcs.csv", "method × group", ARC_COLUMNS)
 AGREEMENT = Table(
     "wilde2022/agreement.csv",
     "method × point × reference",
