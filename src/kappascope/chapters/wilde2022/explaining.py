@@ -51,10 +51,11 @@ SHARES = Table(
     arcsec), percent (of Σ|S|), error, area_percent, images""",
 )
 ARC_COLUMNS = """method, label, group (lens, compound lens), enrichment (Σ|S| a pixel on arcs over
-    that of the image, galaxy's core left out), error, shuffled (the same on the arcs of other lenses,
-    moved to this galaxy), shuffled_error, ring (on a ring as wide as arcs, at the median Einstein radius),
-    ring_error, beyond (enrichment over that on other lenses' arcs), beyond_error, sees_arcs (yes,
-    no, cannot tell: whether it is larger than one by 2 σ), images"""
+    that of the image, galaxy's core left out), error, shuffled (the same on the
+    arcs of other lenses, moved to this galaxy), shuffled_error, ring (on a ring as
+    wide as arcs, at the median Einstein radius), ring_error, beyond (enrichment
+    over that on other lenses' arcs), beyond_error, sees_arcs (yes, no, cannot tell:
+    whether it is larger than one by 2 σ), images"""
 ARCS = Table("wilde2022/arcs.csv", "method × group", ARC_COLUMNS)
 AGREEMENT = Table(
     "wilde2022/agreement.csv",
