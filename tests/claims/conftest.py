@@ -555,6 +555,7 @@ def wilde() -> Iterator[Made]:
     drops = {
         "arc_colour": 40.0,
         "arc_colour_same_signal": 30.0,
+        "arc_colour_same_contrast": 30.0,
         "galaxy_colour": 20.0,
         "arcs_removed": 60.0,
         "arcs_covered": 50.0,
