@@ -103,9 +103,10 @@ def test_convolutions_in_groups_and_with_gaps(
                 np.testing.assert_allclose(out[:, row, column, k], total, 1e-4, 1e-4)
 
 
-def test_depthwise_convolution_is_the_compilers_grouped_one() -> None:
+@pytest.mark.parametrize("window", [(3, 5), (3, 3)])
+def test_depthwise_convolution_is_the_compilers_grouped_one(window: tuple[int, int]) -> None:
     x = DRAW.normal(size=(2, 11, 10, 5)).astype(np.float32)
-    kernel = DRAW.normal(size=(3, 5, 1, 5)).astype(np.float32)
+    kernel = DRAW.normal(size=(*window, 1, 5)).astype(np.float32)
     described = node("conv", strides=[2, 1], padding=[[1, 2], [0, 3]], groups=5, dilation=[2, 1])
     wanted = lax.conv_general_dilated(
         x,
@@ -166,7 +167,8 @@ def test_a_transposed_convolution_can_be_longer_on_one_side() -> None:
 @pytest.mark.parametrize("margin", [[0, 0], [1, 1], [0, 1]])
 def test_windows_over_the_edge(side: int, counted: bool, up: bool, margin: list[int]) -> None:
     x = DRAW.normal(size=(1, side, side, 1)).astype(np.float32)
-    fields = {"window": [3, 2], "strides": [2, 2], "padding": [margin, [0, 0]], "ceil_mode": up}
+    fields = {"window": [3, 2], "strides": [2, 2], "padding": [margin, [0, margin[1]]]}
+    fields["ceil_mode"] = up
     average = evaluated(node("avg_pool", **fields, count_include_pad=counted), x)[0, ..., 0]
     largest = evaluated(node("max_pool", **fields), x)[0, ..., 0]
     for row in range(average.shape[0]):
@@ -177,7 +179,8 @@ def test_windows_over_the_edge(side: int, counted: bool, up: bool, margin: list[
                 x[0, r, c, 0] for r in rows for c in columns if 0 <= r < side and 0 <= c < side
             ]
             # What lies beyond the padding never counts.
-            cells = sum(r < side + margin[1] for r in rows) * sum(c < side for c in columns)
+            end = side + margin[1]
+            cells = sum(r < end for r in rows) * sum(c < end for c in columns)
             total = cells if counted else len(inside)
             np.testing.assert_allclose(average[row, column], sum(inside) / total, 1e-5, 1e-6)
             assert largest[row, column] == max(inside)

@@ -103,6 +103,10 @@ def pool_sum(x: Array, node: Node) -> Array:
             x.shape[0], rows // height, height, columns // width, width, x.shape[3]
         )
         return tiles.sum((2, 4))
+    return _window_sums(x, node, margins)
+
+
+def _window_sums(x: Array, node: Node, margins: Sequence[tuple[int, int]]) -> Array:
     return lax.reduce_window(
         x,
         np.zeros((), x.dtype),
@@ -121,9 +125,12 @@ def _average_pool(inputs: Sequence[Array], node: Node) -> Array:
     if counted:
         # Padding counts, what windows reach beyond it does not.
         shape = [side + sum(pad) for side, pad in zip(x.shape[1:3], node["padding"], strict=True)]
-        padded = {**node, "padding": [[0, 0], [0, 0]]}
+        beyond = [
+            (0, margin[1] - pad[1])
+            for margin, pad in zip(_margins(x, node), node["padding"], strict=True)
+        ]
         ones = jnp.ones((1, *shape, 1), x.dtype)
-        return pool_sum(x, node) / pool_sum(ones, padded)
+        return pool_sum(x, node) / _window_sums(ones, node, beyond)
     return pool_sum(x, node) / pool_sum(jnp.ones((1, *x.shape[1:3], 1), x.dtype), node)
 
 
