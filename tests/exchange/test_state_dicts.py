@@ -216,6 +216,21 @@ def test_storages_that_are_cut_short_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("size", "stride", "told"),
+    [
+        ((10**6, 10**6), (0, 0), "a tensor of 1e\\+12 numbers"),
+        ((4,), (-1,), "reaches beyond its storage"),
+        ((4, 4), (1, 1), "reaches beyond its storage"),
+    ],
+)
+def test_tensors_that_are_not_in_their_storage(
+    size: tuple[int, ...], stride: tuple[int, ...], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        state_dicts._tensor(np.zeros(4, np.float32), 0, size, stride)
+
+
+@pytest.mark.parametrize(
     ("arguments", "told"),
     [
         (("w.pt",), "a state dict says no network; give --like DIR"),

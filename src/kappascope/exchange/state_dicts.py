@@ -7,6 +7,7 @@ things, by a list, and everything else is refused before it is looked up. Weight
 import collections
 import dataclasses
 import io
+import math
 import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -50,6 +51,9 @@ def _tensor(
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
     if min((offset, *size, *stride), default=0) < 0 or (0 not in size and last >= storage.size):
         raise ValueError("a tensor reaches beyond its storage")
+    if math.prod(size) * storage.itemsize > LARGEST_BYTES:
+        # Strides of zero repeat a value as often as they like.
+        raise ValueError(f"a tensor of {math.prod(size):.3g} numbers")
     strides = tuple(step * storage.itemsize for step in stride)
     return np.lib.stride_tricks.as_strided(storage[offset:], size, strides, writeable=False).copy()
 
