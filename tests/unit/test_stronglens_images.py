@@ -48,6 +48,23 @@ def test_an_image_depends_on_its_own_name_only(simulated) -> None:
     assert (other.x != simulated.of("spiral").x[:3]).any()
 
 
+def test_images_do_not_depend_on_how_many_are_in_memory(
+    simulated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(images, "AT_ONCE", 4)
+    weak = dataclasses.replace(POPULATION, source_magnitudes=(24.0, 26.5))
+    for population in (POPULATION, weak):
+        kinds = {kind: 6 for kind in KINDS} if population is POPULATION else {"lens": 6}
+        some = images.simulate(population, CAMERA, 5, "testing", kinds)
+        monkeypatch.setattr(images, "AT_ONCE", 1024)
+        wanted = images.simulate(population, CAMERA, 5, "testing", kinds)
+        monkeypatch.setattr(images, "AT_ONCE", 4)
+        for field in dataclasses.fields(images.Images):
+            one, other = (getattr(made, field.name) for made in (some, wanted))
+            np.testing.assert_array_equal(one, other)
+        assert some.index.tolist()[:6] == [0, 1, 2, 3, 4, 5]
+
+
 def test_faint_scenes_are_drawn_again_and_hopeless_ones_refused() -> None:
     weak = dataclasses.replace(POPULATION, source_magnitudes=(24.0, 26.5))
     _, light, attempt = images.drawn(weak, CAMERA, 5, "testing", "lens", 12)

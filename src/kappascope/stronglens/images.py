@@ -25,6 +25,8 @@ LEAST_MAGNIFICATION = 1.6
 LEAST_PIXELS = 20
 ATTEMPTS = 40
 NOISE = "strong lens noise"
+AT_ONCE = 1024
+"""Images whose light is in memory at a time."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,9 +90,20 @@ def population_of(section: ImageSettings) -> Population:
 
 
 def drawn(
-    population: Population, camera: imaging.Camera, seed: int, split: str, kind: str, number: int
+    population: Population,
+    camera: imaging.Camera,
+    seed: int,
+    split: str,
+    kind: str,
+    number: int,
+    first: int = 0,
 ) -> tuple[list[Drawn], imaging.Observed, np.ndarray]:
     """Draw scenes of one kind and observe them, those that are no lens again.
+
+    Parameters
+    ----------
+    number : of scenes.
+    first : index of the first of them.
 
     Returns
     -------
@@ -104,7 +117,7 @@ def drawn(
     """
     lensed = kind not in NON_LENSES
     attempt = np.zeros(number, int)
-    scenes = [population.draw(seed, split, kind, index, 0) for index in range(number)]
+    scenes = [population.draw(seed, split, kind, first + k, 0) for k in range(number)]
     light = imaging.observe(camera, imaging.scenes_of(scenes), lensed)
     while population.must_show_arcs(kind):
         weak = np.flatnonzero(~is_lens(light, camera))
@@ -116,9 +129,9 @@ def drawn(
                 f"wilde2022.images.source_magnitudes: {len(weak)} of {number} sources show no arcs "
                 f"of {LEAST_PIXELS} pixels in {ATTEMPTS} draws; make sources brighter"
             )
-        for index in weak:
-            scenes[index] = population.draw(seed, split, kind, int(index), int(attempt[index]))
-        again = imaging.observe(camera, [scenes[index].scene for index in weak], lensed)
+        for k in weak:
+            scenes[k] = population.draw(seed, split, kind, first + int(k), int(attempt[k]))
+        again = imaging.observe(camera, [scenes[k].scene for k in weak], lensed)
         for field in dataclasses.fields(imaging.Observed):
             getattr(light, field.name)[weak] = getattr(again, field.name)
     return scenes, light, attempt
@@ -147,9 +160,15 @@ def simulate(
     """
     pieces: list[dict[str, np.ndarray]] = []
     with progress.bar(sum(numbers.values()), f"{split} images", unit="image") as shown:
-        for kind, number in numbers.items():
-            scenes, light, attempt = drawn(population, camera, seed, split, kind, number)
-            noise = camera.noise(light.light, seed, f"{NOISE}: {split} {kind}", range(number))
+        # Light is in memory for some images at a time; each depends on its own index only.
+        for kind, first, number in (
+            (kind, first, min(AT_ONCE, total - first))
+            for kind, total in numbers.items()
+            for first in range(0, total, AT_ONCE)
+        ):
+            indices = range(first, first + number)
+            scenes, light, attempt = drawn(population, camera, seed, split, kind, number, first)
+            noise = camera.noise(light.light, seed, f"{NOISE}: {split} {kind}", indices)
             seen = imaging.stretched(light.light + noise, camera.sky_noise())
             pieces.append(
                 {
@@ -159,7 +178,7 @@ def simulate(
                     "einstein_radius": np.array([each.einstein_radius for each in scenes]),
                     "source_magnitude": np.array([each.source_magnitude for each in scenes]),
                     "place": np.array([each.place for each in scenes]) / camera.pixel_arcsec,
-                    "index": np.arange(number),
+                    "index": np.array(indices),
                     "attempt": attempt,
                     "arc_mask": light.arc_mask(camera),
                     "arc_signal": light.arc_signal(camera),
