@@ -136,6 +136,8 @@ def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
     expected = SALIENCY | TRANSFORMATIONS | COMPARED | PLANTED_GROUPS
     expected |= SEEN_LENSES | NONLINEAR | LAST
     expected |= SHOWN_INFORMATION
+    # It explains a released finder as well.
+    expected |= {"find_lenses"}
     assert set(rerun.planned(*SMOKE)) == expected
 
 
