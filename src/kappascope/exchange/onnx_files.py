@@ -54,7 +54,6 @@ def read(path: Path) -> Graph:
 
     """
     import onnx
-    from google.protobuf.message import DecodeError
 
     try:
         if path.stat().st_size > LARGEST_BYTES:
@@ -65,7 +64,7 @@ def read(path: Path) -> Graph:
     model = onnx.ModelProto()
     try:
         model.ParseFromString(content)
-    except DecodeError as error:
+    except Exception as error:  # protobuf's own, whose package nothing else here names
         raise InputError(f"{path}: not a whole ONNX model; export it again") from error
     if not model.HasField("graph") or not model.graph.node:
         raise InputError(f"{path}: not a whole ONNX model, it has no graph; export it again")
