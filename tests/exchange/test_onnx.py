@@ -135,12 +135,19 @@ def test_a_shift_after_a_layer_becomes_its_bias_and_scalings_one_node(tmp_path: 
         helper.make_node("Conv", ["x2", "w"], ["a"]),
         helper.make_node("Add", ["shift", "a"], ["b"]),
         helper.make_node("Mul", ["b", "two"], ["c"]),
-        helper.make_node("ReduceMean", ["c", "axes"], ["y"], keepdims=0),
+        # One that has a bias keeps it.
+        helper.make_node("Conv", ["c", "w2", "bias"], ["d"]),
+        helper.make_node("Add", ["d", "shift"], ["e"]),
+        helper.make_node("ReduceMean", ["e", "axes"], ["y"], keepdims=0),
     ]
     weights = {**small()[1], "shift": shift, "m": np.float32(1.5), "s": np.float32([[[2]], [[4]]])}
     weights |= {"two": np.float32(2), "axes": np.array([2, 3])}
+    weights |= {"w2": DRAW.normal(size=(3, 3, 1, 1)).astype(np.float32)}
+    weights |= {"bias": np.float32([1, 2, 3])}
     network, arrays, _ = read(saved(tmp_path / "m.onnx", model_of(nodes, weights)))
     assert [node["kind"] for node in network.nodes] == [
+        "batch_norm",
+        "conv",
         "batch_norm",
         "conv",
         "batch_norm",
@@ -247,6 +254,7 @@ BAD_FILES: list[tuple[Any, str]] = [
     (lambda: _external("gone"), "lies in 'gone', which is not beside it"),
     (lambda: _external("short"), "reaches beyond the end of 'short'"),
     (lambda: _external("short", offset=-8), "reaches beyond the end of 'short'"),
+    (lambda: _external("whole", offset=-8), "reaches beyond the end of 'whole'"),
     (lambda: _external("short", offset="far"), "says no place in 'short'"),
     (lambda: _external("link"), "lies in 'link', which is not beside it"),
     (_bomb, "node 'bomb': ConstantOfShape makes a constant of 1e\\+12 numbers"),
