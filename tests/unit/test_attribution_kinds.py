@@ -173,6 +173,19 @@ def test_what_a_method_has_no_rule_for_is_named(role: str, method: str, told: st
     assert "\n" not in str(caught.value)
 
 
+def test_what_a_border_holds_is_nobodys_part() -> None:
+    build = Builder(1)
+    build.add("pad", padding=[[1, 1], [1, 1]], value=2.0)
+    build.add("flatten")
+    build.add("dense", shapes={"kernel": (8 * 10 * 2, 2)})
+    model, x = build.model(), jnp.asarray(inputs())
+    values = activations(*model, x)
+    last = model[0].nodes[-1]["name"]
+    relevant, rest = contextual.decompose(*model, values, 0 * x)[last]
+    np.testing.assert_array_equal(relevant, 0)
+    np.testing.assert_allclose(rest, values[last], 1e-9)
+
+
 def test_decompositions_refuse_what_they_cannot_split_and_equal_factors_have_no_gate() -> None:
     model = gated()
     values = activations(*model, jnp.asarray(inputs()))

@@ -62,7 +62,7 @@ def test_a_network_reads_its_bands_in_its_order(sets) -> None:
 def test_shares_mean_and_best(sets) -> None:
     images = sets[COARSE]
     yes, no = np.ones(len(images)), np.zeros(len(images))
-    scores = {"a": np.where(images.kind == "compound_arcs", yes, no), "b": no, "c": no}
+    scores = {"b": no, "a": np.where(images.kind == "compound_arcs", yes, no), "c": no}
     rows = {
         (row["network"], row["kind"]): row for row in released.kind_rows(scores, images, "compact")
     }
