@@ -20,6 +20,11 @@ def shown(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+def reason(error: BaseException, longest: int = 200) -> str:
+    """Return what an exception says on one line, its kind where it says nothing."""
+    return (str(error) or type(error).__name__).splitlines()[0][:longest]
+
+
 def nearest(name: str, names: Iterable[str], last: str | None = None) -> str:
     """Return ``; did you mean X?`` with the known name closest to ``name``, or nothing.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from kappascope.errors import InputError, shown
+from kappascope.errors import InputError, reason, shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -231,9 +231,8 @@ def read_arrays(path: str | os.PathLike[str]) -> "dict[str, np.ndarray]":
         raise
     # What is damaged inside an archive can raise anything: zlib.error, KeyError, ...
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
         raise InputError(
-            f"{path}: not a whole npz file ({reason}); put a whole one there"
+            f"{path}: not a whole npz file ({reason(error)}); put a whole one there"
         ) from None
 
 

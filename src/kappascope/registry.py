@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from kappascope.errors import InputError, nearest, shown
+from kappascope.errors import InputError, nearest, reason, shown
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -268,5 +268,4 @@ def _import(file: Path) -> None:
         spec.loader.exec_module(sys.modules[name])
     except Exception as error:
         del sys.modules[name]
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{file}: cannot be imported ({reason}); correct it") from error
+        raise InputError(f"{file}: cannot be imported ({reason(error)}); correct it") from error

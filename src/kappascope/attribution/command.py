@@ -12,7 +12,7 @@ import numpy as np
 
 from kappascope import progress
 from kappascope.attribution import labels
-from kappascope.errors import InputError
+from kappascope.errors import InputError, reason
 from kappascope.files import check_output, is_special, write_array, write_arrays, write_json
 from kappascope.maps.reading import one_array, without_data
 from kappascope.runtime import available_cores, configure
@@ -219,14 +219,10 @@ def _loaded(path: Path) -> np.ndarray:
             x = one_array(handle)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{str(path)[:200]}: not a whole NPY file ({_first_line(error)}); save inputs with "
+            f"{str(path)[:200]}: not a whole NPY file ({reason(error)}); save inputs with "
             "numpy.save"
         ) from error
     return _real(x, str(path))
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def _real(x: Any, name: str) -> np.ndarray:

@@ -29,7 +29,7 @@ from kappascope.attribution.gradients import (
 from kappascope.attribution.propagation import Propagation, compiled
 from kappascope.attribution.registry import METHODS
 from kappascope.attribution.sampling import Fresh, KernelShap, Lime, Occlusion, Rise
-from kappascope.errors import InputError, nearest
+from kappascope.errors import InputError, nearest, reason
 from kappascope.networks.description import Network
 
 Array = Any
@@ -122,10 +122,9 @@ def of_function(function: Callable[[Array], Array], x: Array) -> Model:
     try:
         given = jax.eval_shape(function, jax.ShapeDtypeStruct((2, *shape), kind)).shape
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise InputError(
             f"the function does not take inputs of shape (batch, {', '.join(map(str, shape))}) "
-            f"({reason})"
+            f"({reason(error)})"
         ) from error
     if len(given) not in (1, 2) or given[0] != 2:
         raise InputError(

@@ -54,30 +54,27 @@ def _kernel_inputs(out: _Writer, node: Node, kernel: np.ndarray) -> list[str]:
     return inputs
 
 
-def _conv(out: _Writer, node: Node) -> None:
-    kernel = out.parameter(node, "kernel").transpose(3, 2, 0, 1)
+def _windowed(out: _Writer, node: Node, kind: str, kernel: np.ndarray, **more: Any) -> None:
     out.emit(
-        "Conv",
+        kind,
         _kernel_inputs(out, node, kernel),
         node["name"],
         strides=list(node["strides"]),
         pads=_pads(node),
         dilations=list(value(node, "dilation")),
-        group=value(node, "groups"),
+        **more,
     )
+
+
+def _conv(out: _Writer, node: Node) -> None:
+    kernel = out.parameter(node, "kernel").transpose(3, 2, 0, 1)
+    _windowed(out, node, "Conv", kernel, group=value(node, "groups"))
 
 
 def _conv_transpose(out: _Writer, node: Node) -> None:
     kernel = out.parameter(node, "kernel").transpose(2, 3, 0, 1)
-    out.emit(
-        "ConvTranspose",
-        _kernel_inputs(out, node, kernel),
-        node["name"],
-        strides=list(node["strides"]),
-        pads=_pads(node),
-        dilations=list(value(node, "dilation")),
-        output_padding=list(value(node, "output_padding")),
-    )
+    extra = list(value(node, "output_padding"))
+    _windowed(out, node, "ConvTranspose", kernel, output_padding=extra)
 
 
 def _dense(out: _Writer, node: Node) -> None:

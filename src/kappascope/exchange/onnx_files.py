@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kappascope.errors import InputError
+from kappascope.errors import InputError, reason
 
 LARGEST_BYTES = 2**31
 """Of a model, of its weights, of a constant that is folded."""
@@ -144,7 +144,7 @@ def array_of(tensor: Any, path: Path, what: str) -> np.ndarray:
             values = onnx.numpy_helper.to_array(tensor).ravel()
         except (ValueError, TypeError, KeyError) as error:
             raise InputError(
-                f"{path}: {what} is not whole ({str(error).splitlines()[0]}); export again"
+                f"{path}: {what} is not whole ({reason(error)}); export again"
             ) from error
     if values.size != wanted:
         raise InputError(
@@ -242,10 +242,9 @@ def folded(node: Any, inputs: Sequence[np.ndarray | None], opset: int, path: Pat
     try:
         results = ReferenceEvaluator(model).run(None, listed)
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise InputError(
             f"{path}: node {label(node)}: {node.op_type} of constants cannot be evaluated "
-            f"({reason}); simplify the model"
+            f"({reason(error)}); simplify the model"
         ) from error
     return [np.asarray(result) for result in results]
 

@@ -254,8 +254,6 @@ class Conversion:
                 needed |= set(node["inputs"])
                 kept.append(node)
         nodes = _with_biases(kept[::-1], self.parameters)
-        if nodes[-1]["name"] != output.name and nodes[-1]["name"] not in needed:
-            raise AssertionError("the last node is the output")
         network = Network(name, self.input.shape, output.channels, tuple(nodes))
         arrays = {key: self.parameters[key] for key in network.parameter_names}
         for key, array in arrays.items():
@@ -285,7 +283,6 @@ def _with_biases(nodes: list[dict[str, Any]], parameters: Parameters) -> list[di
             and KINDS[source["kind"]].role == kinds.AFFINE
             and "bias" not in source["params"]
             and readers[source["name"]] == 1
-            and node is not nodes[-1]
             and (parameters[node["params"]["scale"]] == 1).all()
             and not parameters[node["params"]["mean"]].any()
             and (parameters[node["params"]["var"]] == 1).all()

@@ -2,13 +2,9 @@
 
 from pathlib import Path
 
-from kappascope.exchange import onnx_files, onnx_graph, onnx_operators
+from kappascope.exchange import onnx_files, onnx_graph
+from kappascope.exchange import onnx_operators as _operators  # noqa: F401 (they register themselves)
 from kappascope.networks.description import Network, Parameters
-
-OPERATORS = tuple(sorted(onnx_graph.OPERATORS))
-"""Names of the operators that are read."""
-
-__all__ = ["OPERATORS", "onnx_operators", "read"]
 
 
 def read(path: str | Path, layout: str | None = None) -> tuple[Network, Parameters, list[str]]:

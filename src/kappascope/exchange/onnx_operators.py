@@ -1,13 +1,14 @@
 """What each ONNX operator becomes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from kappascope.exchange.onnx_graph import (
     Conversion,
+    Handler,
     LayoutError,
     Part,
     RefusedError,
@@ -268,34 +269,33 @@ def _instance_norm(made: Conversion, inputs: list[Value], given: Given) -> Value
 # ---- activations ---------------------------------------------------------------------------------
 
 
-@operator("Relu")
-def _relu(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    return made.add("relu", [x], x.axes)
+# Operator → kind, and its fields: the attribute that says it, and what ONNX takes without.
+_FUNCTIONS: dict[str, tuple[str, dict[str, tuple[str, float]]]] = {
+    "Relu": ("relu", {}),
+    "Sigmoid": ("sigmoid", {}),
+    "HardSwish": ("hard_swish", {}),
+    "Softplus": ("softplus", {}),
+    "LeakyRelu": ("leaky_relu", {"slope": ("alpha", 0.01)}),
+    "Elu": ("elu", {"alpha": ("alpha", 1.0)}),
+    "Selu": (
+        "elu",
+        {"alpha": ("alpha", 1.6732632423543772), "gain": ("gamma", 1.0507009873554805)},
+    ),
+    "HardSigmoid": ("hard_sigmoid", {"slope": ("alpha", 0.2), "offset": ("beta", 0.5)}),
+}
 
 
-@operator("Sigmoid")
-def _sigmoid(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    return made.add("sigmoid", [x], x.axes)
+def _function(kind: str, fields: Mapping[str, tuple[str, float]]) -> Handler:
+    def handle(made: Conversion, inputs: list[Value], given: Given) -> Value:
+        x = tensor(inputs[0])
+        said: Any = {field: float(given.get(*usual)) for field, usual in fields.items()}
+        return made.add(kind, [x], x.axes, **said)
+
+    return handle
 
 
-@operator("HardSwish")
-def _hard_swish(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    return made.add("hard_swish", [x], x.axes)
-
-
-@operator("Softplus")
-def _softplus(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    return made.add("softplus", [x], x.axes)
-
-
-@operator("LeakyRelu")
-def _leaky_relu(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    return made.add("leaky_relu", [x], x.axes, slope=float(given.get("alpha", 0.01)))
+for _name, (_kind, _fields) in _FUNCTIONS.items():
+    operator(_name)(_function(_kind, _fields))
 
 
 @operator("PRelu")
@@ -304,27 +304,6 @@ def _prelu(made: Conversion, inputs: list[Value], given: Given) -> Value:
     if slope is None:
         raise RefusedError("has a slope for each channel; one for all is supported (LeakyRelu)")
     return made.add("leaky_relu", [x], x.axes, slope=slope)
-
-
-@operator("Elu")
-def _elu(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    return made.add("elu", [x], x.axes, alpha=float(given.get("alpha", 1.0)))
-
-
-@operator("Selu")
-def _selu(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    alpha = float(given.get("alpha", 1.6732632423543772))
-    gain = float(given.get("gamma", 1.0507009873554805))
-    return made.add("elu", [x], x.axes, alpha=alpha, gain=gain)
-
-
-@operator("HardSigmoid")
-def _hard_sigmoid(made: Conversion, inputs: list[Value], given: Given) -> Value:
-    x = tensor(inputs[0])
-    slope, offset = float(given.get("alpha", 0.2)), float(given.get("beta", 0.5))
-    return made.add("hard_sigmoid", [x], x.axes, slope=slope, offset=offset)
 
 
 @operator("Gelu")

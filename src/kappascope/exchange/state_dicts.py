@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from kappascope.errors import InputError
+from kappascope.errors import InputError, reason
 from kappascope.networks import kinds
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.kinds import KINDS
@@ -124,8 +124,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
         NotImplementedError,
         MemoryError,
     ) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:120]
-        raise InputError(f"{path}: no state dict of weights ({reason}); {advice}") from error
+        raise InputError(f"{path}: no state dict of weights ({reason(error)}); {advice}") from error
     inner = content.get("state_dict") if isinstance(content, dict) else None
     content = inner if isinstance(inner, dict) else content
     if not isinstance(content, dict) or not all(

@@ -16,7 +16,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from kappascope.errors import InputError
+from kappascope.errors import InputError, reason
 from kappascope.files import atomic_path
 
 SPLITS = ("training", "testing", "covariance")
@@ -255,7 +255,7 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
         raise InputError(f"{path}: there is no such file of maps") from error
     except OSError as error:
         raise InputError(
-            f"{path}: not a whole HDF5 file of maps ({_short(error)}); make it again"
+            f"{path}: not a whole HDF5 file of maps ({reason(error)}); make it again"
         ) from error
     with handle:
         needed = ("convergence", *(name for name in COLUMNS if name != "box"))
@@ -268,11 +268,7 @@ def _opened(path: str | Path) -> Iterator[h5py.File]:
         try:
             yield handle
         except OSError as error:
-            raise InputError(f"{path}: cannot be read ({_short(error)}); make it again") from error
-
-
-def _short(error: OSError) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path}: cannot be read ({reason(error)}); make it again") from error
 
 
 def _columns_of(handle: h5py.File) -> MapSet:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from kappascope.errors import InputError
+from kappascope.errors import InputError, reason
 from kappascope.maps import pixel_scale
 
 LARGEST_CONVERGENCE = 50.0
@@ -181,9 +181,8 @@ def _read(path: Path, wanted: tuple[str, ...], image: str | None) -> _Image:
                 raise
             # A file that is not what it says can raise anything inside a library.
             except Exception as error:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
                 raise InputError(
-                    f"{path}: not a whole {kind} file ({reason}); fetch or make it again"
+                    f"{path}: not a whole {kind} file ({reason(error)}); fetch or make it again"
                 ) from error
     raise InputError(f"{path}: unknown kind of file; use .fits, .npy or .h5")
 
