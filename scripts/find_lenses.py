@@ -7,6 +7,7 @@ import numpy as np
 from kappascope.chapters.wilde2022 import finder, observed, released
 from kappascope.files import write_arrays
 from kappascope.networks import description
+from kappascope.networks.learning import LABELS
 from kappascope.stronglens import classifiers, images
 from kappascope.workflow.script import run
 
@@ -45,8 +46,11 @@ def main(inputs, outputs, spec):
     )
 
     folders = sorted({Path(path).parent for path in inputs.released})
+    networks = [released.read(folder) for folder in folders]
+    if spec.learns != LABELS:
+        networks = released.unlearned(networks, seed)
     made = released.tables(
-        [released.read(folder) for folder in folders],
+        networks,
         images.population_of(section),
         spec.wilde2022.published.images,
         seed,

@@ -168,7 +168,7 @@ rule find_lenses:
     params:
         spec=spec(
             "find_lenses",
-            ["seed", "wilde2022[images, published]"],
+            ["seed", "learns", "wilde2022[images, published]"],
             jax=True,
         ),
     script:

@@ -92,6 +92,17 @@ def test_tables_of_two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not any(released.tables([], POPULATION, 8, 5).values())
 
 
+def test_networks_of_a_null_run_have_learned_nothing(sets) -> None:
+    alike = [network(name, ("VIS", "H"), COARSE) for name in ("one", "other")]
+    drawn = released.unlearned(alike, 3)
+    scores = np.stack([released.score(finder, sets[COARSE]) for finder in (*alike, *drawn)])
+    np.testing.assert_array_equal(scores[0], scores[1])
+    # Each has weights of its own, and the same ones again.
+    assert all(np.abs(scores[k] - scores[j]).max() > 0.01 for k, j in ((0, 2), (0, 3), (2, 3)))
+    again = released.score(released.unlearned(alike, 3)[1], sets[COARSE])
+    np.testing.assert_array_equal(again, scores[3])
+
+
 def test_a_folder_says_what_a_network_reads(tmp_path: Path) -> None:
     made = network("OU-X", ("J", "VIS"), COARSE)
     folder = tmp_path / "OU-X"

@@ -17,6 +17,7 @@ import numpy as np
 from kappascope import progress
 from kappascope.chapters.wilde2022 import explaining, finder
 from kappascope.errors import InputError
+from kappascope.faithfulness import randomization
 from kappascope.networks import description
 from kappascope.networks.description import Network, Parameters
 from kappascope.reporting.errorbars import error_of_mean, proportion_error
@@ -100,6 +101,20 @@ def read(folder: Path) -> Finder:
         raise InputError(f"{path}: {shape} of bands {', '.join(bands)}; the network reads others")
     model = (network, parameters)
     return Finder(folder.name, model, bands, about["pixels"], about["pixel_arcsec"])
+
+
+def unlearned(networks: Sequence[Finder], seed: int) -> list[Finder]:
+    """Return the networks with the weights of none that was trained: what a null run scores."""
+    return [
+        dataclasses.replace(finder, model=(finder.model[0], _initial(finder, seed, number)))
+        for number, finder in enumerate(networks)
+    ]
+
+
+def _initial(finder: Finder, seed: int, number: int) -> Parameters:
+    network, parameters = finder.model
+    chosen = range(len(randomization.layers(network)))
+    return randomization.reinitialized(network, parameters, chosen, seed, number)
 
 
 def camera_of(sampling: tuple[int, float]) -> imaging.Camera:
