@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from checkouts import SMOKE, Checkout, assert_one_line, tiny_disk
-from test_own_maps import a_folder, a_map, options, write_table
+from snakemake.cli import parse_config
+from test_own_maps import PIXELS, a_folder, a_map, options, write_table
+
+from kappascope.errors import InputError
+from kappascope.maps.archives import import_maps
+from kappascope.workflow import configuration
 
 pytestmark = pytest.mark.workflow
 
@@ -64,6 +69,16 @@ def test_names_that_snakemake_takes_for_patterns_are_refused(
 
 
 @pytest.mark.parametrize("problem", BAD_CONFIG)
+def test_config_is_refused_in_one_line(problem: str) -> None:
+    given, words = BAD_CONFIG[problem]
+    with pytest.raises(InputError) as refused:
+        configuration.from_command_line(parse_config(given))
+    assert "\n" not in str(refused.value)
+    for word in words:
+        assert word in str(refused.value)
+
+
+@pytest.mark.parametrize("problem", ("a run named by a number", "a misspelt key", "CosmoGrid"))
 def test_config_is_refused_before_any_job(pristine: Checkout, problem: str) -> None:
     given, words = BAD_CONFIG[problem]
     ended = pristine.run("--cores", "1", "--config", *given)
@@ -161,14 +176,26 @@ def left_over(checkout: Checkout) -> list[Path]:
 
 
 @pytest.mark.parametrize("spoil", BAD_MAPS, ids=lambda spoil: spoil.__name__)
-def test_bad_maps_are_named(pristine: Checkout, tmp_path: Path, spoil) -> None:
+def test_bad_maps_are_named(tmp_path: Path, spoil) -> None:
+    folder, rows = a_folder(tmp_path / "maps")
+    name = spoil(folder, rows)
+    table = write_table(tmp_path / "maps.csv", rows)
+    batch = tmp_path / "made" / "batch_0.h5"
+    with pytest.raises(InputError) as refused:
+        import_maps("folder", folder, table, [batch], pixels=PIXELS)
+    assert name in str(refused.value) and "\n" not in str(refused.value)
+    assert not [path for path in batch.parent.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("spoil", (truncated, no_such_file, no_column))
+def test_bad_maps_end_a_run_in_one_line(pristine: Checkout, tmp_path: Path, spoil) -> None:
     folder, rows = a_folder(tmp_path / "maps")
     name = spoil(folder, rows)
     table = write_table(tmp_path / "maps.csv", rows)
     ended = pristine.run("statistics", "--cores", "1", *options(folder, table))
     assert_one_line(ended, name)
     assert not left_over(pristine)
-    shutil.rmtree(pristine.root / "results")
+    shutil.rmtree(pristine.root / "results", ignore_errors=True)
 
 
 def test_a_mistake_that_was_corrected_goes_on(fresh: Checkout, tmp_path: Path) -> None:

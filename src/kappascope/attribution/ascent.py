@@ -50,19 +50,25 @@ def blurred(x: Array, sigma: float) -> Array:
     return jnp.einsum("iy,byxc,jx->bijc", rows, x, columns)
 
 
-@functools.partial(jax.jit, static_argnames=("network", "output", "objective"))
+@functools.partial(jax.jit, static_argnames=("network", "objective"))
 def value_and_gradient(
-    network: Network, parameters: Any, x: Array, output: int, objective: str
+    network: Network, parameters: Any, x: Array, output: Array, objective: str
 ) -> tuple[Array, Array]:
-    """Return what is to rise, (batch,), and its gradient in the input's shape."""
+    """Return what is to rise, (batch,), and its gradient in the input's shape.
+
+    Parameters
+    ----------
+    output : one for all inputs, or (batch,).
+
+    """
 
     def total(x: Array) -> tuple[Array, Array]:
         y = forward(network, parameters, x)
+        chosen = jnp.arange(y.shape[1]) == jnp.broadcast_to(output, len(y))[:, None]
+        values = jnp.where(chosen, y, 0).sum(1)
         if objective == "log_odds":
-            others = jnp.where(jnp.arange(y.shape[1]) == output, -jnp.inf, y)
-            values = y[:, output] - jax.nn.logsumexp(others, axis=1)
-        else:
-            values = y[:, output] if objective == "output" else -y[:, output]
+            values = values - jax.nn.logsumexp(jnp.where(chosen, -jnp.inf, y), axis=1)
+        values = -values if objective == "minus_output" else values
         return values.sum(), values
 
     with jax.default_matmul_precision("highest"):
@@ -258,7 +264,7 @@ class NonlinearSaliency:
         network: Network,
         parameters: Mapping[str, Any],
         x: Array,
-        output: int,
+        output: Array,
         low: Array,
         high: Array,
     ) -> Trajectory:
@@ -266,6 +272,7 @@ class NonlinearSaliency:
 
         Parameters
         ----------
+        output : class that is driven up, one for all images or (image,).
         low, high : (channel,) or numbers, the range of the data.
 
         Raises
@@ -275,14 +282,15 @@ class NonlinearSaliency:
 
         """
         images_only("nonlinear saliency", x)
-        if not 0 <= output < network.outputs:
+        unknown = [k for k in np.unique(output) if not 0 <= k < network.outputs]
+        if unknown:
             raise InputError(
-                f"class {output}: network {network.name!r} has classes 0 to {network.outputs - 1}"
+                f"class {unknown[0]}: network {network.name!r} has classes 0 to {network.outputs - 1}"
             )
         return self._run(network, dict(parameters), jnp.asarray(x), output, low, high)
 
     def _run(
-        self, network: Network, parameters: Any, x: Array, output: int, low: Array, high: Array
+        self, network: Network, parameters: Any, x: Array, output: Array, low: Array, high: Array
     ) -> Trajectory:
         low, high = jnp.asarray(low, x.dtype), jnp.asarray(high, x.dtype)
         pixels = x.shape[1] * x.shape[2]
@@ -374,7 +382,7 @@ class DeepDream:
         )
 
     def dream(
-        self, network: Network, parameters: Any, x: Array, output: int, low: Array, high: Array
+        self, network: Network, parameters: Any, x: Array, output: Array, low: Array, high: Array
     ) -> tuple[Array, np.ndarray]:
         """Return the changed images and y_k before and after each step, (step + 1, image)."""
         values = []

@@ -18,7 +18,7 @@ from kappascope.attribution.ascent import NonlinearSaliency
 from kappascope.chapters.rosenzweig2021.experiments import (
     SURE_PERCENT,
     Subject,
-    by_class,
+    batches,
     padded,
 )
 from kappascope.reporting.errorbars import bootstrap_error, error_of_mean, proportion_error
@@ -81,9 +81,9 @@ def followed(subject: Subject, settings: NonlinearSaliency) -> Arm:
     number = len(subject.x)
     best, at_limits = np.zeros((2, number))
     steps, threshold = np.full((2, number), np.nan)
-    for rows, output in by_class(classes):
+    for rows in batches(number):
         chosen = dataclasses.replace(settings, objective="log_odds")
-        trajectory = padded(chosen, subject, rows, output)
+        trajectory = padded(chosen, subject, rows, classes)
         here = slice(len(rows))
         values = expit(trajectory.values.reshape(-1, trajectory.values.shape[-1]))[:, here]
         best[rows] = 100 * np.maximum(values.max(0), expit(trajectory.start[here]))

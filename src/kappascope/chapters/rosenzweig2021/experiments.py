@@ -144,12 +144,12 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
     total = number * len(RANKS) * len(METHODS)
     with progress.bar(total, f"trajectories, {subject.name}", unit="trajectory") as shown:
         for rank in range(len(RANKS)):
-            for rows, output in by_class(classes[rank]):
+            for rows in batches(number):
                 for way, method in enumerate(METHODS):
                     chosen = dataclasses.replace(
                         settings, linear=method == "linear", objective="log_odds"
                     )
-                    trajectory = padded(chosen, subject, rows, output)
+                    trajectory = padded(chosen, subject, rows, classes[rank])
                     here = len(rows)
                     curves[rank, way][:, rows] = expit(trajectory.values_by_level()[:, :here])
                     top = np.maximum(trajectory.values.max((0, 1)), trajectory.start)
@@ -176,22 +176,31 @@ def follow(subject: Subject, settings: NonlinearSaliency) -> Followed:
     )
 
 
-def by_class(classes: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield (rows, class), a batch of examples that drive the same class at a time."""
-    for output in np.unique(classes):
-        rows = np.flatnonzero(classes == output)
-        for start in range(0, len(rows), BATCH):
-            yield rows[start : start + BATCH], int(output)
+def batches(number: int) -> Iterator[np.ndarray]:
+    """Yield the rows of a batch of examples at a time."""
+    for start in range(0, number, BATCH):
+        yield np.arange(start, min(start + BATCH, number))
+
+
+def filled(subject: Subject, rows: np.ndarray) -> np.ndarray:
+    """Repeat rows up to the usual size of a subject's batches: one shape, compiled once."""
+    return np.resize(rows, min(BATCH, len(subject.x)))
 
 
 def padded(
-    settings: NonlinearSaliency, subject: Subject, rows: np.ndarray, output: int
+    settings: NonlinearSaliency, subject: Subject, rows: np.ndarray, classes: np.ndarray
 ) -> Trajectory:
-    """Follow a batch, filled up to the usual size: one shape, compiled once."""
-    filled = np.resize(rows, BATCH)
+    """Follow a batch, filled up to the usual size.
+
+    Parameters
+    ----------
+    classes : (example,) of all examples: what each is driven to.
+
+    """
     network, parameters = subject.model
+    every = filled(subject, rows)
     return settings.trajectory(
-        network, parameters, subject.x[filled], output, subject.low, subject.high
+        network, parameters, subject.x[every], classes[every], subject.low, subject.high
     )
 
 
@@ -420,9 +429,10 @@ def linear_masks(subject: Subject, classes: np.ndarray, followed: Followed) -> n
     size = np.prod(subject.x.shape[1:3])
     kept = np.zeros(subject.x.shape[:3], bool)
     network, parameters = subject.model
-    for rows, output in by_class(classes):
-        filled = jnp.asarray(subject.x[np.resize(rows, BATCH)])
-        _, gradient = value_and_gradient(network, dict(parameters), filled, output, "output")
+    for rows in batches(len(classes)):
+        every = filled(subject, rows)
+        x = jnp.asarray(subject.x[every])
+        _, gradient = value_and_gradient(network, dict(parameters), x, classes[every], "output")
         pixels = round(float(followed.levels[-1]) * size)
         kept[rows] = np.asarray(kept_pixels(gradient, pixels))[: len(rows)]
     return kept
