@@ -145,11 +145,11 @@ def test_the_layouts_of_archives(fresh: Checkout, tmp_path: Path, source: str) -
         (archive / folder).mkdir(parents=True)
         for number in range(1, 4):
             # 3.5 degrees on a side in both archives.
-            values = a_map(10 * place + number, 256)
+            values = a_map(10 * place + number)
             fits.writeto(archive / folder / f"WLconv_z1.00_{number:04d}r.fits", values)
     found = statistics(
         fresh,
-        *options(archive, None, source=source, pixels=256),
+        *options(archive, None, source=source),
         "statistics={beyond: []}",
         "data_sets=[noiseless]",
     )

@@ -15,6 +15,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from cycler import cycler
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -177,13 +178,14 @@ def save_figure(
                     "Description": provenance_json,
                 },
             )
-        # Both have one layout, and finding it is half of the work.
+        # Both have one layout, and finding it is half of the work: the canvas draws it as it is.
         layout = figure.get_layout_engine()
         figure.set_layout_engine("none")
+        canvas, dpi = FigureCanvasPdf(figure), figure.dpi
+        figure.dpi = matplotlib.rcParams["savefig.dpi"]  # of images on vectors
         with atomic_path(pdf) as scratch:
-            figure.savefig(
+            canvas.print_pdf(
                 scratch,
-                format="pdf",
                 metadata={
                     "Title": stem.name,
                     "Creator": "kappascope",
@@ -192,6 +194,7 @@ def save_figure(
                     "CreationDate": None,
                 },
             )
+        figure.dpi = dpi
         figure.set_layout_engine(layout)
     return pdf, png
 
