@@ -52,6 +52,7 @@ def main(inputs, outputs, spec):
     made = released.tables(
         networks,
         images.population_of(section),
+        camera.survey,
         spec.wilde2022.published.images,
         seed,
     )

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kappascope.stronglens import imaging, optics, populations
+from kappascope.stronglens import imaging, optics, populations, surveys
 from kappascope.stronglens.imaging import Camera
 from kappascope.stronglens.optics import Deflector, Light
 from kappascope.stronglens.populations import Population, Scene
 
-CAMERA = Camera(96, 0.1, ("VIS", "H"), 4)
+CAMERA = Camera(96, 0.1, ("VIS", "H"), 4, surveys.read("euclid"))
 POPULATION = Population(0.0, (21.5, 23.0), 0.2)
 
 
@@ -32,7 +32,7 @@ def scene(radius: float, x: float, size: float, second: float = 0.0, scaling: fl
         background=Light(
             pair(size, size), pair(1, 1), pair(0.9999, 0.9999), pair(0, 0), pair(x, x), pair(0, 0)
         ),
-        background_flux=np.stack([np.zeros(4), np.ones(4)]).astype(np.float32),
+        background_flux=np.stack([np.zeros(5), np.ones(5)]).astype(np.float32),
     )
 
 

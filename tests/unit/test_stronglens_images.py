@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from kappascope.errors import InputError
-from kappascope.stronglens import images, imaging, populations
+from kappascope.stronglens import images, imaging, populations, surveys
 from kappascope.stronglens.imaging import Camera
 from kappascope.stronglens.populations import COMPOUND, KINDS, NON_LENSES, Population
 
-CAMERA = Camera(32, 0.2, ("VIS", "H"), 2)
+CAMERA = Camera(32, 0.2, ("VIS", "H"), 2, surveys.read("euclid"))
 POPULATION = Population(0.8, (21.5, 24.5), 0.3)
 
 
@@ -98,7 +98,7 @@ def test_released_sources_are_wide_in_compound_lenses_only_and_none_is_drawn_aga
 
 
 def test_light_of_a_galaxy_is_its_flux_whatever_the_psf() -> None:
-    camera = Camera(64, 0.2, ("VIS", "H"), 4)
+    camera = Camera(64, 0.2, ("VIS", "H"), 4, surveys.read("euclid"))
     one = POPULATION.draw(3, "testing", "isolated", 0, 0)
     compact = one.scene.foreground._replace(
         radius=np.full(5, 0.3, np.float32), index=np.ones(5, np.float32)
@@ -111,7 +111,7 @@ def test_light_of_a_galaxy_is_its_flux_whatever_the_psf() -> None:
 
 
 def test_the_psf_has_its_width() -> None:
-    camera = Camera(48, 0.05, ("VIS", "H"), 2)
+    camera = Camera(48, 0.05, ("VIS", "H"), 2, surveys.read("euclid"))
     point = np.zeros(len(camera.fine_grid()))
     point[len(point) // 2] = 1.0
     centres = camera.pixel_centres()
@@ -119,19 +119,19 @@ def test_the_psf_has_its_width() -> None:
         found = spread @ point
         mean = (found * centres).sum() / found.sum()
         width = np.sqrt((found * (centres - mean) ** 2).sum() / found.sum())
-        sigma = imaging.SURVEY[name].psf_fwhm / 2.3548
+        sigma = camera.band(name).psf_fwhm_arcsec / 2.3548
         assert width == pytest.approx(np.sqrt(sigma**2 + 0.05**2 / 12), rel=0.02)
 
 
 def test_noise_has_the_level_it_should(simulated) -> None:
-    camera = Camera(32, 0.2, ("VIS", "Y", "J", "H"), 2)
+    camera = Camera(32, 0.2, ("VIS", "Y", "J", "H"), 2, surveys.read("euclid"))
     bright = np.full((4, 32, 32, 4), 0.5)
     for light in (np.zeros_like(bright), bright):
         found = camera.noise(light, 3, "noise of a test", range(4))
         np.testing.assert_allclose(
             found.std((0, 1, 2)), camera.noise_level(light)[0, 0, 0], rtol=0.04
         )
-    exposure = imaging.SURVEY["VIS"].exposure
+    exposure = camera.band("VIS").exposure_s
     expected = np.sqrt(camera.sky_noise()[0] ** 2 + 0.5 / exposure)
     assert camera.noise_level(bright)[0, 0, 0, 0] == pytest.approx(expected)
 

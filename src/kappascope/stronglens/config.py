@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from kappascope.errors import InputError
 from kappascope.sections import Distinct, Problem, Range, Section, key
-
-BANDS = ("VIS", "Y", "J", "H")
+from kappascope.stronglens import surveys
 
 
 class Images(Section):
@@ -18,7 +18,12 @@ class Images(Section):
         multiple_of=8,
     )
     pixel_arcsec: float = key("Side of a pixel, the same in all bands.", "arcsec", gt=0)
-    bands: Distinct[Literal["VIS", "Y", "J", "H"]] = key(
+    survey: str = key(
+        "Bands, pixels, point-spread functions, exposures and sky: a name in config/surveys, or the "
+        "path of a YAML file like those.",
+        min_length=1,
+    )
+    bands: Distinct[str] = key(
         "Bands of the survey that networks see, in this order.",
         min_length=2,
     )
@@ -44,7 +49,7 @@ class Images(Section):
         "arcsec",
         ge=0,
     )
-    source_magnitudes: Range = key("Range of unlensed sources in the Y band.", "AB mag")
+    source_magnitudes: Range = key("Range of unlensed sources at 1.085 µm.", "AB mag")
     red_sources: float = key("Share of red sources; the others are blue.", ge=0, le=1)
     compound_sources: Literal["compact", "released"] = key(
         "Sources of compound lenses: compact as all others, or those of Wilde et al.'s released "
@@ -66,10 +71,21 @@ class Images(Section):
                 "wilde2022.images.source_magnitudes",
                 f"got [{low:g}, {high:g}], the first must be the brighter, the smaller number",
             )
-        if self.bands != sorted(self.bands, key=BANDS.index):
+        try:
+            names = surveys.read(self.survey).names
+        except InputError as error:
+            yield "wilde2022.images.survey", str(error)
+            return
+        unknown = [name for name in self.bands if name not in names]
+        if unknown:
             yield (
                 "wilde2022.images.bands",
-                f"got [{', '.join(self.bands)}]; give them from blue to red, as {', '.join(BANDS)}",
+                f"got {unknown[0]}; the survey {self.survey} has {', '.join(names)}",
+            )
+        elif self.bands != sorted(self.bands, key=names.index):
+            yield (
+                "wilde2022.images.bands",
+                f"got [{', '.join(self.bands)}]; give them from blue to red, as {', '.join(names)}",
             )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from kappascope import progress
 from kappascope.errors import InputError
 from kappascope.files import atomic_path, read_arrays
-from kappascope.stronglens import imaging
+from kappascope.stronglens import imaging, surveys
 from kappascope.stronglens.config import Images as ImageSettings
 from kappascope.stronglens.populations import NON_LENSES, Drawn, Population
 
@@ -78,7 +78,9 @@ class Images:
 def camera_of(section: ImageSettings) -> imaging.Camera:
     """Return the camera of the config."""
     names = ("pixels", "pixel_arcsec", "oversampling")
-    return imaging.Camera(**{k: getattr(section, k) for k in names}, bands=tuple(section.bands))
+    survey = surveys.read(section.survey)
+    given = {k: getattr(section, k) for k in names}
+    return imaging.Camera(**given, bands=tuple(section.bands), survey=survey)
 
 
 def population_of(section: ImageSettings) -> Population:

@@ -8,7 +8,7 @@ light is evaluated and the pixels.
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,44 +18,12 @@ from scipy.special import erf
 
 from kappascope import randomness
 from kappascope.stronglens import optics
-from kappascope.stronglens.populations import BANDS, DISC, ZERO_POINT, Drawn, Scene
+from kappascope.stronglens.populations import DISC, FLUX_UNIT_AB, SPECTRUM_UM, Drawn, Scene
+from kappascope.stronglens.surveys import Band, Survey
 
 Array = Any
 MARGIN = 2
 """Pixels around the image whose light is spread into it."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Band:
-    """One band of the survey.
-
-    Attributes
-    ----------
-    psf_fwhm : of the point-spread function [arcsec].
-    exposure : total [s].
-    reads : exposures, each with its read noise.
-    read_noise : [electrons] a detector pixel.
-    detector_pixel : side [arcsec].
-    sky : AB magnitude of a square arcsecond.
-
-    """
-
-    psf_fwhm: float
-    exposure: float
-    reads: int
-    read_noise: float
-    detector_pixel: float
-    sky: float = 22.35
-
-
-SURVEY: Mapping[str, Band] = {
-    "VIS": Band(0.16, 5400.0, 3, 4.2, 0.1),
-    "Y": Band(0.48, 792.0, 3, 10.0, 0.3),
-    "J": Band(0.49, 792.0, 3, 10.0, 0.3),
-    "H": Band(0.50, 792.0, 3, 10.0, 0.3),
-}
-"""Exposures, noise and sky as in Wilde et al. (2022); widths as measured in orbit for Euclid
-(Euclid Collaboration 2025)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,8 +34,9 @@ class Camera:
     ----------
     pixels : side of the images.
     pixel_arcsec : side of a pixel, the same in every band.
-    bands : names of the bands, of :data:`populations.BANDS`.
+    bands : names of the bands, of those of the survey.
     oversampling : points of the fine grid along a pixel's side.
+    survey : how each band is observed.
     psf_factor : all widths of point-spread functions are multiplied by this.
 
     """
@@ -76,12 +45,35 @@ class Camera:
     pixel_arcsec: float
     bands: tuple[str, ...]
     oversampling: int
+    survey: Survey
     psf_factor: float = 1.0
 
-    @property
-    def columns(self) -> list[int]:
-        """Where the bands stand in a scene's fluxes."""
-        return [BANDS.index(name) for name in self.bands]
+    def band(self, name: str) -> Band:
+        """Return how a band is observed."""
+        return self.survey.bands[name]
+
+    def flux(self, spectra: np.ndarray) -> np.ndarray:
+        """Return electrons per second (..., band) of fluxes (..., wavelength) of scenes.
+
+        Between wavelengths the flux is a power law, beyond them the nearest one's.
+        """
+        return np.stack([self._flux(spectra, self.band(name)) for name in self.bands], -1)
+
+    def _flux(self, spectra: np.ndarray, band: Band) -> np.ndarray:
+        electrons = 10 ** (0.4 * (band.zero_point_ab - FLUX_UNIT_AB))
+        at = band.wavelength_um
+        if at in SPECTRUM_UM:
+            return np.asarray(spectra[..., SPECTRUM_UM.index(at)] * spectra.dtype.type(electrons))
+        order = np.argsort(SPECTRUM_UM)
+        known = np.log(np.take(SPECTRUM_UM, order))
+        right = int(np.clip(np.searchsorted(known, math.log(at)), 1, len(known) - 1))
+        part = (math.log(at) - known[right - 1]) / (known[right] - known[right - 1])
+        one, other = (spectra[..., order[k]] for k in (right - 1, right))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            mixed = np.exp((1 - part) * np.log(one) + part * np.log(other))
+        # What has no light has none in any band.
+        shining = (one > 0) & (other > 0)
+        return np.asarray(np.where(shining, mixed, 0) * electrons, spectra.dtype)
 
     def fine_grid(self) -> np.ndarray:
         """Return the fine grid's coordinates along one axis [arcsec], the middle at zero."""
@@ -95,7 +87,7 @@ class Camera:
 
     def spread(self) -> np.ndarray:
         """Return (band, pixel, fine point): the share of a point's light that a pixel gets."""
-        widths = [self.psf_factor * SURVEY[name].psf_fwhm for name in self.bands]
+        widths = [self.psf_factor * self.band(name).psf_fwhm_arcsec for name in self.bands]
         return np.stack(
             [
                 spreading(self.fine_grid(), self.pixel_centres(), self.pixel_arcsec, width)
@@ -108,16 +100,17 @@ class Camera:
         return np.sqrt(self._variance() / np.square(self._exposures()))
 
     def _exposures(self) -> np.ndarray:
-        return np.array([SURVEY[name].exposure for name in self.bands])
+        return np.array([self.band(name).exposure_s for name in self.bands], float)
 
     def _variance(self) -> np.ndarray:
         """Return the variance of an empty pixel [electrons²]: sky and read noise."""
         area = self.pixel_arcsec**2
         variances = []
         for name in self.bands:
-            band = SURVEY[name]
-            sky = 10 ** (0.4 * (ZERO_POINT - band.sky)) * area * band.exposure
-            reads = band.reads * band.read_noise**2 * area / band.detector_pixel**2
+            band = self.band(name)
+            brightness = 10 ** (0.4 * (band.zero_point_ab - band.sky_ab_arcsec2))
+            sky = brightness * area * band.exposure_s
+            reads = band.reads * band.read_noise_electrons**2 * area / band.pixel_arcsec**2
             variances.append(sky + reads)
         return np.array(variances)
 
@@ -189,7 +182,6 @@ def observe(camera: Camera, scenes: Sequence[Scene], lensed: bool) -> Observed:
     """
     spread = jnp.asarray(camera.spread())
     grid = jnp.asarray(camera.fine_grid(), jnp.float32)
-    columns = tuple(camera.columns)
     batches = []
     for start in range(0, len(scenes), _AT_ONCE):
         some = list(scenes[start : start + _AT_ONCE])
@@ -197,7 +189,11 @@ def observe(camera: Camera, scenes: Sequence[Scene], lensed: bool) -> Observed:
         # Always as many: compiled once.
         some += [some[-1]] * (_AT_ONCE - kept)
         joined = jax.tree.map(lambda *leaves: np.stack(leaves), *some)
-        parts = _render(joined, grid, spread, columns, lensed)
+        joined = joined._replace(
+            foreground_flux=camera.flux(joined.foreground_flux),
+            background_flux=camera.flux(joined.background_flux),
+        )
+        parts = _render(joined, grid, spread, lensed)
         batches.append([np.asarray(part)[:kept] for part in parts])
     return Observed(*(np.concatenate(parts) for parts in zip(*batches, strict=True)))
 
@@ -205,16 +201,17 @@ def observe(camera: Camera, scenes: Sequence[Scene], lensed: bool) -> Observed:
 _AT_ONCE = 16
 
 
-@functools.partial(jax.jit, static_argnames=("columns", "lensed"))
+@functools.partial(jax.jit, static_argnames="lensed")
 def _render(
-    scenes: Scene, grid: Array, spread: Array, columns: tuple[int, ...], lensed: bool
+    scenes: Scene, grid: Array, spread: Array, lensed: bool
 ) -> tuple[Array, Array, Array]:
+    """Render scenes whose fluxes are (..., band)."""
     x, y = jnp.meshgrid(grid, grid)
     step = grid[1] - grid[0]
 
     def pixels(profiles: Array, flux: Array) -> Array:
         """(profile, fine, fine) and (profile, band) → (pixel, pixel, band)."""
-        fine = jnp.einsum("pyx,pb->byx", profiles, flux[:, list(columns)])
+        fine = jnp.einsum("pyx,pb->byx", profiles, flux[:, list(range(flux.shape[1]))])
         return jnp.einsum("biy,byx,bjx->ijb", spread, fine, spread) * step**2
 
     def one(scene: Scene) -> tuple[Array, Array, Array]:

@@ -3,8 +3,9 @@
 Every kind has the same massive early-type galaxy in it, drawn in the same way, wherever it has one
 at all: what tells a lens from the rest is what is around that galaxy.
 
-The cosmology is flat, H0 = 70 km/s/Mpc, Ω_m = 0.3. Sizes are in arcsec, fluxes in electrons per
-second of each band.
+The cosmology is flat, H0 = 70 km/s/Mpc, Ω_m = 0.3. Sizes are in arcsec, fluxes at the wavelengths
+:data:`SPECTRUM_UM` in units of :data:`FLUX_UNIT_AB`; what a survey's bands make of them is the
+camera's.
 """
 
 import dataclasses
@@ -19,8 +20,8 @@ from kappascope import randomness
 from kappascope.errors import InputError
 from kappascope.stronglens.optics import Deflector, Light
 
-ZERO_POINT = 24.0
-"""AB magnitude of one electron per second, in every band (Wilde et al. 2022)."""
+FLUX_UNIT_AB = 24.0
+"""AB magnitude of a flux of 1: an electron per second of Wilde et al. (2022)."""
 
 NON_LENSES = ("isolated", "spiral", "companions", "merger")
 LENSES = ("lens",)
@@ -47,10 +48,10 @@ class Scene(NamedTuple):
     deflectors : (2,) fields; the second has no mass but in compound lenses.
     scaling : share of the first deflection that counts for the second deflector's plane.
     foreground : (5,) profiles, not lensed.
-    foreground_flux : (5, band) [electrons/s].
+    foreground_flux : (5, wavelength).
     arm_strength, arm_winding : of the disc's arms.
     background : (2,) profiles at the second deflector's distance and at the source's.
-    background_flux : (2, band), unlensed.
+    background_flux : (2, wavelength), unlensed.
 
     """
 
@@ -73,7 +74,7 @@ class Drawn:
     kind : one of :data:`KINDS`.
     colour : of the source, one of :data:`COLOURS`, or empty.
     einstein_radius : of the (first) lens for its (last) source [arcsec], 0 without one.
-    source_magnitude : of the last source, unlensed, in the reference band; NaN without one.
+    source_magnitude : of the last source, unlensed, at the reference wavelength; NaN without one.
 
     """
 
@@ -90,15 +91,18 @@ class Drawn:
         return float(main.x[MAIN]), float(main.y[MAIN])
 
 
-BANDS = ("VIS", "Y", "J", "H")
-REFERENCE = BANDS.index("Y")
-"""Band in which sources' magnitudes are drawn: between optical and infrared."""
+SPECTRUM_UM = (0.715, 1.085, 1.375, 1.773, 0.48)
+"""Wavelengths [µm] of fluxes: those of Euclid's VIS, Y, J and H, and one for bluer bands."""
+REFERENCE = SPECTRUM_UM.index(1.085)
+"""Where sources' magnitudes are drawn: between optical and infrared."""
 
 COLOUR_MEANS = {
-    # VIS - Y, Y - J, J - H and their scatter, AB magnitudes.
+    # 0.72 - 1.09, 1.09 - 1.38 and 1.38 - 1.77 µm and their scatter, AB magnitudes.
     "blue": ((0.15, 0.10, 0.10), (0.10, 0.07, 0.07)),
     "red": ((1.40, 0.45, 0.40), (0.20, 0.10, 0.10)),
 }
+BLUEST_MEANS = {"blue": 0.25, "red": 1.60}
+"""0.48 - 0.72 µm; it scatters as the next colour does."""
 
 
 # ---- distances -----------------------------------------------------------------------------------
@@ -147,28 +151,44 @@ class _Galaxy:
     flux: np.ndarray
 
 
-_NOTHING = _Galaxy((1.0, 1.0, 0.8, 0.0, 0.0, 0.0), np.zeros(len(BANDS)))
+_NOTHING = _Galaxy((1.0, 1.0, 0.8, 0.0, 0.0, 0.0), np.zeros(len(SPECTRUM_UM)))
 _NO_MASS = (0.0, 0.8, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def _fluxes(magnitude: float, colours: Sequence[float] | np.ndarray, reference: int) -> np.ndarray:
-    """Return the flux in each band of a galaxy with a magnitude in one of them."""
-    below = -np.concatenate([[0.0], np.cumsum(colours)])
-    return 10 ** (0.4 * (ZERO_POINT - (magnitude + below - below[reference])))
+def fluxes(magnitude: float, colours: Sequence[float] | np.ndarray, reference: int) -> np.ndarray:
+    """Return fluxes, (wavelength,), of a galaxy with a magnitude at one of the wavelengths.
+
+    Parameters
+    ----------
+    colours : three between the first four wavelengths, and that of the last one and the first.
+
+    """
+    below = -np.concatenate([[0.0], np.cumsum(colours[:3])])
+    magnitudes = magnitude + below - below[reference]
+    return 10 ** (0.4 * (FLUX_UNIT_AB - np.append(magnitudes, magnitudes[0] + colours[3])))
+
+
+def mean_colours(name: str) -> np.ndarray:
+    """Return the mean colours of a population of sources, (4,) as :func:`fluxes` takes them."""
+    return np.append(COLOUR_MEANS[name][0], BLUEST_MEANS[name])
+
+
+def early_colours(redshift: float) -> np.ndarray:
+    """Return the mean colours of early-type galaxies, (4,) as :func:`fluxes` takes them."""
+    return np.array([0.55 + 0.6 * redshift, 0.30, 0.35, 1.1 + 1.7 * redshift])
+
+
+def _drawn(draw: np.random.Generator, mean: np.ndarray, scatter: Sequence[float]) -> np.ndarray:
+    drawn = draw.normal(mean[:3], scatter)
+    return np.append(drawn, mean[3] + drawn[0] - mean[0])
 
 
 def _colours(draw: np.random.Generator, name: str) -> np.ndarray:
-    mean, scatter = COLOUR_MEANS[name]
-    return draw.normal(mean, scatter)
-
-
-def early_colours(redshift: float) -> tuple[float, float, float]:
-    """Return the mean VIS - Y, Y - J and J - H of early-type galaxies."""
-    return 0.55 + 0.6 * redshift, 0.30, 0.35
+    return _drawn(draw, mean_colours(name), COLOUR_MEANS[name][1])
 
 
 def _early_colours(draw: np.random.Generator, redshift: float) -> np.ndarray:
-    return draw.normal(early_colours(redshift), (0.08, 0.05, 0.05))
+    return _drawn(draw, early_colours(redshift), (0.08, 0.05, 0.05))
 
 
 @dataclasses.dataclass
@@ -194,7 +214,7 @@ def _early(
     radius = kiloparsec / (distance / (1 + redshift) * 1e3) * 206264.806
     axis_ratio, angle = draw.uniform(0.55, 0.97), draw.uniform(0, math.pi)
     light = (float(np.clip(radius, 0.2, 3.0)), draw.uniform(2.5, 4.5), axis_ratio, angle, *place)
-    flux = _fluxes(magnitude, _early_colours(draw, redshift), 0)
+    flux = fluxes(magnitude, _early_colours(draw, redshift), 0)
     mass = float(np.clip(axis_ratio + draw.normal(0, 0.08), 0.5, 0.97))
     return _Early(redshift, dispersion, _Galaxy(light, flux), mass, angle + draw.normal(0, 0.1))
 
@@ -213,10 +233,10 @@ def _main(draw: np.random.Generator, reach: float) -> tuple[_Early, float]:
 def _small(
     draw: np.random.Generator, colour: str, magnitude: float, place: tuple[float, float]
 ) -> _Galaxy:
-    """Draw a galaxy like the sources; its magnitude is that of the reference band."""
+    """Draw a galaxy like the sources; its magnitude is that at the reference wavelength."""
     radius = float(np.clip(0.22 * 10 ** draw.normal(0, 0.18), 0.08, 0.6))
     light = (radius, draw.uniform(0.8, 2.5), draw.uniform(0.3, 1.0), draw.uniform(0, math.pi))
-    return _Galaxy((*light, *place), _fluxes(magnitude, _colours(draw, colour), REFERENCE))
+    return _Galaxy((*light, *place), fluxes(magnitude, _colours(draw, colour), REFERENCE))
 
 
 def _released(
@@ -224,8 +244,8 @@ def _released(
 ) -> _Galaxy:
     """Draw a source as the released code of Wilde et al. (2022) does: most are wider than rings."""
     light = (draw.uniform(0.2, 7.0), draw.uniform(1.5, 4.0), draw.uniform(0.3, 1.0))
-    fluxes = _fluxes(magnitude, _colours(draw, colour), REFERENCE)
-    return _Galaxy((*light, draw.uniform(0, math.pi), *place), fluxes)
+    spectrum = fluxes(magnitude, _colours(draw, colour), REFERENCE)
+    return _Galaxy((*light, draw.uniform(0, math.pi), *place), spectrum)
 
 
 def _around(
@@ -264,7 +284,7 @@ class Population:
     Attributes
     ----------
     reach : largest distance of the main galaxy from the image's middle along each axis [arcsec].
-    source_magnitudes : range of unlensed sources' magnitudes in the reference band.
+    source_magnitudes : range of unlensed sources' magnitudes at the reference wavelength.
     red_sources : share of sources of the red population.
     compound_sources : sizes and profiles of what two deflectors lens, ``compact`` as other sources
         or ``released`` as in the code of Wilde et al. (2022).
@@ -380,11 +400,11 @@ def _spiral(draw: np.random.Generator, centre: Sequence[float]) -> tuple[_Galaxy
     axis_ratio, angle = draw.uniform(0.4, 1.0), draw.uniform(0, math.pi)
     inner = _Galaxy(
         (0.3 * radius, draw.uniform(1.5, 3.5), max(axis_ratio, 0.7), angle, *centre),
-        _fluxes(magnitude - 2.5 * math.log10(bulge), _early_colours(draw, 0.2), REFERENCE),
+        fluxes(magnitude - 2.5 * math.log10(bulge), _early_colours(draw, 0.2), REFERENCE),
     )
     outer = _Galaxy(
         (radius, 1.0, axis_ratio, angle, *centre),
-        _fluxes(magnitude - 2.5 * math.log10(1 - bulge), _colours(draw, "blue") + 0.1, REFERENCE),
+        fluxes(magnitude - 2.5 * math.log10(1 - bulge), _colours(draw, "blue") + 0.1, REFERENCE),
     )
     return inner, outer
 

@@ -13,7 +13,7 @@ from kappascope.chapters.rosenzweig2021 import subjects
 from kappascope.chapters.rosenzweig2021.experiments import Followed, Subject
 from kappascope.networks import classification, digits
 from kappascope.networks.description import Network
-from kappascope.stronglens import classifiers, images
+from kappascope.stronglens import classifiers, images, surveys
 from kappascope.stronglens.imaging import Camera
 from kappascope.stronglens.populations import KINDS, Population
 
@@ -176,7 +176,7 @@ def test_a_regressors_outputs_are_moved_up_and_down(subject) -> None:
 
 
 def test_galaxies_are_as_many_of_each_class() -> None:
-    camera = Camera(32, 0.2, ("VIS", "H"), 2)
+    camera = Camera(32, 0.2, ("VIS", "H"), 2, surveys.read("euclid"))
     population = Population(0.8, (21.5, 23.5), 0.5)
     simulated = images.simulate(population, camera, 5, "testing", {kind: 4 for kind in KINDS})
     network = classifiers.network_for("sorter", 32, 2, 4)

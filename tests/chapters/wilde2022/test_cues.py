@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from kappascope.chapters.wilde2022 import cues
-from kappascope.stronglens import images
+from kappascope.stronglens import images, surveys
 from kappascope.stronglens.imaging import Camera
 from kappascope.stronglens.populations import Population
 from kappascope.workflow import configuration
 
-CAMERA = Camera(48, 0.2, ("VIS", "H"), 2)
+CAMERA = Camera(48, 0.2, ("VIS", "H"), 2, surveys.read("euclid"))
 POPULATION = Population(0.8, (21.5, 23.5), 0.5)
 
 

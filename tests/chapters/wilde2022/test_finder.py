@@ -14,11 +14,11 @@ from typed import section
 from kappascope.chapters.wilde2022 import explaining, finder
 from kappascope.errors import InputError
 from kappascope.networks import classification
-from kappascope.stronglens import classifiers, images
+from kappascope.stronglens import classifiers, images, surveys
 from kappascope.stronglens.imaging import Camera, observe
 from kappascope.stronglens.populations import KINDS, MAIN, REFERENCE, Population
 
-CAMERA = Camera(32, 0.2, ("VIS", "H"), 2)
+CAMERA = Camera(32, 0.2, ("VIS", "H"), 2, surveys.read("euclid"))
 POPULATION = Population(0.8, (21.5, 23.5), 0.5)
 SECTION = section("wilde2022.networks", width=4, epochs=2, batch=8, learning_rate=0.003)
 

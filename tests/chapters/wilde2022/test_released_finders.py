@@ -14,15 +14,18 @@ from kappascope.networks import description
 from kappascope.networks.architectures import lens_finder
 from kappascope.networks.classification import initial_parameters
 from kappascope.networks.evaluate import evaluate
-from kappascope.stronglens.populations import BANDS, COMPOUND, KINDS, NON_LENSES, Population
+from kappascope.stronglens import surveys
+from kappascope.stronglens.populations import COMPOUND, KINDS, NON_LENSES, Population
 
+SURVEY = surveys.read("euclid")
+BANDS = SURVEY.names
 POPULATION = Population(0.8, (21.5, 23.0), 0.3)
 COARSE, FINE = (16, 0.4), (32, 0.2)
 
 
 @pytest.fixture(scope="module")
 def sets() -> dict:
-    return released.observed(POPULATION, [COARSE, FINE], KINDS, 3, 5)
+    return released.observed(POPULATION, SURVEY, [COARSE, FINE], KINDS, 3, 5)
 
 
 def network(name: str, bands: tuple[str, ...], sampling: tuple[int, float]) -> released.Finder:
@@ -47,7 +50,7 @@ def test_every_sampling_shows_the_same_scenes_from_zero_to_one(sets) -> None:
     offset = [(np.array(at) - (side - 1) / 2) * arcsec
               for at, (side, arcsec) in zip(brightest, (COARSE, FINE), strict=True)]  # fmt: skip
     assert np.abs(offset[0] - offset[1]).max() <= 0.4
-    again = released.observed(POPULATION, [COARSE], ["lens"], 2, 5)[COARSE]
+    again = released.observed(POPULATION, SURVEY, [COARSE], ["lens"], 2, 5)[COARSE]
     np.testing.assert_array_equal(again.x, coarse.of("lens").x[:2])
 
 
@@ -56,7 +59,7 @@ def test_a_network_reads_its_bands_in_its_order(sets) -> None:
     x = sets[COARSE].x[..., [BANDS.index("H"), BANDS.index("VIS")]]
     outputs = evaluate(*finder.model, x)
     wanted = 1 / (1 + np.exp(outputs[:, 0] - outputs[:, 1]))
-    np.testing.assert_allclose(released.score(finder, sets[COARSE]), wanted, 1e-5)
+    np.testing.assert_allclose(released.score(finder, sets[COARSE], BANDS), wanted, 1e-5)
 
 
 def test_shares_mean_and_best(sets) -> None:
@@ -83,23 +86,23 @@ def test_shares_mean_and_best(sets) -> None:
 def test_tables_of_two_networks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(released, "METHODS", ("gradient", "lens_grad_cam.relu4"))
     networks = [network("OU-66", ("VIS", "H"), COARSE), network("other", ("VIS",), FINE)]
-    made = released.tables(networks, POPULATION, 8, 5)
+    made = released.tables(networks, POPULATION, SURVEY, 8, 5)
     assert {row["network"] for row in made["finders"]} == {"OU-66", "other", "mean", "best"}
     assert {row["network"] for row in made["accuracy"]} == {"OU-66", "other", "mean"}
     assert {row["method"] for row in made["arcs"]} == {"gradient", "lens_grad_cam.relu4"}
     arcs = [row for row in made["finders"] if row["kind"] == "compound_arcs"]
     assert {row["sources"] for row in arcs} == {"compact", "released"}
-    assert not any(released.tables([], POPULATION, 8, 5).values())
+    assert not any(released.tables([], POPULATION, SURVEY, 8, 5).values())
 
 
 def test_networks_of_a_null_run_have_learned_nothing(sets) -> None:
     alike = [network(name, ("VIS", "H"), COARSE) for name in ("one", "other")]
     drawn = released.unlearned(alike, 3)
-    scores = np.stack([released.score(finder, sets[COARSE]) for finder in (*alike, *drawn)])
+    scores = np.stack([released.score(finder, sets[COARSE], BANDS) for finder in (*alike, *drawn)])
     np.testing.assert_array_equal(scores[0], scores[1])
     # Each has weights of its own, and the same ones again.
     assert all(np.abs(scores[k] - scores[j]).max() > 0.01 for k, j in ((0, 2), (0, 3), (2, 3)))
-    again = released.score(released.unlearned(alike, 3)[1], sets[COARSE])
+    again = released.score(released.unlearned(alike, 3)[1], sets[COARSE], BANDS)
     np.testing.assert_array_equal(again, scores[3])
 
 

@@ -411,7 +411,7 @@ def _with_fluxes(each: Drawn, foreground: np.ndarray, background: np.ndarray) ->
 
 
 def _recoloured(flux: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Give fluxes (band,) the colours of others at the same flux in the reference band."""
+    """Give fluxes (wavelength,) others' colours, the flux at the reference one as it was."""
     return (like * flux[REFERENCE] / like[REFERENCE]).astype(np.float32)
 
 
@@ -433,9 +433,8 @@ def contrasts(drawn: Sequence[Drawn], camera: imaging.Camera) -> np.ndarray:
 
     NaN without one of them. Lensing multiplies all bands of a source alike.
     """
-    columns = camera.columns
-    galaxies = np.array([each.scene.foreground_flux[MAIN][columns] for each in drawn], float)
-    sources = np.array([each.scene.background_flux[1][columns] for each in drawn], float)
+    galaxies = camera.flux(np.array([each.scene.foreground_flux[MAIN] for each in drawn], float))
+    sources = camera.flux(np.array([each.scene.background_flux[1] for each in drawn], float))
     known = (galaxies > 0) & (sources > 0)
     ratio = np.where(known, galaxies, np.nan) / np.where(known, sources, np.nan)
     return np.exp(np.log(ratio).mean(1))

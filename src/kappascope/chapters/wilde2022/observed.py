@@ -29,7 +29,6 @@ from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import scatter
 from kappascope.stronglens import classifiers, imaging, populations
 from kappascope.stronglens.images import Images, Own
-from kappascope.stronglens.populations import BANDS
 from kappascope.tables import Table
 
 Model = tuple[Network, Parameters]
@@ -49,8 +48,8 @@ def surface_zero_point(pixel_arcsec: float) -> float:
 
 
 EARLY_COLOURS = populations.early_colours(0.25)
-"""VIS - Y, Y - J, J - H of an early-type galaxy at redshift 0.25 in the simulations."""
-BLUE_COLOURS = populations.COLOUR_MEANS["blue"][0]
+"""Colours of an early-type galaxy at redshift 0.25 in the simulations."""
+BLUE_COLOURS = populations.mean_colours("blue")
 """The same for the blue sources."""
 
 
@@ -150,7 +149,7 @@ def resampled(
 def _matrices(
     exposure: Exposure, camera: imaging.Camera, band: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    wider = imaging.SURVEY[band].psf_fwhm ** 2 - exposure.psf_fwhm**2
+    wider = camera.band(band).psf_fwhm_arcsec ** 2 - exposure.psf_fwhm**2
     # A native pixel is not a point: it is spread over its own side at least.
     fwhm = math.sqrt(max(wider, (0.5 * exposure.pixel_arcsec) ** 2))
 
@@ -187,10 +186,9 @@ def smooth_galaxy(image: np.ndarray) -> np.ndarray:
     return np.maximum(np.minimum.accumulate(profile), 0.0)[ring]
 
 
-def _relative_flux(colours: Sequence[float], bands: Sequence[str]) -> np.ndarray:
-    """Return the flux in each band over that in the first band of :data:`BANDS`."""
-    below = np.concatenate([[0.0], np.cumsum(colours)])
-    return np.array([10 ** (0.4 * below[BANDS.index(name)]) for name in bands])
+def _relative_flux(colours: np.ndarray, camera: imaging.Camera) -> np.ndarray:
+    """Return electrons per second (band,) of what has a flux of 1 at the first wavelength."""
+    return camera.flux(populations.fluxes(populations.FLUX_UNIT_AB, colours, 0))
 
 
 def assumed(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]:
@@ -198,9 +196,9 @@ def assumed(exposure: Exposure, camera: imaging.Camera) -> dict[str, np.ndarray]
     galaxy = smooth_galaxy(exposure.data)
     arcs = exposure.data - galaxy
 
-    def coloured(of_arcs: Sequence[float]) -> np.ndarray:
-        one = _relative_flux(EARLY_COLOURS, camera.bands)
-        other = _relative_flux(of_arcs, camera.bands)
+    def coloured(of_arcs: np.ndarray) -> np.ndarray:
+        one = _relative_flux(EARLY_COLOURS, camera)
+        other = _relative_flux(of_arcs, camera)
         return np.stack(
             [
                 resampled(exposure, galaxy * a + arcs * b, camera, band)
@@ -220,9 +218,9 @@ def between(short: Exposure, long: Exposure, camera: imaging.Camera) -> np.ndarr
 
     Bands between them are geometric means where both are positive, else linear ones.
     """
-    last, band_images = len(BANDS) - 1, []
+    names, band_images = camera.survey.names, []
     for band in camera.bands:
-        part = BANDS.index(band) / last
+        part = names.index(band) / max(len(names) - 1, 1)
         one, other = (resampled(e, e.data, camera, band) for e in (short, long))
         floor = 1e-3 * max(one.max(), other.max())
         mixed = np.exp(
@@ -251,7 +249,7 @@ def brought(
 
     """
     sky, scaled_systems = camera.sky_noise(), []
-    own_light = 10 ** (0.4 * (populations.ZERO_POINT - zero_point))
+    own_light = 10 ** (0.4 * (populations.FLUX_UNIT_AB - zero_point))
     cases = [
         (
             f"{treatment}{brightness}",

@@ -24,7 +24,8 @@ from kappascope.reporting.errorbars import error_of_mean, proportion_error
 from kappascope.stronglens import classifiers, imaging
 from kappascope.stronglens import images as image_sets
 from kappascope.stronglens.images import Images
-from kappascope.stronglens.populations import BANDS, COMPOUND, KINDS, NON_LENSES, Population
+from kappascope.stronglens.populations import COMPOUND, KINDS, NON_LENSES, Population
+from kappascope.stronglens.surveys import Survey
 from kappascope.tables import Table
 
 FINE_ARCSEC = 0.1
@@ -97,7 +98,7 @@ def read(folder: Path) -> Finder:
     about = json.loads(path.read_text(encoding="utf-8"))
     bands = tuple(about["bands"])
     shape = (about["pixels"], about["pixels"], len(bands))
-    if network.input_shape != shape or not set(bands) <= set(BANDS):
+    if network.input_shape != shape:
         raise InputError(f"{path}: {shape} of bands {', '.join(bands)}; the network reads others")
     model = (network, parameters)
     return Finder(folder.name, model, bands, about["pixels"], about["pixel_arcsec"])
@@ -117,10 +118,11 @@ def _initial(finder: Finder, seed: int, number: int) -> Parameters:
     return randomization.reinitialized(network, parameters, chosen, seed, number)
 
 
-def camera_of(sampling: tuple[int, float]) -> imaging.Camera:
+def camera_of(survey: Survey, sampling: tuple[int, float]) -> imaging.Camera:
     """Return a camera of all bands at a sampling."""
     pixels, arcsec = sampling
-    return imaging.Camera(pixels, arcsec, BANDS, max(1, round(arcsec / FINE_ARCSEC)))
+    fine = max(1, round(arcsec / FINE_ARCSEC))
+    return imaging.Camera(pixels, arcsec, survey.names, fine, survey)
 
 
 def scaled(light: np.ndarray) -> np.ndarray:
@@ -131,6 +133,7 @@ def scaled(light: np.ndarray) -> np.ndarray:
 
 def observed(
     population: Population,
+    survey: Survey,
     samplings: Sequence[tuple[int, float]],
     kinds: Sequence[str],
     number: int,
@@ -148,10 +151,10 @@ def observed(
     pieces: dict[tuple[int, float], list[Images]] = {sampling: [] for sampling in samplings}
     split = "published finders"
     for kind in kinds:
-        camera = camera_of(samplings[0])
+        camera = camera_of(survey, samplings[0])
         scenes, light, attempt = image_sets.drawn(population, camera, seed, split, kind, number)
         for sampling in samplings:
-            camera = camera_of(sampling)
+            camera = camera_of(survey, sampling)
             if sampling != samplings[0]:
                 lensed = kind not in NON_LENSES
                 light = imaging.observe(camera, imaging.scenes_of(scenes), lensed)
@@ -173,9 +176,9 @@ def observed(
     return {sampling: image_sets.joined(*parts) for sampling, parts in pieces.items()}
 
 
-def score(network: Finder, images: Images) -> np.ndarray:
-    """Return the probability of a lens, (image,), from images of all bands."""
-    columns = [BANDS.index(band) for band in network.bands]
+def score(network: Finder, images: Images, names: Sequence[str]) -> np.ndarray:
+    """Return the probability of a lens, (image,), from images of all bands, called ``names``."""
+    columns = [names.index(band) for band in network.bands]
     return np.concatenate(
         [
             classifiers.probability(network.model, images.x[k : k + BATCH][..., columns])
@@ -234,9 +237,11 @@ def accuracy_rows(
     ]
 
 
-def arc_rows(network: Finder, images: Images, seed: int) -> list[dict[str, Any]]:
+def arc_rows(
+    network: Finder, images: Images, names: Sequence[str], seed: int
+) -> list[dict[str, Any]]:
     """Return rows of ``published_arcs.csv``: whether a network's maps lie on a lens's own arcs."""
-    columns = [BANDS.index(band) for band in network.bands]
+    columns = [names.index(band) for band in network.bands]
     lenses = images.select(images.lenses)
     x = lenses.x[..., columns]
     maps = {}
@@ -248,9 +253,9 @@ def arc_rows(network: Finder, images: Images, seed: int) -> list[dict[str, Any]]
 
 
 def tables(
-    networks: Sequence[Finder], population: Population, number: int, seed: int
+    networks: Sequence[Finder], population: Population, survey: Survey, number: int, seed: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of all three tables, none without networks.
+    """Return the rows of all three tables, none without networks or without their survey.
 
     Parameters
     ----------
@@ -261,15 +266,15 @@ def tables(
     rows: list[dict[str, Any]] = []
     accuracy: list[dict[str, Any]] = []
     arcs: list[dict[str, Any]] = []
-    if not networks:
+    if not networks or not {band for each in networks for band in each.bands} <= {*survey.names}:
         return {"finders": rows, "accuracy": accuracy, "arcs": arcs}
     for sources, kinds in (("compact", KINDS), ("released", COMPOUND)):
         drawn_from = dataclasses.replace(population, compound_sources=sources)
-        sets = observed(drawn_from, samplings, kinds, number, seed)
+        sets = observed(drawn_from, survey, samplings, kinds, number, seed)
         scores = {}
         with progress.bar(len(networks), f"released finders, {sources}", unit="network") as shown:
             for network in networks:
-                scores[network.name] = score(network, sets[network.sampling])
+                scores[network.name] = score(network, sets[network.sampling], survey.names)
                 shown.update()
         images = sets[samplings[0]]
         rows += kind_rows(scores, images, sources)
@@ -277,5 +282,5 @@ def tables(
             accuracy = accuracy_rows(scores, images, seed)
             for network in networks:
                 if network.name == EXPLAINED:
-                    arcs = arc_rows(network, sets[network.sampling], seed)
+                    arcs = arc_rows(network, sets[network.sampling], survey.names, seed)
     return {"finders": rows, "accuracy": accuracy, "arcs": arcs}
