@@ -8,7 +8,7 @@ from kappascope.chapters.wilde2022 import finder, observed, released
 from kappascope.files import write_arrays
 from kappascope.networks import description
 from kappascope.networks.learning import LABELS
-from kappascope.stronglens import classifiers, images
+from kappascope.stronglens import classifiers, finders, images
 from kappascope.workflow.script import run
 
 
@@ -16,9 +16,9 @@ def main(inputs, outputs, spec):
     section, seed = spec.wilde2022.images, spec.seed
     camera = images.camera_of(section)
     tested = images.load(inputs.images, "testing")
-    finders = description.load_all(inputs.finders)
+    models = description.load_all(inputs.finders)
     locator, sorter = description.load_all([inputs.locator, inputs.sorter])
-    scores = np.stack([classifiers.probability(model, tested.x) for model in finders])
+    scores = np.stack([classifiers.probability(model, tested.x) for model in models])
     usual = ~np.isin(tested.kind, finder.COMPOUND)
     plain = tested.select(usual)
     finder.FINDER.write(outputs.accuracy, finder.accuracy_rows(scores[:, usual], plain, seed))
@@ -46,7 +46,7 @@ def main(inputs, outputs, spec):
     )
 
     folders = sorted({Path(path).parent for path in inputs.released})
-    networks = [released.read(folder) for folder in folders]
+    networks = [finders.read(folder) for folder in folders]
     if spec.learns != LABELS:
         networks = released.unlearned(networks, seed)
     made = released.tables(
@@ -66,7 +66,7 @@ def main(inputs, outputs, spec):
         systems += observed.systems(Path(jackpot).parent.parent, camera, light, seed)
     if own := getattr(inputs, "own", None):
         systems += observed.own_systems(images.read_own(own, camera))
-    real = observed.real_rows(systems, finders, locator, sorter)
+    real = observed.real_rows(systems, models, locator, sorter)
     observed.REAL.write(outputs.real, real)
     write_arrays(outputs.systems, observed.packed(systems, camera))
 

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from kappascope.networks import description
-from kappascope.stronglens import classifiers, images
+from kappascope.stronglens import classifiers, finders, images
 from kappascope.workflow.script import run
 
 
@@ -16,7 +16,10 @@ def main(inputs, outputs, spec):
     network, parameters = classifiers.train(
         task, learned, spec.networks, spec.seed, spec.index, scratch, spec.learns
     )
-    description.save(Path(outputs.network).parent, network, parameters)
+    folder, seen = Path(outputs.network).parent, spec.images
+    description.save(folder, network, parameters)
+    classes = classifiers.CLASSES[task]
+    finders.describe(folder, seen.bands, seen.pixels, seen.pixel_arcsec, classes)
     shutil.rmtree(scratch, ignore_errors=True)
 
 

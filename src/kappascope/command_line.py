@@ -24,6 +24,7 @@ from kappascope.maps.reading import open_map, open_mask
 from kappascope.runtime import available_cores, configure
 from kappascope.statistics.registry import PAPER, check_names, names
 from kappascope.statistics.settings import ESTIMATORS, Settings, check_pixel_arcmin
+from kappascope.stronglens.command import add_parser as add_find_lenses
 from kappascope.workflow.doctor import add_parser as add_doctor
 
 
@@ -329,5 +330,6 @@ _SUBCOMMANDS: tuple[Callable[[Any], None], ...] = (
     add_attribute,
     add_import,
     add_export,
+    add_find_lenses,
     add_doctor,
 )

@@ -8,6 +8,8 @@ makes   wilde2022/: finder.csv, recall.csv, roc.csv, completeness.csv, position.
         planted, real; images.h5, networks/
 """
 
+from kappascope.stronglens import surveys
+
 
 localrules:
     plot_lenses,
@@ -60,6 +62,8 @@ REAL_LENSES = real_files(
         for name in ("data.fits", "noise_map.fits", "psf.fits", "info.json")
     },
 )
+# What the file of the survey says: scripts read it by its name.
+SURVEY = surveys.read(CONFIG.wilde2022.images.survey).model_dump()
 OWN_FILE = CONFIG.wilde2022.own_images
 OWN_IMAGES = {"own": OWN_FILE} if OWN_FILE else {}
 
@@ -80,6 +84,7 @@ rule simulate_lenses:
         spec=spec(
             "simulate_lenses",
             ["seed", "wilde2022.images"],
+            survey=SURVEY,
             jax=True,
         ),
     script:
@@ -92,6 +97,7 @@ rule train_lens_network:
     output:
         network=LENS_NETWORK,
         description=wilde("networks/{task}/{number}/network.json"),
+        about=wilde("networks/{task}/{number}/about.json"),
     log:
         log_of("train_lens_network_{task}_{number}"),
     benchmark:
@@ -112,6 +118,7 @@ rule train_lens_network:
                     "seed",
                     "learns",
                     "wilde2022.networks[width, epochs, batch, learning_rate]",
+                    "wilde2022.images[pixels, pixel_arcsec, bands]",
                 ],
                 task=wildcards.task,
                 index=network_index(wildcards),
@@ -169,6 +176,7 @@ rule find_lenses:
         spec=spec(
             "find_lenses",
             ["seed", "learns", "wilde2022[images, published]"],
+            survey=SURVEY,
             jax=True,
         ),
     script:
@@ -203,6 +211,7 @@ rule explain_lenses:
         spec=spec(
             "explain_lenses",
             ["seed", "wilde2022.images", "wilde2022.explanation"],
+            survey=SURVEY,
             jax=True,
         ),
     script:

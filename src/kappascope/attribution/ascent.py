@@ -285,7 +285,8 @@ class NonlinearSaliency:
         unknown = [k for k in np.unique(output) if not 0 <= k < network.outputs]
         if unknown:
             raise InputError(
-                f"class {unknown[0]}: network {network.name!r} has classes 0 to {network.outputs - 1}"
+                f"class {unknown[0]}: network {network.name!r} has classes 0 to "
+                f"{network.outputs - 1}"
             )
         return self._run(network, dict(parameters), jnp.asarray(x), output, low, high)
 

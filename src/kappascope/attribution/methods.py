@@ -220,6 +220,23 @@ def in_batches(
         yield rows, relevance[:, :kept] if _several(output) else relevance[:kept]
 
 
+def image_relevance(
+    name: str, model: Model, x: np.ndarray, output: int, seed: int, batch: int = 16
+) -> np.ndarray:
+    """Explain an output for images: (image, y, x), at the image's size and added up over channels.
+
+    Grad-CAM is enlarged to the nearest neighbour.
+    """
+    method = find(name, model[0])
+    maps = np.concatenate([part for _, part in in_batches(method, model, x, output, seed, batch)])
+    if labels.coarse(name):
+        rows, columns = (
+            np.arange(n) * m // n for n, m in zip(x.shape[1:3], maps.shape[1:3], strict=True)
+        )
+        return maps[:, rows][:, :, columns]
+    return np.asarray(maps.sum(-1))
+
+
 def _several(output: int | Sequence[int] | None) -> bool:
     return output is None or np.ndim(output) > 0
 

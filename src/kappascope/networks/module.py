@@ -11,7 +11,7 @@ import numpy as np
 
 from kappascope.errors import InputError
 from kappascope.networks.description import Network, Parameters
-from kappascope.networks.kinds import value
+from kappascope.networks.kinds import ACTIVATION, KINDS, RECTIFIER, value
 from kappascope.networks.operations import PARAMETER_FREE, apply_node
 
 Array = Any
@@ -100,6 +100,20 @@ def activations(network: Network, parameters: Mapping[str, Array], x: Array) -> 
 def forward(network: Network, parameters: Mapping[str, Array], x: Array) -> Array:
     """Evaluate the network: (batch, *input_shape) → (batch, output), no softmax."""
     return activations(network, parameters, x)[network.nodes[-1]["name"]]
+
+
+def last_map(network: Network, parameters: Mapping[str, Array]) -> str | None:
+    """Return the last activation that still has pixels, Grad-CAM's usual node; None without one."""
+    x = jax.ShapeDtypeStruct((1, *network.input_shape), np.float32)
+    shapes = jax.eval_shape(functools.partial(activations, network), dict(parameters), x)
+    found = [
+        node["name"]
+        for node in network.nodes
+        if KINDS[node["kind"]].role in (RECTIFIER, ACTIVATION)
+        and len(shapes[node["name"]].shape) == 4
+        and max(shapes[node["name"]].shape[1:3]) > 1
+    ]
+    return found[-1] if found else None
 
 
 def with_statistics(

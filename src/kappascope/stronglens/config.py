@@ -19,8 +19,8 @@ class Images(Section):
     )
     pixel_arcsec: float = key("Side of a pixel, the same in all bands.", "arcsec", gt=0)
     survey: str = key(
-        "Bands, pixels, point-spread functions, exposures and sky: a name in config/surveys, or the "
-        "path of a YAML file like those.",
+        "Bands, pixels, point-spread functions, exposures and sky: a name in config/surveys, or "
+        "the path of a YAML file like those.",
         min_length=1,
     )
     bands: Distinct[str] = key(

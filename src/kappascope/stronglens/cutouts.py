@@ -151,8 +151,8 @@ def read(
         missing = [band for band in bands if band not in seen]
         if missing:
             raise InputError(
-                f"{next(iter(seen.values())).source}: {name} has no band {', '.join(missing)}, only "
-                f"{', '.join(seen)}; the network reads {', '.join(bands)} (BAND=FILE, or --band "
+                f"{next(iter(seen.values())).source}: {name} has no band {', '.join(missing)}, "
+                f"only {', '.join(seen)}; the network reads {', '.join(bands)} (BAND=FILE, or --band "
                 f"{missing[0]}=NAME where the files call it otherwise)"
             )
     return archives + [Cutout(name, seen) for name, seen in objects.items()]
@@ -171,7 +171,7 @@ def _given(file: str, bands: Sequence[str]) -> tuple[str | None, Path]:
 def _one_object(
     objects: dict[str, dict[str, Exposure]], bands: Sequence[str]
 ) -> dict[str, dict[str, Exposure]]:
-    """Join files whose names do not say what belongs together, where they can be one object only."""
+    """Join files whose names do not say what belongs together, where one object is left."""
     if len(objects) != len(bands) or any(len(seen) != 1 for seen in objects.values()):
         return objects
     joined = {band: exposure for seen in objects.values() for band, exposure in seen.items()}
@@ -217,9 +217,7 @@ def _is(name: str, kinds: Sequence[str]) -> bool:
     return any(part in kinds for part in re.split(r"[^a-z]+", name.lower()))
 
 
-def _matched(
-    name: str, header: Any, stem: str, names: Mapping[str, str]
-) -> tuple[str | None, str]:
+def _matched(name: str, header: Any, stem: str, names: Mapping[str, str]) -> tuple[str | None, str]:
     """Return the network's band of an image, and the object's name; None where nothing says it."""
     words = re.split(r"[^A-Za-z0-9]+", name)
     headers = [str(header.get(key, "")) for key in FILTER_KEYS]
@@ -465,8 +463,8 @@ def _too_little(exposure: Exposure, finder: Finder, filled: float) -> str:
     if min(height, width) < finder.field_arcsec:
         return (
             f"{exposure.source}: {width:.3g} x {height:.3g} arcsec, smaller than the "
-            f"{finder.field_arcsec:.3g} that {finder.name} reads; cut it out larger, or let the rest "
-            "be filled with noise (--fill)"
+            f"{finder.field_arcsec:.3g} that {finder.name} reads; cut it out larger, or let the "
+            "rest be filled with noise (--fill)"
         )
     return (
         f"{exposure.source}: {filled:.0f} % of the {finder.field_arcsec:.3g} arcsec that "
@@ -492,9 +490,7 @@ def _filled(light: np.ndarray, name: str, seed: int) -> tuple[np.ndarray, np.nda
     return np.where(np.isnan(light), sky + noise * drawn, light), noise
 
 
-def _middles(
-    name: str, exposures: Sequence[Exposure]
-) -> tuple[list[tuple[float, float]], float]:
+def _middles(name: str, exposures: Sequence[Exposure]) -> tuple[list[tuple[float, float]], float]:
     """Return the (column, row) of each image that come together, and by how much they moved."""
     middles = [((e.data.shape[1] - 1) / 2, (e.data.shape[0] - 1) / 2) for e in exposures]
     if any(exposure.wcs is None for exposure in exposures):

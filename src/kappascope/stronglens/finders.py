@@ -124,7 +124,7 @@ def _described(path: Path, about: Any, network: Network) -> Finder:
 
     if not isinstance(about, dict):
         raise InputError(f"{path}: holds {shown(about)}; give bands, pixels, pixel_arcsec, scaling")
-    bands = about.get("bands")
+    bands: Any = about.get("bands")
     if not _texts(bands) or len(set(bands)) != len(bands):
         raise refuse("bands", "the names of the bands in the network's order")
     pixels, side = about.get("pixels"), about.get("pixel_arcsec")
@@ -132,7 +132,7 @@ def _described(path: Path, about: Any, network: Network) -> Finder:
         raise refuse("pixels", "the number of pixels on a side")
     if isinstance(side, bool) or not isinstance(side, int | float) or not 0 < side < math.inf:
         raise refuse("pixel_arcsec", "the side of a pixel [arcsec]")
-    outputs = about.get("outputs", ["non-lens", LENS])
+    outputs: Any = about.get("outputs", ["non-lens", LENS])
     if not _texts(outputs) or outputs.count(LENS) != 1 or len(outputs) > network.outputs:
         raise refuse("outputs", f"the classes of the outputs, one of them {LENS!r}")
     scaling = about.get("scaling", UNIT_RANGE)

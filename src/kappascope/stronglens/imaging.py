@@ -202,15 +202,14 @@ _AT_ONCE = 16
 
 
 @functools.partial(jax.jit, static_argnames="lensed")
-def _render(
-    scenes: Scene, grid: Array, spread: Array, lensed: bool
-) -> tuple[Array, Array, Array]:
+def _render(scenes: Scene, grid: Array, spread: Array, lensed: bool) -> tuple[Array, Array, Array]:
     """Render scenes whose fluxes are (..., band)."""
     x, y = jnp.meshgrid(grid, grid)
     step = grid[1] - grid[0]
 
     def pixels(profiles: Array, flux: Array) -> Array:
         """(profile, fine, fine) and (profile, band) → (pixel, pixel, band)."""
+        # Picked out, though all are: XLA then adds them up in one order for any number of bands.
         fine = jnp.einsum("pyx,pb->byx", profiles, flux[:, list(range(flux.shape[1]))])
         return jnp.einsum("biy,byx,bjx->ijb", spread, fine, spread) * step**2
 

@@ -79,6 +79,7 @@ def _start(module: str) -> Path:
     return file.resolve()
 
 
+@functools.cache
 def _label(file: Path) -> str:
     # Relative to where it is installed, so that the hash is the same on every machine.
     base = SOURCE if file.is_relative_to(SOURCE) else ROOT

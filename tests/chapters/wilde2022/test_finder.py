@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 from typed import section
 
+from kappascope.attribution.methods import image_relevance
 from kappascope.chapters.wilde2022 import explaining, finder
 from kappascope.errors import InputError
 from kappascope.networks import classification
@@ -144,8 +145,8 @@ def test_finders_never_see_compound_lenses(simulated) -> None:
 def test_relevance_has_the_images_size_for_every_method(model, usual) -> None:
     x = usual.x[:3].astype(np.float32)
     for name in ("gradient", "grad_cam.relu4", "guided_grad_cam.relu4", "occlusion_w8s8"):
-        assert explaining.relevance(name, model, x, 1, 0).shape == (3, 32, 32)
-    coarse = explaining.relevance("grad_cam.relu4", model, x, 1, 0)
+        assert image_relevance(name, model, x, 1, 0).shape == (3, 32, 32)
+    coarse = image_relevance("grad_cam.relu4", model, x, 1, 0)
     np.testing.assert_array_equal(coarse[:, ::4, ::4].repeat(4, 1).repeat(4, 2), coarse)
 
 
@@ -278,7 +279,7 @@ def test_recoloured_arcs_can_keep_their_signal(simulated) -> None:
     np.testing.assert_allclose(contrast(same), contrast("none"), rtol=1e-5)
     assert np.abs(contrast("arc_colour_same_signal") / contrast("none") - 1).max() > 0.1
     flux = drawn[0].scene.foreground_flux[MAIN] / drawn[0].scene.background_flux[1]
-    assert contrast("none")[0] == pytest.approx(np.exp(np.log(flux[CAMERA.columns]).mean()))
+    assert contrast("none")[0] == pytest.approx(np.exp(np.log(flux[[0, 3]]).mean()))
     assert np.isnan(contrast("arcs_removed")).all()
 
 

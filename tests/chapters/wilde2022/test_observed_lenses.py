@@ -11,6 +11,7 @@ from kappascope.chapters.wilde2022.observed import Exposure
 from kappascope.errors import InputError
 from kappascope.networks import classification
 from kappascope.stronglens import classifiers, surveys
+from kappascope.stronglens.cutouts import corner_noise
 from kappascope.stronglens.imaging import Camera
 
 CAMERA = Camera(48, 0.2, ("VIS", "Y", "J", "H"), 2, surveys.read("euclid"))
@@ -41,7 +42,7 @@ def test_noise_is_measured_in_the_corners_and_not_on_the_lens() -> None:
     draw = np.random.default_rng(1)
     noise = np.array([1.0, 3.0]) * draw.normal(size=(48, 48, 2))
     lens = 1e4 * blob(48, 0.2, 0.5)[..., None]
-    np.testing.assert_allclose(observed.corner_noise(noise + lens), [1, 3], rtol=0.15)
+    np.testing.assert_allclose(corner_noise(noise + lens), [1, 3], rtol=0.15)
 
 
 def test_noise_is_added_where_the_observation_has_less() -> None:
@@ -56,7 +57,7 @@ def test_noise_is_added_where_the_observation_has_less() -> None:
     assert own_light.treatment == "as it is, at its own brightness"
     assert found.einstein_radius == own_light.einstein_radius == 1.4
     flux = np.sinh(found.x.astype(float)) * 3 * sky
-    spread = observed.corner_noise(flux) / sky
+    spread = corner_noise(flux) / sky
     np.testing.assert_allclose(spread[:2], 1, rtol=0.15)
     np.testing.assert_allclose(spread[2:], 2, rtol=0.15)
     assert found.own_noise == pytest.approx(0.5, rel=0.15)

@@ -15,7 +15,8 @@ import numpy as np
 
 from kappascope import progress, randomness
 from kappascope.attribution.labels import family
-from kappascope.chapters.wilde2022 import config, explaining
+from kappascope.attribution.methods import image_relevance
+from kappascope.chapters.wilde2022 import config
 from kappascope.chapters.wilde2022.explaining import Model
 from kappascope.faithfulness import planted
 from kappascope.networks import classification
@@ -122,9 +123,7 @@ def maps_of(
             for output in range(1, 1 + len(CUES)):
                 rows = np.flatnonzero(given.cue == output)
                 if len(rows):
-                    found[name][rows] = explaining.relevance(
-                        name, model, given.x[rows], output, seed
-                    )
+                    found[name][rows] = image_relevance(name, model, given.x[rows], output, seed)
                 shown.update()
     return found
 

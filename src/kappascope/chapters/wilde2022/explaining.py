@@ -11,7 +11,7 @@ from scipy.special import expit
 from kappascope import progress, randomness
 from kappascope.attribution.ascent import DeepDream
 from kappascope.attribution.labels import coarse, family
-from kappascope.attribution.methods import find, in_batches
+from kappascope.attribution.methods import find, image_relevance
 from kappascope.chapters.wilde2022 import finder
 from kappascope.chapters.wilde2022.config import Explanation
 from kappascope.faithfulness import randomization
@@ -80,21 +80,6 @@ DREAMS = Table(
     "start × class × before or after",
     "start, class, when, output, probability_percent, images",
 )
-
-
-def relevance(name: str, model: Model, x: np.ndarray, output: int, seed: int) -> np.ndarray:
-    """Explain an output for images: (image, y, x), at the image's size and added up over bands.
-
-    Grad-CAM is enlarged to the nearest neighbour.
-    """
-    method = find(name, model[0])
-    maps = np.concatenate([part for _, part in in_batches(method, model, x, output, seed, BATCH)])
-    if coarse(name):
-        rows, columns = (
-            np.arange(n) * m // n for n, m in zip(x.shape[1:3], maps.shape[1:3], strict=True)
-        )
-        return maps[:, rows][:, :, columns]
-    return maps.sum(-1)
 
 
 def core_mask(images: Images, pixel_arcsec: float) -> np.ndarray:
@@ -317,7 +302,7 @@ def all_maps(model: Model, images: Images, section: Explanation, seed: int) -> M
     with progress.bar(2 * len(section.methods), "explain lenses", unit="map set") as shown:
         for name in section.methods:
             for output in range(2):
-                maps[name, output] = relevance(name, model, x, output, seed)
+                maps[name, output] = image_relevance(name, model, x, output, seed)
                 shown.update()
     return maps
 

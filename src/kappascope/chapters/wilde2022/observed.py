@@ -28,13 +28,11 @@ from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.reporting.errorbars import scatter
 from kappascope.stronglens import classifiers, imaging, populations
+from kappascope.stronglens.cutouts import LARGEST, corner_noise
 from kappascope.stronglens.images import Images, Own
 from kappascope.tables import Table
 
 Model = tuple[Network, Parameters]
-
-LARGEST = 1e10
-"""Of the units of an observation; larger ones, as HEALPix's -1.6e30, mark pixels without data."""
 
 OWN_BRIGHTNESS = ", at its own brightness"
 ELECTRONS_F814W = 25.94
@@ -159,19 +157,6 @@ def _matrices(
 
     height, width = exposure.data.shape
     return matrix(height), matrix(width)
-
-
-def corner_noise(image: np.ndarray) -> np.ndarray:
-    """Return the noise of an image (y, x, band), (band,): the spread within its four corners.
-
-    1.4826 times the median distance from each corner's median, mean over corners: neighbours' noise
-    may be correlated, and noise maps of pipelines may be floors.
-    """
-    side = max(image.shape[0] // 6, 2)
-    cut = slice(None, side), slice(-side, None)
-    corners = [image[rows, columns].reshape(-1, image.shape[-1]) for rows in cut for columns in cut]
-    spread = [np.median(np.abs(c - np.median(c, 0)), 0) for c in corners]
-    return np.asarray(1.4826 * np.mean(spread, 0))
 
 
 def smooth_galaxy(image: np.ndarray) -> np.ndarray:

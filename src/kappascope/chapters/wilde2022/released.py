@@ -7,22 +7,20 @@ being resampled to it.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from kappascope import progress
+from kappascope.attribution.methods import image_relevance
 from kappascope.chapters.wilde2022 import explaining, finder
-from kappascope.errors import InputError
 from kappascope.faithfulness import randomization
-from kappascope.networks import description
-from kappascope.networks.description import Network, Parameters
+from kappascope.networks.description import Parameters
 from kappascope.reporting.errorbars import error_of_mean, proportion_error
 from kappascope.stronglens import classifiers, imaging
 from kappascope.stronglens import images as image_sets
+from kappascope.stronglens.finders import Finder, unit_range
 from kappascope.stronglens.images import Images
 from kappascope.stronglens.populations import COMPOUND, KINDS, NON_LENSES, Population
 from kappascope.stronglens.surveys import Survey
@@ -59,51 +57,6 @@ ACCURACY = Table(
 ARCS = Table("wilde2022/published_arcs.csv", "method × group", explaining.ARC_COLUMNS)
 
 
-@dataclasses.dataclass(frozen=True)
-class Finder:
-    """A released network.
-
-    Attributes
-    ----------
-    name : as it was released.
-    model : the network and its parameters.
-    bands : that it reads, in its order.
-    pixels, pixel_arcsec : of the images that it reads.
-
-    """
-
-    name: str
-    model: tuple[Network, Parameters]
-    bands: tuple[str, ...]
-    pixels: int
-    pixel_arcsec: float
-
-    @property
-    def sampling(self) -> tuple[int, float]:
-        """Number and side of the pixels."""
-        return self.pixels, self.pixel_arcsec
-
-
-def read(folder: Path) -> Finder:
-    """Read a network and what ``about.json`` says of its images.
-
-    Raises
-    ------
-    InputError
-        When the description does not fit the network.
-
-    """
-    path = folder / "about.json"
-    network, parameters, _ = description.load(folder)
-    about = json.loads(path.read_text(encoding="utf-8"))
-    bands = tuple(about["bands"])
-    shape = (about["pixels"], about["pixels"], len(bands))
-    if network.input_shape != shape:
-        raise InputError(f"{path}: {shape} of bands {', '.join(bands)}; the network reads others")
-    model = (network, parameters)
-    return Finder(folder.name, model, bands, about["pixels"], about["pixel_arcsec"])
-
-
 def unlearned(networks: Sequence[Finder], seed: int) -> list[Finder]:
     """Return the networks with the weights of none that was trained: what a null run scores."""
     return [
@@ -123,12 +76,6 @@ def camera_of(survey: Survey, sampling: tuple[int, float]) -> imaging.Camera:
     pixels, arcsec = sampling
     fine = max(1, round(arcsec / FINE_ARCSEC))
     return imaging.Camera(pixels, arcsec, survey.names, fine, survey)
-
-
-def scaled(light: np.ndarray) -> np.ndarray:
-    """Bring each band of each image (..., y, x, band) from its own range to [0, 1]."""
-    low, high = light.min((-3, -2), keepdims=True), light.max((-3, -2), keepdims=True)
-    return ((light - low) / np.where(high > low, high - low, 1)).astype(np.float32)
 
 
 def observed(
@@ -161,7 +108,7 @@ def observed(
             noise = camera.noise(light.light, seed, f"{split} {kind} {sampling}", range(number))
             pieces[sampling].append(
                 Images(
-                    scaled(light.light + noise),
+                    unit_range(light.light + noise),
                     np.full(number, kind),
                     np.array([each.colour for each in scenes]),
                     np.array([each.einstein_radius for each in scenes]),
@@ -247,7 +194,7 @@ def arc_rows(
     maps = {}
     with progress.bar(len(METHODS), f"explain {network.name}", unit="method") as shown:
         for name in METHODS:
-            maps[name] = explaining.relevance(name, network.model, x, classifiers.LENS, seed)
+            maps[name] = image_relevance(name, network.model, x, classifiers.LENS, seed)
             shown.update()
     return list(explaining.arc_rows(maps, lenses, network.pixel_arcsec, seed))
 
