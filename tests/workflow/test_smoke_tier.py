@@ -16,6 +16,8 @@ from kappascope.reporting import claims, findings, published, selecting, verdict
 from kappascope.reporting.figures import stems
 from kappascope.reporting.published import NULL_KINDS
 from kappascope.reporting.verdicts import STATUSES
+from kappascope.stronglens import finders
+from kappascope.stronglens.classifiers import CLASSES
 from kappascope.workflow import configuration, reference
 
 pytestmark = pytest.mark.workflow
@@ -247,6 +249,14 @@ def test_a_run_whose_networks_learned_nothing_matches_nothing(rerun: Checkout) -
         and verdicts.judge(claim, claims._measured(claim, tables, config)).status == "match"
     ]
     assert len(without) > 5
+
+
+def test_a_runs_finders_say_what_they_read(finished: Checkout) -> None:
+    images = configuration.load("smoke").wilde2022.images
+    for task, classes in CLASSES.items():
+        found = finders.read(finished.root / f"results/smoke/wilde2022/networks/{task}/0")
+        assert found.bands == tuple(images.bands) and found.sampling == (32, images.pixel_arcsec)
+        assert found.outputs == classes and found.scaling == finders.ARCSINH
 
 
 def test_nothing_in_the_paper_leaves_its_page(finished: Checkout) -> None:

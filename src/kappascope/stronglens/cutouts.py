@@ -152,8 +152,8 @@ def read(
         if missing:
             raise InputError(
                 f"{next(iter(seen.values())).source}: {name} has no band {', '.join(missing)}, "
-                f"only {', '.join(seen)}; the network reads {', '.join(bands)} (BAND=FILE, or --band "
-                f"{missing[0]}=NAME where the files call it otherwise)"
+                f"only {', '.join(seen)}; the network reads {', '.join(bands)} (BAND=FILE, "
+                f"or --band {missing[0]}=NAME where the files call it otherwise)"
             )
     return archives + [Cutout(name, seen) for name, seen in objects.items()]
 
