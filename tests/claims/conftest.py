@@ -23,7 +23,7 @@ from kappascope.chapters.matilla2020 import (
     table2,
     validation,
 )
-from kappascope.chapters.rosenzweig2021 import arms, experiments, pairs
+from kappascope.chapters.rosenzweig2021 import arms, experiments, pairs, photographs
 from kappascope.chapters.singh2020 import (
     bands,
     basis_images,
@@ -719,6 +719,18 @@ def rosenzweig() -> Iterator[Made]:
         error=5.0,
     )
     yield "summary.csv", experiments.SUMMARY, [*rows, *more]
+    photographed = [
+        {**row, "subject": "photographs"} for row in [*rows, *more] if row["subject"] == "digits"
+    ]
+    driven = {**photographed[0], "rank": "unlikely", "method": "nonlinear", "value": 100.0}
+    driven["statement"] = "driven from 1 % above 95 %"
+    yield "photographs_summary.csv", experiments.SUMMARY, [*photographed, driven]
+    yield made(
+        photographs.UNLIKELY,
+        photograph=tuple(photographs.FILES),
+        start_percent=0.5,
+        best_percent=99.0,
+    )
     yield made(
         arms.TABLE,
         subject=("galaxies", "digits"),

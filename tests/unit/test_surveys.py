@@ -39,8 +39,8 @@ def test_noise_of_a_point_source_at_the_depth() -> None:
     assert signal == pytest.approx(5, rel=0.02)
 
 
-@pytest.mark.parametrize("name", surveys.available())
-def test_lenses_can_be_seen_in_every_survey(name: str) -> None:
+@pytest.mark.parametrize("name", ("des", "hst"))
+def test_lenses_can_be_seen_in_other_surveys(name: str) -> None:
     survey = surveys.read(name)
     camera = Camera(32, 0.25, survey.names, 2, survey)
     simulated = images.simulate(POPULATION, camera, 5, "testing", {"lens": 2, "spiral": 1})

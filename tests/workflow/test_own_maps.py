@@ -149,7 +149,7 @@ def test_the_layouts_of_archives(fresh: Checkout, tmp_path: Path, source: str) -
             fits.writeto(archive / folder / f"WLconv_z1.00_{number:04d}r.fits", values)
     found = statistics(
         fresh,
-        *options(archive, None, source=source),
+        *options(archive, None, source=source, smoothing_arcmin=4.0),
         "statistics={beyond: []}",
         "data_sets=[noiseless]",
     )

@@ -202,9 +202,27 @@ def listed_files():
 LISTED_FILES = listed_files()
 
 
+def real_files(**names):
+    """Real data, by what they are called, below their folder; none unless all are there."""
+    paths = {name: REAL_DATA / file for name, file in names.items()}
+    return paths if all(path.exists() for path in paths.values()) else {}
+
+
+# An ImageNet classifier for rosenzweig2021.
+CLASSIFIER = real_files(
+    network="published_networks/efficientnet_lite0/network.npz",
+    description="published_networks/efficientnet_lite0/network.json",
+    names="published_networks/efficientnet_lite0/class_names.txt",
+)
 # Chapter → names of its tables (.csv), from its rules, and of its figures (.pdf, .png).
 TABLES = {}
-FIGURES = stems(DATA_SETS, PUBLISHED_NETWORK.exists())
+FIGURES = stems(
+    DATA_SETS,
+    without=[
+        *([] if PUBLISHED_NETWORK.exists() else ["outputs"]),
+        *([] if CLASSIFIER else ["classifier"]),
+    ],
+)
 
 
 def targets():
@@ -240,12 +258,6 @@ ONE_NETWORK = {k: v for k, v in config["network"].items() if k != "networks"}
 STATISTICS = shared("statistics/{data_set}.nc")
 NETWORK = result("networks/{data_set}/{number}/network.npz")
 PREDICTIONS = result("networks/{data_set}/predictions.nc")
-
-
-def real_files(**names):
-    """Real data, by what they are called, below their folder; none unless all are there."""
-    paths = {name: REAL_DATA / file for name, file in names.items()}
-    return paths if all(path.exists() for path in paths.values()) else {}
 
 
 def everything():

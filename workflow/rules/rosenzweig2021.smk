@@ -3,17 +3,23 @@
 needs   images and the network of three classes of wilde2022.smk, maps, networks; real digits where there
         are any
 makes   rosenzweig2021/: trajectories.csv, examples.csv, blurring.csv, summary.csv, kappa.csv, arms.csv,
-        pairs.csv and the figures fig1 to fig4 for galaxies and for digits, kappa, arms, pairs
+        pairs.csv and the figures fig1 to fig4 for galaxies and for digits, kappa, arms, pairs; the same
+        for photographs where an ImageNet classifier is at hand: photographs.csv, photographs_*.csv
 """
 
 
 localrules:
     plot_nonlinear,
+    plot_photographs,
 
 
 TABLES["rosenzweig2021"] = [
-    *("trajectories", "examples", "blurring", "summary", "kappa", "arms", "pairs")
+    *("trajectories", "examples", "blurring", "summary", "kappa", "arms", "pairs"),
+    *("photographs", "photographs_trajectories", "photographs_blurring"),
+    *("photographs_summary", "photographs_unlikely"),
 ]
+PHOTOGRAPHS = [f"fig{number}_photographs" for number in (1, 2, 3, 4)]
+NONLINEAR = [name for name in FIGURES["rosenzweig2021"] if name not in PHOTOGRAPHS]
 PICTURES = {
     "digits" if name == "images" else name: path
     for name, path in DIGITS.items()
@@ -109,9 +115,9 @@ rule plot_nonlinear:
         arms=rosenzweig("arms.csv"),
         pairs=rosenzweig("pairs.csv"),
     output:
-        [rosenzweig(f"{name}.pdf") for name in FIGURES["rosenzweig2021"]],
+        [rosenzweig(f"{name}.pdf") for name in NONLINEAR],
         report(
-            [rosenzweig(f"{name}.png") for name in FIGURES["rosenzweig2021"]],
+            [rosenzweig(f"{name}.png") for name in NONLINEAR],
             caption="../report/nonlinear_figures.rst",
             category="Nonlinear saliency",
         ),
@@ -123,5 +129,63 @@ rule plot_nonlinear:
         **resources_of("plot_nonlinear"),
     params:
         spec=figure_spec("plot_nonlinear", []),
+    script:
+        "../../scripts/plot.py"
+
+
+rule nonlinear_photographs:
+    input:
+        **CLASSIFIER,
+    output:
+        trajectories=rosenzweig("photographs_trajectories.csv"),
+        examples=rosenzweig("photographs.csv"),
+        blurring=rosenzweig("photographs_blurring.csv"),
+        summary=rosenzweig("photographs_summary.csv"),
+        unlikely=report(
+            rosenzweig("photographs_unlikely.csv"),
+            caption="../report/photographs.rst",
+            category="Nonlinear saliency",
+        ),
+        arrays=rosenzweig("photographs.npz"),
+    log:
+        log_of("nonlinear_photographs"),
+    benchmark:
+        benchmark_of("nonlinear_photographs")
+    priority: PRIORITY + 5
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("nonlinear_photographs"),
+    params:
+        spec=spec(
+            "nonlinear_photographs",
+            ["seed", "learns", "rosenzweig2021.photographs"],
+            jax=True,
+        ),
+    script:
+        "../../scripts/nonlinear_photographs.py"
+
+
+rule plot_photographs:
+    input:
+        arrays=rosenzweig("photographs.npz"),
+        examples=rosenzweig("photographs.csv"),
+        trajectories=rosenzweig("photographs_trajectories.csv"),
+        blurring=rosenzweig("photographs_blurring.csv"),
+    output:
+        [rosenzweig(f"{name}.pdf") for name in PHOTOGRAPHS],
+        report(
+            [rosenzweig(f"{name}.png") for name in PHOTOGRAPHS],
+            caption="../report/photographs.rst",
+            category="Nonlinear saliency",
+        ),
+    log:
+        log_of("plot_photographs"),
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        **resources_of("plot_photographs"),
+    params:
+        spec=figure_spec("plot_photographs", []),
     script:
         "../../scripts/plot.py"

@@ -18,7 +18,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from kappascope.attribution.registry import METHODS
 from kappascope.attribution.sampling import images_only
@@ -41,6 +40,8 @@ _OBJECTIVES_TOLD = {"output": "y_k", "minus_output": "-y_k", "log_odds": "log p_
 
 def blur_matrix(pixels: int, sigma: float) -> np.ndarray:
     """Return (pixel, pixel): a Gaussian of ``sigma`` pixels along one axis, mirrored at edges."""
+    from scipy.ndimage import gaussian_filter1d
+
     return gaussian_filter1d(np.eye(pixels), sigma, axis=0, mode="reflect").astype(np.float32)
 
 
@@ -63,17 +64,27 @@ def value_and_gradient(
     """
 
     def total(x: Array) -> tuple[Array, Array]:
-        y = forward(network, parameters, x)
-        chosen = jnp.arange(y.shape[1]) == jnp.broadcast_to(output, len(y))[:, None]
-        values = jnp.where(chosen, y, 0).sum(1)
-        if objective == "log_odds":
-            values = values - jax.nn.logsumexp(jnp.where(chosen, -jnp.inf, y), axis=1)
-        values = -values if objective == "minus_output" else values
+        values = _objective(forward(network, parameters, x), output, objective)
         return values.sum(), values
 
     with jax.default_matmul_precision("highest"):
         (_, value), gradient = jax.value_and_grad(total, has_aux=True)(x)
     return value, gradient
+
+
+@functools.partial(jax.jit, static_argnames=("network", "objective"))
+def value_of(network: Network, parameters: Any, x: Array, output: Array, objective: str) -> Array:
+    """Return what is to rise, (batch,), alone."""
+    with jax.default_matmul_precision("highest"):
+        return _objective(forward(network, parameters, x), output, objective)
+
+
+def _objective(y: Array, output: Array, objective: str) -> Array:
+    chosen = jnp.arange(y.shape[1]) == jnp.broadcast_to(output, len(y))[:, None]
+    values = jnp.where(chosen, y, 0).sum(1)
+    if objective == "log_odds":
+        values = values - jax.nn.logsumexp(jnp.where(chosen, -jnp.inf, y), axis=1)
+    return -values if objective == "minus_output" else values
 
 
 def _own_range(x: Array) -> tuple[Array, Array]:
@@ -312,9 +323,13 @@ class NonlinearSaliency:
                     optimizer=self.optimizer,
                 )
                 total = total + added
-                score, there = value_and_gradient(network, parameters, here, output, self.objective)
+                if self.linear:
+                    score = value_of(network, parameters, here, output, self.objective)
+                else:
+                    score, gradient = value_and_gradient(
+                        network, parameters, here, output, self.objective
+                    )
                 value = np.asarray(score)
-                gradient = first if self.linear else there
                 better = value > best_value
                 best = np.where(better[:, None, None, None], np.asarray(here), best)
                 best_level = np.where(better, number, best_level)

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import scipy.stats
 
 from kappascope import randomness
 from kappascope.attribution.labels import label
@@ -183,5 +182,7 @@ def _verdict(row: Mapping[str, Any]) -> str:
         return "yes" if row["margin"] > 0 else "no"
     if row["margin_error"] is None:
         return "undecided"
-    reach = row["margin_error"] * scipy.stats.t.ppf((1 + CONFIDENCE) / 2, row["networks"] - 1)
+    from scipy import stats
+
+    reach = row["margin_error"] * stats.t.ppf((1 + CONFIDENCE) / 2, row["networks"] - 1)
     return "undecided" if abs(row["margin"]) <= reach else "yes" if row["margin"] > 0 else "no"

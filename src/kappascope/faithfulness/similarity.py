@@ -15,8 +15,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
-import scipy.stats
-from skimage import metrics
 
 CORRELATIONS = ("pearson", "spearman", "kendall")
 _LEVELS = 64
@@ -63,8 +61,10 @@ def correlations(first: np.ndarray, second: np.ndarray) -> Correlations:
     if not (_varies(first) and _varies(second)):
         return Correlations(*[np.nan] * 6)
     flat = first.ravel(), second.ravel()
+    from scipy import stats
+
     # Matilla et al. (2020), Table II
-    tests = (scipy.stats.pearsonr, scipy.stats.spearmanr, scipy.stats.kendalltau)
+    tests = (stats.pearsonr, stats.spearmanr, stats.kendalltau)
     return Correlations(*[float(value) for test in tests for value in test(*flat)])
 
 
@@ -138,6 +138,8 @@ def structural_similarity(first: np.ndarray, second: np.ndarray) -> float:
     first, second : (y, x) signed maps of at least 7 x 7 pixels, any units.
 
     """
+    from skimage import metrics
+
     first, second = _pair(first, second)
     largest = [float(np.abs(one).max()) for one in (first, second)]
     if not all(0.0 < one < np.inf for one in largest):
@@ -250,7 +252,9 @@ def _varies(map_: np.ndarray) -> bool:
 
 def _ranks(map_: np.ndarray) -> np.ndarray:
     """Return average ranks (y, x) of a map's pixels."""
-    return scipy.stats.rankdata(map_).reshape(map_.shape)
+    from scipy import stats
+
+    return stats.rankdata(map_).reshape(map_.shape)
 
 
 def _standardized(map_: np.ndarray) -> np.ndarray:

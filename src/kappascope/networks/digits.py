@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from kappascope import randomness
 from kappascope.errors import InputError
@@ -116,6 +115,8 @@ def read_mnist(images_path: str | Path, labels_path: str | Path) -> Digits:
 
 def bundled_digits() -> Digits:
     """Return the digits that scikit-learn brings, made as large as MNIST's."""
+    from sklearn.datasets import load_digits
+
     digits = load_digits()
     images = resized(digits.images.astype(np.float32) / 16, bilinear(8, PIXELS))
     return Digits(images, digits.target, BUNDLED)

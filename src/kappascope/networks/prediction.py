@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray
 
 from kappascope import progress
 from kappascope.cosmology.parameters import PARAMETERS
@@ -19,6 +18,9 @@ from kappascope.maps.smoothing import remaining_smoothing, smooth_map
 from kappascope.networks.description import Network, Parameters
 from kappascope.networks.evaluate import evaluate
 from kappascope.sections import Spec
+
+if TYPE_CHECKING:
+    import xarray
 
 Array = Any
 
@@ -122,7 +124,7 @@ def predict_dataset(
     data_set: str,
     spec: Spec,
     batch: int = 32,
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     """Apply networks to every testing and covariance map; training maps come out as NaN.
 
     Parameters
@@ -151,6 +153,8 @@ def predict_dataset(
                 place += len(piece)
                 shown.update(len(piece))
     coordinates = {name: ("map", getattr(columns, name)) for name in COLUMNS}
+    import xarray  # a third of a second, and only those who write predictions need it
+
     return xarray.Dataset(
         {"prediction": (("seed", "map", "parameter"), out)},
         {**coordinates, "parameter": list(PARAMETERS)},

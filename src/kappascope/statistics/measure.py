@@ -5,12 +5,11 @@ import functools
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import xarray
 
 from kappascope import progress
 from kappascope.errors import InputError
@@ -23,6 +22,9 @@ from kappascope.statistics.config import Statistics
 from kappascope.statistics.field import Field
 from kappascope.statistics.registry import PAPER, check_names, statistic
 from kappascope.statistics.settings import Settings
+
+if TYPE_CHECKING:
+    import xarray
 
 
 class Measured(NamedTuple):
@@ -132,7 +134,7 @@ def measure_dataset(
     data_set: str,
     spec: Spec,
     batch: int = 32,
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     """Measure every map of a run, laid out as "Statistics" in ``docs/reference/files.md``.
 
     The result depends neither on ``batch`` nor on how maps are spread over files.
@@ -286,7 +288,7 @@ def _as_dataset(
     data_set: str,
     spec: Spec,
     pixels: int,
-) -> xarray.Dataset:
+) -> "xarray.Dataset":
     coordinates: dict[str, Any] = {name: ("map", getattr(columns, name)) for name in COLUMNS}
     variables: dict[str, Any] = {}
     for name, (values, centres, units) in measured.items():
@@ -299,6 +301,8 @@ def _as_dataset(
         }
         coordinates[f"{name}_bin"] = (f"{name}_bin", centres, {"units": entry.bin_units})
         variables[name] = (("map", f"{name}_bin"), values, attributes)
+    import xarray
+
     return xarray.Dataset(
         variables,
         coordinates,

@@ -13,18 +13,14 @@ import numpy as np
 
 from kappascope import progress
 from kappascope.errors import InputError
-from kappascope.files import check_output
+from kappascope.files import check_output, write_csv
 from kappascope.runtime import available_cores, configure
-from kappascope.tables import Table
 
-SCORES = Table(
-    "scores.csv",
-    "object",
-    """name, lens_percent, network, bands, files (of each band), native_pixel_arcsec (of each band),
-    pixel_arcsec (of the network), field_arcsec, shift_arcsec (largest by which a band's middle was
-    moved), filled_percent (of the field without data, worst band), noise (of an empty pixel, each
-    band, in the files' unit), scaling""",
+COLUMNS = (
+    *("name", "lens_percent", "network", "bands", "files", "native_pixel_arcsec"),
+    *("pixel_arcsec", "field_arcsec", "shift_arcsec", "filled_percent", "noise", "scaling"),
 )
+"""Of the scores; files, native pixels and noise are those of each band."""
 DRAWN = 8
 """Objects on a figure."""
 
@@ -104,7 +100,7 @@ def _run(options: argparse.Namespace) -> None:
     rows = [_row(each, finder, score) for each, score in zip(brought, scores, strict=True)]
     if options.figure is not None:
         _draw(options, finder, brought, x, scores)
-    SCORES.write(options.output, rows)
+    write_csv(options.output, rows, COLUMNS)
     for each, score in zip(brought, scores, strict=True):
         print(f"{each.name}: {100 * score:.1f} % lens")
 

@@ -9,10 +9,6 @@ contour |κ| = 1/255; the original relied on what a cast of negative numbers hap
 import dataclasses
 
 import numpy as np
-import scipy.ndimage
-from skimage.feature import peak_local_max
-from skimage.measure import label
-from skimage.segmentation import watershed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +51,11 @@ def divide(map_: np.ndarray, settings: Settings = DEFAULT) -> np.ndarray:
     label, and the background is 0 where there is any. A map without structure is one segment.
 
     """
+    import scipy.ndimage
+    from skimage.feature import peak_local_max
+    from skimage.measure import label
+    from skimage.segmentation import watershed
+
     levels = quantized(map_, settings.levels).astype(int)
     foreground = levels > 0
     labels = np.zeros(map_.shape, np.int64)

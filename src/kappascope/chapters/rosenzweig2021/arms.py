@@ -75,9 +75,12 @@ class Arm:
         return 100.0 * np.isfinite(self.steps)
 
 
-def followed(subject: Subject, settings: NonlinearSaliency) -> Arm:
-    """Drive the second class of every example up."""
-    classes = np.argsort(-subject.probabilities(), 1, kind="stable")[:, 1]
+def followed(
+    subject: Subject, settings: NonlinearSaliency, classes: np.ndarray | None = None
+) -> Arm:
+    """Drive a class of every example up, (example,), by default the second one."""
+    if classes is None:
+        classes = np.argsort(-subject.probabilities(), 1, kind="stable")[:, 1]
     number = len(subject.x)
     best, at_limits = np.zeros((2, number))
     steps, threshold = np.full((2, number), np.nan)

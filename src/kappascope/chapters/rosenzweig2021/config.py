@@ -38,6 +38,15 @@ class Pairs(Section):
         yield from labels.check("rosenzweig2021.pairs.methods", self.methods)
 
 
+class Photographs(Section):
+    """Photographs and an ImageNet classifier, where its weights are among the real inputs."""
+
+    number: int = key("Photographs, in the order of their module.", "image", ge=2, le=9)
+    steps: int = key("Steps at each share of blurred pixels.", "count", ge=1)
+    step: float = key("Length of a step, of the range of the data.", gt=0, le=1)
+    blur_pixels: float = key("Width sigma of the Gaussian that blurs.", "pixel", gt=0)
+
+
 class Chapter(Section):
     """Nonlinear saliency maps (Rosenzweig et al. 2021)."""
 
@@ -57,6 +66,7 @@ class Chapter(Section):
         ge=2,
     )
     pairs: Pairs
+    photographs: Photographs
 
 
 # ---- what the jobs do ----------------------------------------------------------------------------
@@ -78,6 +88,14 @@ def _nonlinear_saliency(config: Any) -> Work:
         "pixels_held": costs.pixels(config),
     }
     return Work(1, units)
+
+
+@costs.of("nonlinear_photographs")
+def _nonlinear_photographs(config: Any) -> Work:
+    section = config.rosenzweig2021.photographs
+    # Nonlinear: two classes and an unlikely one; linear ones cost a third.
+    steps = 8 * section.steps * section.number * (3 + 2 / 3)
+    return Work(1, {"photograph_step": steps, "held": section.number})
 
 
 @costs.of("planted_pairs", common=True)

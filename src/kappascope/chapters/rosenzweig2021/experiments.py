@@ -10,7 +10,6 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import scipy.stats
 from scipy.special import expit, softmax
 
 from kappascope import progress, randomness
@@ -37,13 +36,13 @@ RANKS = ("first", "second")
 BATCH = 16
 
 TRAJECTORIES = Table(
-    "rosenzweig2021/trajectories.csv",
+    "rosenzweig2021/trajectories.csv, photographs_trajectories.csv",
     "example × class × method × level",
-    """subject (galaxies, digits), example, rank (first, second), class, method (nonlinear,
-    linear), level_percent (blurred), percent (probability at the level's end)""",
+    """subject (galaxies, digits, photographs), example, rank (first, second), class, method
+    (nonlinear, linear), level_percent (blurred), percent (probability at the level's end)""",
 )
 EXAMPLES = Table(
-    "rosenzweig2021/examples.csv",
+    "rosenzweig2021/examples.csv, photographs.csv",
     "example × class × method",
     """subject, example, true_class, rank, class, method, start_percent, best_percent (on the way),
     best_level_percent (blurred share where that was), threshold_percent (first level that ends
@@ -51,13 +50,13 @@ EXAMPLES = Table(
     at the ends of the data's range), overlap (of both methods' last masks)""",
 )
 BLURRING = Table(
-    "rosenzweig2021/blurring.csv",
+    "rosenzweig2021/blurring.csv, photographs_blurring.csv",
     "example × class × method",
     """subject, example, rank, class, method (nonlinear, linear, random), percent, blurred_percent
     (the kept 5 % of the pixels blurred), change, log_odds_change""",
 )
 SUMMARY = Table(
-    "rosenzweig2021/summary.csv",
+    "rosenzweig2021/summary.csv, photographs_summary.csv",
     "statement × class × method",
     "subject, rank, method, statement, value, error, unit, examples",
 )
@@ -391,12 +390,14 @@ def summary_rows(
     pairs = reached[second, 0], followed.start[second]
     there = np.isfinite(pairs[0])
     if there.sum() > 2:
+        from scipy import stats
+
         level, start = (each[there] for each in pairs)
 
         def correlation(pick: np.ndarray) -> float:
             if not np.ptp(level[pick]) or not np.ptp(start[pick]):
                 return 0.0
-            return float(scipy.stats.spearmanr(level[pick], start[pick]).statistic)
+            return float(stats.spearmanr(level[pick], start[pick]).statistic)
 
         purpose = f"{subject.name}, threshold against probability"
         rows.append(

@@ -28,19 +28,24 @@ Arrays = Mapping[str, np.ndarray]
 METHODS = {"nonlinear": ("Nonlinear", BLUE, "o-"), "linear": ("Linear", VERMILION, "s--")}
 RANKS = ("first", "second")
 FIGURE_1_EXAMPLES = 3
+PHOTOGRAPHS = "photographs"
+LONGEST = 16
+"""Letters of a class's name that have room."""
 
 
-def _picture(axis: Axes, x: np.ndarray, mask: np.ndarray | None = None) -> None:
+def _picture(axis: Axes, x: np.ndarray, mask: np.ndarray | None = None, subject: str = "") -> None:
     """Draw an image of one band or more; pixels outside a mask are white, as published."""
     shown = np.asarray(x, float)
-    if shown.shape[-1] == 1:
+    if subject == PHOTOGRAPHS:
+        shown = np.clip(shown, 0, 1)
+    elif shown.shape[-1] == 1:
         grey = np.clip(shown[..., 0], 0, 1)
         shown = np.repeat(grey[..., None], 3, -1)
     else:
         shown = composite(shown)
     if mask is not None:
         shown = np.where(mask[..., None], shown, 1.0)
-    axis.imshow(shown, origin="upper" if x.shape[-1] == 1 else "lower")
+    axis.imshow(shown, origin="upper" if x.shape[-1] == 1 or subject == PHOTOGRAPHS else "lower")
     axis.set_xticks([])
     axis.set_yticks([])
 
@@ -74,12 +79,12 @@ def modifications(subject: str, arrays: Arrays, examples: Rows, trajectories: Ro
             for r, rank in enumerate(RANKS):
                 upper, lower = axes[4 * place + 2 * r], axes[4 * place + 2 * r + 1]
                 row = _named(rows, int(example), rank)
-                _picture(upper[0], arrays[f"{subject}.x"][place])
+                _picture(upper[0], arrays[f"{subject}.x"][place], None, subject)
                 lower[0].axis("off")
                 lower[0].text(
                     0.5,
                     0.95,
-                    f"{row['class']}\n{_percent(row['start_percent'])}\n"
+                    f"{_short(row['class'])}\n{_percent(row['start_percent'])}\n"
                     rf"$\to$ {_percent(row['best_percent'])}",
                     ha="center",
                     va="top",
@@ -87,13 +92,17 @@ def modifications(subject: str, arrays: Arrays, examples: Rows, trajectories: Ro
                     transform=lower[0].transAxes,
                 )
                 for k in range(len(levels)):
-                    _picture(upper[k + 1], images[r, k, place])
-                    _picture(lower[k + 1], images[r, k, place], kept[r, 0, k, place])
+                    _picture(upper[k + 1], images[r, k, place], None, subject)
+                    _picture(lower[k + 1], images[r, k, place], kept[r, 0, k, place], subject)
         axes[0, 0].set_title("Input", fontsize=8)
         for axis, level in zip(axes[0, 1:], levels, strict=True):
             axis.set_title(f"{level:g} %", fontsize=8)
         figure.supxlabel("Share of pixels blurred (above) and masked (below)", fontsize=9)
     return figure
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
 
 
 def _percent(text: str) -> str:
@@ -138,7 +147,7 @@ def trajectories(subject: str, arrays: Arrays, examples: Rows, rows: Rows) -> Fi
                     )
                 axis.plot([0], [start], "x", ms=5, color=GREY, label="input", clip_on=False)
                 name = _named(listed, int(example), rank)["class"]
-                axis.set_title(f"{name}, {rank}", fontsize=8)
+                axis.set_title(f"{_short(name)}, {rank}", fontsize=8)
         axes[0, 0].set(xlim=(-3, 98), ylim=(-4, 104))
         axes[0, 0].legend(fontsize=7, loc="lower right")
         figure.supxlabel("share of pixels blurred [%]", fontsize=11)
@@ -165,15 +174,15 @@ def comparison(subject: str, arrays: Arrays, examples: Rows) -> Figure:
             for r, rank in enumerate(RANKS):
                 row = axes[2 * line + r]
                 example_row = _named(rows, example, rank)
-                _picture(row[0], x)
+                _picture(row[0], x, None, subject)
                 row[0].set_ylabel(
-                    f"{example_row['class']}\noverlap {float(example_row['overlap']):.2f}",
+                    f"{_short(example_row['class'])}\noverlap {float(example_row['overlap']):.2f}",
                     fontsize=8,
                 )
                 for axis, method in zip(row[1:], ("linear", "nonlinear"), strict=True):
                     m = list(METHODS).index(method)
                     mask = arrays[f"{subject}.kept"][r, m, -1, place]
-                    _picture(axis, x, mask)
+                    _picture(axis, x, mask, subject)
                     if x.shape[-1] == 1:
                         _dots(axis, mask)
         for axis, title in zip(axes[0], ("Input", "Linear", "Nonlinear"), strict=True):
@@ -213,7 +222,7 @@ def selective_blurring(subject: str, arrays: Arrays, blurring: Rows) -> Figure:
                 color=BLUE,
                 label="blurred",
             )
-            axis.set_yticks(place, [r["class"] for r in selected], fontsize=8)
+            axis.set_yticks(place, [_short(r["class"]) for r in selected], fontsize=8)
             axis.set(xlabel=f"{rank} class [%]", ylim=(len(selected) + 0.7, -0.7))
             if rank == "first":
                 axis.set_xlim(0, 104)
@@ -409,3 +418,19 @@ def _plot_nonlinear(inputs: Any, spec: Any) -> dict[str, Figure]:
             f"fig4_{subject}": selective_blurring(subject, arrays, read_rows(inputs.blurring)),
         }
     return drawn
+
+
+@FIGURES.add(
+    "plot_photographs",
+    makes=("fig1_photographs", "fig2_photographs", "fig3_photographs", "fig4_photographs"),
+    published="classifier",
+)
+def _plot_photographs(inputs: Any, spec: Any) -> dict[str, Figure]:
+    arrays = read_arrays(inputs.arrays)
+    examples, paths = read_rows(inputs.examples), read_rows(inputs.trajectories)
+    return {
+        "fig1_photographs": modifications(PHOTOGRAPHS, arrays, examples, paths),
+        "fig2_photographs": trajectories(PHOTOGRAPHS, arrays, examples, paths),
+        "fig3_photographs": comparison(PHOTOGRAPHS, arrays, examples),
+        "fig4_photographs": selective_blurring(PHOTOGRAPHS, arrays, read_rows(inputs.blurring)),
+    }

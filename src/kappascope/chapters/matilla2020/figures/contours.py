@@ -256,7 +256,7 @@ def _plot_fig7(inputs: Any, spec: Any) -> dict[str, Figure]:
     return {"fig7": emulator_check_panels(panels)}
 
 
-@FIGURES.add("plot_published_network", makes=("published_network_contour",), published=True)
+@FIGURES.add("plot_published_network", makes=("published_network_contour",), published="outputs")
 def _plot_published_network(inputs: Any, spec: Any) -> dict[str, Figure]:
     our_paths = list(inputs.ours)
     side = spec.maps.pixels * spec.maps.pixel_arcmin / 60.0
