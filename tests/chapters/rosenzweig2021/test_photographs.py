@@ -72,7 +72,8 @@ def test_the_most_likely_class_below_one_per_cent_is_driven(folder, monkeypatch)
     told = np.array([[0.98, 0.004, 0.009, 0.007], [0.4, 0.3, 0.2, 0.1]])
     monkeypatch.setattr(experiments.Subject, "probabilities", lambda self, x=None: told)
     first, second = photographs.unlikely(subject, NonlinearSaliency(steps=1, levels=(0.0,)))
-    assert (first["photograph"], first["class"], first["start_percent"]) == ("cat", "tripod", 0.9)
+    assert (first["photograph"], first["class"]) == ("cat", "tripod")
+    assert first["start_percent"] == pytest.approx(0.9)
     assert second["class"] == "palace"
     rows = [{"best_percent": value} for value in (96.0, 99.0, 3.0, 94.0)]
     row = photographs.driven_row(rows)
@@ -104,10 +105,13 @@ def test_the_script_writes_tables_and_what_figures_draw(root, folder, tmp_path) 
     assert 0 <= arrays["photographs.x"].min() and arrays["photographs.images"].max() <= 1
     drawn = figures._plot_photographs(written, None)
     assert list(drawn) == [f"fig{k}_photographs" for k in (1, 2, 3, 4)]
-    assert "cat" in {
-        label.get_text().split("\n")[0] for axis in drawn["fig1_photographs"].axes
-        for label in axis.texts
-    } | {row["class"] for row in read_rows(written.examples)}  # fmt: skip
+    names = {row["class"] for row in read_rows(written.examples)}
+    drawn_names = {
+        text.get_text().split("\n")[0]
+        for axis in drawn["fig1_photographs"].axes
+        for text in axis.texts
+    }
+    assert names <= {"cat", "cup", "tripod", "palace"} and names == drawn_names
 
 
 def test_without_a_network_tables_are_empty(root, tmp_path) -> None:
@@ -126,7 +130,6 @@ def test_photographs_are_called_what_they_were_called_elsewhere(real_data) -> No
         listed = stored[photographs.FILES[name][1]]
         wanted = np.array([percent for _, _, percent in listed])
         found = probabilities[k, [number for number, _, _ in listed]]
-        # Another program resized them.
-        np.testing.assert_allclose(found, wanted, rtol=0.1, atol=0.01)
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
         assert probabilities[k].argmax() == listed[0][0], name
         assert subject.classes[listed[0][0]] == listed[0][1].split(",")[0]

@@ -60,8 +60,8 @@ def photograph(name: str, pixels: int) -> np.ndarray:
         values = skimage.io.imread(path)
     values = np.repeat(values[..., None], 3, 2) if values.ndim == 2 else values[..., :3]
     side = min(values.shape[:2])
-    inner = round(CENTRAL * side)
-    top, left = ((n - inner) // 2 for n in values.shape[:2])
+    inner = int(CENTRAL * side)
+    top, left = ((n - side) // 2 + (side - inner) // 2 for n in values.shape[:2])
     cut = values[top : top + inner, left : left + inner].astype(np.float64)
     small = skimage.transform.resize(
         cut, (pixels, pixels, 3), order=3, anti_aliasing=True, preserve_range=True
