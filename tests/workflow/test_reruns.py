@@ -82,6 +82,7 @@ GROUPS = {
 SEEN_LENSES = {"explain_lenses", "planted_cues", "plot_lenses"}
 NONLINEAR = {"nonlinear_saliency", "planted_pairs", "plot_nonlinear"}
 """What explains networks that read images of galaxies."""
+PHOTOGRAPHED = {"nonlinear_photographs", "plot_photographs"}
 
 
 def add(checkout: Checkout, file: str, text: str) -> None:
@@ -90,7 +91,7 @@ def add(checkout: Checkout, file: str, text: str) -> None:
 
 
 def without_real_data(jobs: set[str], real_data: bool) -> set[str]:
-    return jobs if real_data else jobs - {"plot_published_network"}
+    return jobs if real_data else jobs - {"plot_published_network", "plot_photographs"}
 
 
 @pytest.fixture
@@ -131,14 +132,14 @@ def test_a_kernel_reruns_what_measures_with_it(
     assert planned == without_real_data(measuring | AFTER_STATISTICS, has_real_data)
 
 
-def test_relevance_rules_rerun_what_explains(rerun: Checkout) -> None:
+def test_relevance_rules_rerun_what_explains(rerun: Checkout, has_real_data: bool) -> None:
     add(rerun, "src/kappascope/attribution/rules.py", CODE)
     expected = SALIENCY | TRANSFORMATIONS | COMPARED | PLANTED_GROUPS
     expected |= SEEN_LENSES | NONLINEAR | LAST
     expected |= SHOWN_INFORMATION
     # It explains a released finder as well.
-    expected |= {"find_lenses"}
-    assert set(rerun.planned(*SMOKE)) == expected
+    expected |= {"find_lenses", *PHOTOGRAPHED}
+    assert set(rerun.planned(*SMOKE)) == without_real_data(expected, has_real_data)
 
 
 def test_transforms_rerun_what_uses_them(rerun: Checkout) -> None:

@@ -15,6 +15,7 @@ from kappascope.networks import description
 from kappascope.networks.architectures import lens_finder
 from kappascope.networks.classification import initial_parameters
 from kappascope.networks.learning import LABELS, NOTHING
+from kappascope.reporting.errorbars import proportion_error
 from kappascope.sections import Spec
 
 
@@ -77,7 +78,7 @@ def test_the_most_likely_class_below_one_per_cent_is_driven(folder, monkeypatch)
     assert second["class"] == "palace"
     rows = [{"best_percent": value} for value in (96.0, 99.0, 3.0, 94.0)]
     row = photographs.driven_row(rows)
-    assert row["value"] == 50 and row["error"] == pytest.approx(25)
+    assert row["value"] == 50 and row["error"] == 100 * proportion_error(0.5, 4)
 
 
 def spec(learns: str = LABELS) -> Spec:
