@@ -149,7 +149,8 @@ def trajectories(subject: str, arrays: Arrays, examples: Rows, rows: Rows) -> Fi
                 name = _named(listed, int(example), rank)["class"]
                 axis.set_title(f"{_short(name)}, {rank}", fontsize=8)
         axes[0, 0].set(xlim=(-3, 98), ylim=(-4, 104))
-        axes[0, 0].legend(fontsize=7, loc="lower right")
+        # Curves may be anywhere in the panels.
+        figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
         figure.supxlabel("share of pixels blurred [%]", fontsize=11)
         figure.supylabel("probability of the class [%]", fontsize=11)
     return figure
