@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,20 +34,25 @@ def sky(number: int, pixels: int = 60, x: float = 0.0, y: float = 0.0, side: flo
 
 
 def header_of(
-    side: float, pixels: int, angle: float = 0.0, flip: float = -1.0, off: float = 0.0
+    side: float,
+    pixels: int,
+    angle: float = 0.0,
+    flip: float = -1.0,
+    off: float = 0.0,
+    up: float = 0.0,
 ) -> fits.Header:
-    """Return a celestial header; ``off`` moves the image's middle from (10, 5) degrees [pixel]."""
+    """Return a celestial header; (10, 5) degrees lie ``off`` and ``up`` from the middle [pixel]."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = [10.0, 5.0]
-    wcs.wcs.crpix = [(pixels + 1) / 2 + off, (pixels + 1) / 2]
+    wcs.wcs.crpix = [(pixels + 1) / 2 + off, (pixels + 1) / 2 + up]
     turn = np.radians(angle)
     turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     wcs.wcs.cd = turned @ np.diag([flip * side / 3600, side / 3600])
     return wcs.to_header()
 
 
-def write(path: Path, data: np.ndarray, header: fits.Header | None = None, **more: str) -> Path:
+def write(path: Path, data: np.ndarray, header: fits.Header | None = None, **more: Any) -> Path:
     header = header_of(0.1, len(data)) if header is None else header
     for key, value in more.items():
         header[key] = value
@@ -106,7 +112,7 @@ def test_whole_factors_add_pixels_up_and_one_changes_nothing() -> None:
 def test_pixels_of_which_half_is_not_known_have_no_data_and_others_are_made_up_for() -> None:
     image = np.ones((12, 12))
     image[:, 6] = np.nan
-    image[:, 9:] = np.nan
+    image[:, 10:] = np.nan
     found = resampled(Exposure("it", image, 0.1), 4, 0.3, (5.5, 5.5))
     np.testing.assert_allclose(found[:, :3], 9)
     assert np.isnan(found[:, 3]).all()
@@ -115,16 +121,20 @@ def test_pixels_of_which_half_is_not_known_have_no_data_and_others_are_made_up_f
 def test_bands_of_other_pixels_meet_where_their_coordinates_do(finder, tmp_path) -> None:
     # The galaxy stands at the reference position, 5 and 2 pixels beside the middle.
     one = write(tmp_path / "a_VIS.fits", sky(1, 70, 0.5), header_of(0.1, 70, off=5))
-    other = write(tmp_path / "a_H.fits", sky(2, 40, 0.6, side=0.3), header_of(0.3, 40, off=2))
+    other = write(
+        tmp_path / "a_H.fits", sky(2, 40, 0.6, -0.9, side=0.3), header_of(0.3, 40, off=2, up=-3)
+    )
     (cutout,) = cutouts.read([str(one), str(other)], BANDS, {})
     found = bring(cutout, finder)
     assert found.native_arcsec == pytest.approx((0.1, 0.3)) and found.filled_percent == 0
-    assert found.shift_arcsec == pytest.approx(0.1, abs=1e-3)
+    # Of the second image, the place 0.1 arcsec beside and 0.9 below its middle.
+    assert found.shift_arcsec == pytest.approx(np.hypot(0.1, 0.9), abs=1e-3)
     axis = (np.arange(PIXELS) - (PIXELS - 1) / 2) * SIDE
     for band in range(2):
         light = found.light[..., band]
         light = np.where(light > 0.2 * light.max(), light, 0)
         assert (light.sum(0) * axis).sum() / light.sum() == pytest.approx(0.5, abs=0.12)
+        assert (light.sum(1) * axis).sum() / light.sum() == pytest.approx(0.0, abs=0.12)
 
 
 def test_light_is_scaled_as_the_network_learned_it(tmp_path, finder) -> None:
@@ -163,7 +173,9 @@ def test_what_holds_no_data_is_filled_with_sky_and_noise_and_told(finder) -> Non
 
 
 def names_say_it(place: Path) -> list[str]:
-    return [str(write(place / f"one_{band}.fits", sky(1))) for band in BANDS]
+    # How a cut-out was turned is not how large its pixels are.
+    turned = {"ANGLE": 37.2}
+    return [str(write(place / f"one_{band}.fits", sky(1), **turned)) for band in BANDS]
 
 
 def filters_say_it(place: Path) -> list[str]:
