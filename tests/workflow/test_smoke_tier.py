@@ -255,6 +255,7 @@ def test_a_runs_finders_say_what_they_read(finished: Checkout) -> None:
     images = configuration.load("smoke").wilde2022.images
     for task, classes in CLASSES.items():
         found = finders.read(finished.root / f"results/smoke/wilde2022/networks/{task}/0")
+        assert found.name == f"{task}/0"
         assert found.bands == tuple(images.bands) and found.sampling == (32, images.pixel_arcsec)
         assert found.outputs == classes and found.scaling == finders.ARCSINH
 

@@ -144,9 +144,10 @@ def _described(path: Path, about: Any, network: Network) -> Finder:
             f"{path}: {shape} of bands {', '.join(bands)}; the network reads {network.input_shape}"
         )
     model: Any = None
-    return Finder(
-        path.parent.name, model, tuple(bands), pixels, float(side), tuple(outputs), scaling
-    )
+    folder = path.parent
+    # Networks of a run are numbered: finder/0.
+    name = f"{folder.parent.name}/{folder.name}" if folder.name.isdigit() else folder.name
+    return Finder(name, model, tuple(bands), pixels, float(side), tuple(outputs), scaling)
 
 
 def _texts(value: Any) -> bool:
