@@ -224,6 +224,14 @@ def test_files_may_call_bands_otherwise_and_hold_several_objects(tmp_path) -> No
     assert all(each.bands["H"].source.endswith("F160W.fits") for each in found)
 
 
+def test_the_band_is_what_stands_last_in_a_name(tmp_path) -> None:
+    files = [str(write(tmp_path / f"y_dwarf_h_{band}.fits", sky(1))) for band in ("Y", "H")]
+    for bands in (("Y", "H"), ("H", "Y")):
+        (found,) = cutouts.read(files, bands, {})
+        assert found.name == "y_dwarf_h"
+        assert [found.bands[band].source for band in ("Y", "H")] == files
+
+
 def test_masks_weights_and_sentinels_hide_pixels(tmp_path) -> None:
     image = sky(1)
     image[0] = -1.6375e30
@@ -403,6 +411,16 @@ def test_bad_options_end_in_one_line(finder, tmp_path, capsys, given, words) -> 
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
     assert not list(tmp_path.glob("out*"))
+
+
+def test_a_name_with_an_equals_sign_is_a_name(finder, tmp_path, capsys) -> None:
+    images = np.stack([sky(k) for k in range(2)], -1)[None]
+    file = tmp_path / "z=0.5.npz"
+    np.savez(file, images=images, bands=list(BANDS), pixel_arcsec=0.1)
+    out = tmp_path / "z=0.5.csv"
+    arguments = ["find-lenses", str(file), "--network", str(tmp_path / "net"), "-o", str(out)]
+    assert command_line.main(arguments) == 0
+    assert out.read_text().splitlines()[1].startswith("0,")
 
 
 def test_inputs_are_not_written_over(finder, tmp_path, capsys) -> None:

@@ -143,5 +143,6 @@ def test_the_config_names_a_survey_and_its_bands(tmp_path: Path) -> None:
     for survey, bands in (("hsc", ["g", "r", "i"]), (str(own), ["VIS", "H"])):
         overrides = {"wilde2022": {"images": {"survey": survey, "bands": bands}}}
         section = configuration.load("smoke", overrides=overrides).wilde2022.images
-        assert images.camera_of(section).survey.names[: len(bands)] != ()
-        assert images.camera_of(section).bands == tuple(bands)
+        camera = images.camera_of(section)
+        assert camera.survey is surveys.read(survey) and camera.bands == tuple(bands)
+        assert camera.sky_noise().shape == (len(bands),)

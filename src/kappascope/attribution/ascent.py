@@ -398,7 +398,7 @@ class DeepDream:
         )
 
     def dream(
-        self, network: Network, parameters: Any, x: Array, output: Array, low: Array, high: Array
+        self, network: Network, parameters: Any, x: Array, output: int, low: Array, high: Array
     ) -> tuple[Array, np.ndarray]:
         """Return the changed images and y_k before and after each step, (step + 1, image)."""
         values = []

@@ -77,17 +77,17 @@ def add_parser(subcommands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    inputs = [Path(file.partition("=")[2] or file) for file in options.files] + [options.mask]
-    check_output(options.output, "-o", (".csv",), inputs)
-    if options.figure is not None:
-        check_output(options.figure, "--figure", (".png",), inputs)
-        check_output(options.figure.with_suffix(".pdf"), "--figure", (".pdf",), inputs)
     side = options.pixel_arcsec
     if side is not None and not 0 < side < math.inf:
         raise InputError(f"--pixel-arcsec: got {side:g}; give the side of a pixel [arcsec]")
     from kappascope.stronglens import cutouts, finders
 
     finder = finders.named(options.network)
+    paths = [cutouts.given(file, finder.bands)[1] for file in options.files]
+    check_output(options.output, "-o", (".csv",), [*paths, options.mask])
+    if options.figure is not None:
+        check_output(options.figure, "--figure", (".png",), [*paths, options.mask])
+        check_output(options.figure.with_suffix(".pdf"), "--figure", (".pdf",), paths)
     called = _called(options.band, finder.bands)
     objects = cutouts.read(options.files, finder.bands, called, options.mask, side)
     brought = [cutouts.bring(each, finder, options.fill) for each in objects]
@@ -99,7 +99,7 @@ def _run(options: argparse.Namespace) -> None:
     scores = np.exp(logits - np.logaddexp.reduce(logits, 1)[:, None])[:, finder.lens]
     rows = [_row(each, finder, score) for each, score in zip(brought, scores, strict=True)]
     if options.figure is not None:
-        _draw(options, finder, brought, x, scores)
+        _draw(options, finder, brought, x, scores, paths)
     write_csv(options.output, rows, COLUMNS)
     for each, score in zip(brought, scores, strict=True):
         print(f"{each.name}: {100 * score:.1f} % lens")
@@ -139,7 +139,12 @@ def _row(brought: Any, finder: Any, score: float) -> dict[str, Any]:
 
 
 def _draw(
-    options: argparse.Namespace, finder: Any, brought: Sequence[Any], x: np.ndarray, scores: Any
+    options: argparse.Namespace,
+    finder: Any,
+    brought: Sequence[Any],
+    x: np.ndarray,
+    scores: Any,
+    paths: Sequence[Path],
 ) -> None:
     from kappascope.attribution.methods import find, image_relevance
     from kappascope.networks.module import last_map
@@ -164,5 +169,4 @@ def _draw(
             shown.update()
     chosen = [brought[k] for k in order]
     figure = explained(chosen, 100 * scores[order], maps, finder)
-    files = [Path(file.partition("=")[2] or file) for file in options.files]
-    save_figure(figure, options.figure.with_suffix(""), provenance(files, network=finder.name))
+    save_figure(figure, options.figure.with_suffix(""), provenance(paths, network=finder.name))

@@ -134,7 +134,7 @@ def read(
     archives: list[Cutout] = []
     objects: dict[str, dict[str, Exposure]] = {}
     for file in files:
-        band, path = _given(file, bands)
+        band, path = given(file, bands)
         if path.suffix == ".npz":
             archives += _archive(path, names, pixel_arcsec)
             continue
@@ -158,7 +158,8 @@ def read(
     return archives + [Cutout(name, seen) for name, seen in objects.items()]
 
 
-def _given(file: str, bands: Sequence[str]) -> tuple[str | None, Path]:
+def given(file: str, bands: Sequence[str]) -> tuple[str | None, Path]:
+    """Return the band, or None, and the path of BAND=PATH or PATH."""
     band, found, path = file.partition("=")
     chosen, place = (band, Path(path)) if found and band in bands else (None, Path(file))
     if not place.is_file():
@@ -227,16 +228,25 @@ def _matched(name: str, header: Any, stem: str, names: Mapping[str, str]) -> tup
     for band, called in names.items():
         if called.lower() in (word.lower() for text in headers for word in re.split(r"\W+", text)):
             return band, _stripped(stem, called)
-    for band, called in names.items():
-        if _stripped(stem, called) != stem:
-            return band, _stripped(stem, called)
-    return None, stem
+    # OBJECT_BAND: an object's own name may hold what is a band elsewhere (y_dwarf_H).
+    places = {band: _places(stem, called) for band, called in names.items()}
+    last = max(places, key=lambda band: places[band][-1:] or [-1])
+    return (last, _stripped(stem, names[last])) if places[last] else (None, stem)
+
+
+def _places(stem: str, called: str) -> list[int]:
+    """Return where a band stands in a file's name as a word."""
+    word = rf"(?i)(?<![A-Za-z0-9]){re.escape(called)}(?![A-Za-z0-9])"
+    return [match.start() for match in re.finditer(word, stem)]
 
 
 def _stripped(stem: str, called: str) -> str:
-    """Take a band off a file's name."""
-    pattern = rf"(?i)(^|[^A-Za-z0-9]){re.escape(called)}(?=$|[^A-Za-z0-9])"
-    return re.sub(pattern, "", stem, count=1).strip("_-. ") or stem
+    """Take a band off a file's name, where it stands last."""
+    places = _places(stem, called)
+    if not places:
+        return stem
+    left, right = stem[: places[-1]].rstrip("_-. "), stem[places[-1] + len(called) :]
+    return f"{left}{right}".strip("_-. ") or stem
 
 
 def _images(path: Path) -> list[tuple[str, np.ndarray, Any]]:
@@ -442,9 +452,9 @@ def bring(cutout: Cutout, finder: Finder, fill: bool = False, seed: int = 0) -> 
     worst = int(filled.argmax())
     if filled[worst] > MOST_FILLED_PERCENT and not fill:
         raise InputError(_too_little(exposures[worst], finder, float(filled[worst])))
-    for band in np.flatnonzero(filled == 100):
-        raise InputError(f"{exposures[band].source}: nothing of it lies in the network's field")
-    light, noise = _filled(light, f"{cutout.name}", seed)
+    if filled[worst] == 100:
+        raise InputError(f"{exposures[worst].source}: nothing of it lies in the network's field")
+    light, noise = _filled(light, cutout.name, seed)
     sky = np.median(np.concatenate(_corners(light)), 0)
     return Brought(
         cutout.name,

@@ -114,10 +114,12 @@ def read(folder: Path) -> Finder:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not JSON ({error}); correct it") from None
-    return dataclasses.replace(_described(path, about, network), model=(network, parameters))
+    return _described(path, about, (network, parameters))
 
 
-def _described(path: Path, about: Any, network: Network) -> Finder:
+def _described(path: Path, about: Any, model: tuple[Network, Parameters]) -> Finder:
+    network = model[0]
+
     def refuse(key: str, wanted: str) -> InputError:
         got = shown(about.get(key)) if key in about else "nothing"
         return InputError(f"{path}: {key}: got {got}; give {wanted}")
@@ -143,7 +145,6 @@ def _described(path: Path, about: Any, network: Network) -> Finder:
         raise InputError(
             f"{path}: {shape} of bands {', '.join(bands)}; the network reads {network.input_shape}"
         )
-    model: Any = None
     folder = path.parent
     # Networks of a run are numbered: finder/0.
     name = f"{folder.parent.name}/{folder.name}" if folder.name.isdigit() else folder.name

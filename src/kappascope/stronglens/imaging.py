@@ -209,7 +209,7 @@ def _render(scenes: Scene, grid: Array, spread: Array, lensed: bool) -> tuple[Ar
 
     def pixels(profiles: Array, flux: Array) -> Array:
         """(profile, fine, fine) and (profile, band) → (pixel, pixel, band)."""
-        # Picked out, though all are: XLA then adds them up in one order for any number of bands.
+        # Picked out, though all are: fused otherwise, XLA rounds in another way than it did.
         fine = jnp.einsum("pyx,pb->byx", profiles, flux[:, list(range(flux.shape[1]))])
         return jnp.einsum("biy,byx,bjx->ijb", spread, fine, spread) * step**2
 

@@ -5,7 +5,6 @@ scikit-learn bring along for ImageNet's. Their subjects are often none of the th
 is followed is what the network gives them.
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -21,6 +20,7 @@ from kappascope.chapters.rosenzweig2021.experiments import SURE_PERCENT, UNLIKEL
 from kappascope.errors import InputError
 from kappascope.faithfulness import randomization
 from kappascope.networks import description
+from kappascope.networks.evaluate import evaluate
 from kappascope.networks.learning import LABELS, Learns
 from kappascope.reporting.errorbars import proportion_error
 from kappascope.tables import Table
@@ -36,7 +36,7 @@ FILES = {
     "astronaut": ("skimage.data", "astronaut.png"),
     "clock": ("skimage.data", "clock_motion.png"),
 }
-"""Photograph → package and file. The sure ones stand first."""
+"""Photograph → package and file."""
 CENTRAL = 0.875
 """Share of a photograph's side that the network sees, as it was evaluated."""
 MIDDLE, HALF = 127.0, 128.0
@@ -105,9 +105,8 @@ def read(folder: Path, number: int, seed: int, learns: Learns = LABELS) -> Subje
     low, high = (np.full(3, (value - MIDDLE) / HALF, np.float32) for value in (0, 255))
     classes = [name.split(",")[0] for name in names]
     # They have no labels: what the network calls them is what is compared.
-    true = np.arange(len(x))
-    subject = Subject("photographs", (network, parameters), x, true, classes, low, high)
-    return dataclasses.replace(subject, true=subject.probabilities().argmax(1))
+    called = evaluate(network, parameters, x).argmax(1)
+    return Subject("photographs", (network, parameters), x, called, classes, low, high)
 
 
 def driven_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
