@@ -311,9 +311,11 @@ def test_aliases_by_number_in_the_paper_and_by_stage(pristine: Checkout, real_da
 def test_a_chapter_has_fewer_than_60_jobs_and_all_fewer_than_120(pristine: Checkout) -> None:
     """Null runs, whose tables only the ledger and a few figures read, not counted."""
     later = ("singh2020", "you2023", "wilde2022", "rosenzweig2021", "claims", "paper")
-    first = [name for name in ALIASES if not name.startswith(later)]
+    # The target of the real network's outputs is not there without them.
+    first = [name for name in ALIASES if not name.startswith((*later, "matilla2020_published"))]
     for targets, most in ((first, 60), ([], 120)):
         ended = pristine.run("--dry-run", "--cores", "1", *targets)
+        assert ended.status == 0, ended.text
         jobs = jobs_of(ended.text)
         own = sum(number for rule, number in jobs.items() if not rule.startswith(NULL_KINDS))
         assert 10 < own - len(targets) < most
